@@ -1,0 +1,160 @@
+package script
+
+import "time"
+
+// Type is the class of a result, with the numbers used on the wire.
+type Type uint8
+
+// The result types (language specification 10.1).
+const (
+	TypeSet              Type = 0
+	TypeNotSet           Type = 1
+	TypeExtended         Type = 2
+	TypeGet              Type = 3
+	TypeDeleted          Type = 4
+	TypeCommitted        Type = 8
+	TypeExists           Type = 10
+	TypeErrored          Type = 99
+	TypeInvalidInput     Type = 100
+	TypeMustRetry        Type = 101
+	TypeAborted          Type = 102
+	TypeDoesNotExist     Type = 103
+	TypeAdmissionRefused Type = 108
+)
+
+// String returns the type's name as the specification writes it.
+func (t Type) String() string {
+	switch t {
+	case TypeSet:
+		return "Set"
+	case TypeNotSet:
+		return "NotSet"
+	case TypeExtended:
+		return "Extended"
+	case TypeGet:
+		return "Get"
+	case TypeDeleted:
+		return "Deleted"
+	case TypeCommitted:
+		return "Committed"
+	case TypeExists:
+		return "Exists"
+	case TypeErrored:
+		return "Errored"
+	case TypeInvalidInput:
+		return "InvalidInput"
+	case TypeMustRetry:
+		return "MustRetry"
+	case TypeAborted:
+		return "Aborted"
+	case TypeDoesNotExist:
+		return "DoesNotExist"
+	case TypeAdmissionRefused:
+		return "AdmissionRefused"
+	}
+	return "Unknown"
+}
+
+// Success reports whether the script committed.
+func (t Type) Success() bool { return t <= 98 || t == TypeDoesNotExist }
+
+// Outcome says whether what a request asked for is in the store.
+type Outcome uint8
+
+// The outcomes. NotApplied is the zero value: nothing of the request remains.
+const (
+	NotApplied Outcome = iota
+	Applied
+	OutcomeUnknown
+)
+
+// String returns "not applied", "applied" or "unknown".
+func (o Outcome) String() string {
+	switch o {
+	case Applied:
+		return "applied"
+	case OutcomeUnknown:
+		return "unknown"
+	}
+	return "not applied"
+}
+
+// Op names the command that produced a result.
+type Op string
+
+// The ops.
+const (
+	OpNone   Op = ""
+	OpSet    Op = "set"
+	OpGet    Op = "get"
+	OpExists Op = "exists"
+	OpDelete Op = "delete"
+	OpExtend Op = "extend"
+	OpBucket Op = "bucket"
+	OpScan   Op = "scan"
+	OpLet    Op = "let"
+	OpReturn Op = "return"
+)
+
+// Entry is one value of a result.
+type Entry struct {
+	Key      string // empty for a computed or returned value
+	Value    string // bytes, when HasValue
+	HasValue bool   // false for a null, and for what carries no value
+	Revision int64  // -1 when not applicable
+	Expires  int64  // Unix milliseconds, 0 for none
+	Modified Timestamp
+	// Own and TTL tell the engine which entries to complete at commit: see
+	// Row.
+	Own bool
+	TTL int64
+}
+
+// Warning is a remark on a script that did not stop it.
+type Warning struct {
+	Line, Column int
+	Text         string
+}
+
+// Result is the answer of a script that committed.
+type Result struct {
+	Type     Type
+	Op       Op
+	Outcome  Outcome
+	Entries  []Entry
+	Warnings []Warning
+	// Elapsed is the time the engine took, waiting included.
+	Elapsed time.Duration
+
+	one [1]Entry // backs Entries of the usual result
+}
+
+// First returns the first entry, or a zero Entry with Revision -1.
+func (r *Result) First() Entry {
+	if len(r.Entries) == 0 {
+		return Entry{Revision: -1}
+	}
+	return r.Entries[0]
+}
+
+// Text returns the first value as text, "" when it is absent.
+func (r *Result) Text() string { return r.First().Value }
+
+// Revision returns the first entry's revision, -1 when there is none.
+func (r *Result) Revision() int64 { return r.First().Revision }
+
+// Stamp completes the entries written by the script itself with the commit
+// time. The engine calls it once, before anybody else sees r.
+func (r *Result) Stamp(commit Timestamp) {
+	for i := range r.Entries {
+		e := &r.Entries[i]
+		if !e.Own {
+			continue
+		}
+		e.Modified = commit
+		if e.TTL > 0 {
+			e.Expires = commit.Millis() + e.TTL
+		}
+		e.Own, e.TTL = false, 0
+	}
+}

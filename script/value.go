@@ -1,0 +1,103 @@
+package script
+
+import "math"
+
+// Kind is the type of a value.
+type Kind uint8
+
+// The kinds.
+const (
+	KindNull Kind = iota
+	KindBool
+	KindInt
+	KindFloat
+	KindString
+	KindArray
+)
+
+var kindNames = [...]string{"null", "bool", "int64", "float64", "string", "array"}
+
+// String returns the type's name as type_of gives it.
+func (k Kind) String() string { return kindNames[k] }
+
+// Value is a value of the language with its metadata (language specification
+// 3.1, 3.2). It is immutable; arrays share their elements. It is passed by
+// value and holds no interface, so that the usual expression allocates
+// nothing. Use the constructors: the zero Value is null but with revision 0.
+type Value struct {
+	kind Kind
+	num  uint64 // bool, int64, or the bits of a float64
+	str  string
+	arr  *[]Value
+	rev  int64
+	exp  int64
+}
+
+// Null is the value null.
+var Null = Value{rev: -1}
+
+// Bool returns a bool.
+func Bool(b bool) Value {
+	v := Value{kind: KindBool, rev: -1}
+	if b {
+		v.num = 1
+	}
+	return v
+}
+
+// Int returns an int64.
+func Int(i int64) Value { return Value{kind: KindInt, num: uint64(i), rev: -1} }
+
+// Float returns a float64. f must be finite.
+func Float(f float64) Value { return Value{kind: KindFloat, num: math.Float64bits(f), rev: -1} }
+
+// String returns a string.
+func String(s string) Value { return Value{kind: KindString, str: s, rev: -1} }
+
+// Array returns an array of elems, which must not be changed afterwards.
+func Array(elems []Value) Value { return Value{kind: KindArray, arr: &elems, rev: -1} }
+
+// Kind returns the value's type.
+func (v Value) Kind() Kind { return v.kind }
+
+// IsNull reports whether v is null.
+func (v Value) IsNull() bool { return v.kind == KindNull }
+
+// Bool returns the value of a KindBool.
+func (v Value) Bool() bool { return v.num != 0 }
+
+// Int returns the value of a KindInt.
+func (v Value) Int() int64 { return int64(v.num) }
+
+// Float returns the value of a KindFloat.
+func (v Value) Float() float64 { return math.Float64frombits(v.num) }
+
+// Str returns the bytes of a KindString.
+func (v Value) Str() string { return v.str }
+
+// Elems returns the elements of a KindArray. They must not be changed.
+func (v Value) Elems() []Value {
+	if v.arr == nil {
+		return nil
+	}
+	return *v.arr
+}
+
+// Revision returns the revision of the key v was read from, or -1.
+func (v Value) Revision() int64 { return v.rev }
+
+// Expires returns the expiry of the key v was read from in Unix
+// milliseconds, 0 for none.
+func (v Value) Expires() int64 { return v.exp }
+
+// WithMeta returns v with the given revision and expiry.
+func (v Value) WithMeta(revision, expires int64) Value {
+	v.rev, v.exp = revision, expires
+	return v
+}
+
+// plain returns v without metadata.
+func (v Value) plain() Value {
+	v.rev, v.exp = -1, 0
+	return v
+}
