@@ -1,0 +1,128 @@
+// Package console writes the answer of a script the way the interactive
+// console shows it (language specification 10.2 and 9.1): one line for most
+// results, a message with the source line and a caret for an error.
+//
+// What it writes is safe on a terminal: whatever a value, key or message
+// holds, nothing but text, line ends and, in a quoted source line, tabs
+// reaches the writer. It is not a format for programs: escapes are not
+// reversible, since a backslash in a value stays as it is.
+package console
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"kahuna/script"
+)
+
+// Render writes a result, or when err is not nil the error, with a line end
+// after each line. The result's warnings come first. elapsed is shown in
+// whole milliseconds. An err that is no *script.Error is shown as its text.
+// The error returned is the writer's.
+func Render(w io.Writer, res *script.Result, err error, elapsed time.Duration) error {
+	var b bytes.Buffer
+	switch {
+	case err != nil:
+		renderError(&b, err, elapsed)
+	case res != nil:
+		renderWarnings(&b, res.Warnings)
+		renderResult(&b, res, elapsed)
+	}
+	_, werr := w.Write(b.Bytes())
+	return werr
+}
+
+func renderWarnings(b *bytes.Buffer, warnings []script.Warning) {
+	for _, w := range warnings {
+		fmt.Fprintf(b, "warning: %s at line %d, column %d\n", inline(w.Text), w.Line, w.Column)
+	}
+}
+
+func renderError(b *bytes.Buffer, err error, elapsed time.Duration) {
+	var e *script.Error
+	if !errors.As(err, &e) {
+		fmt.Fprintf(b, "error: %s\n", multiline(err.Error()))
+		return
+	}
+	switch e.Type() {
+	case script.TypeAborted:
+		fmt.Fprintf(b, "aborted: %s %s\n", multiline(e.Reason()), ms(elapsed))
+	case script.TypeMustRetry, script.TypeAdmissionRefused:
+		fmt.Fprintf(b, "not done: %s\n", multiline(e.Reason()))
+	default:
+		fmt.Fprintf(b, "%s\n", framed(e.Detail()))
+	}
+}
+
+func renderResult(b *bytes.Buffer, res *script.Result, elapsed time.Duration) {
+	rev, t := revision(res.Revision()), ms(elapsed)
+	switch res.Type {
+	case script.TypeSet:
+		fmt.Fprintf(b, "%s set %s\n", rev, t)
+	case script.TypeNotSet:
+		fmt.Fprintf(b, "%s not set %s\n", rev, t)
+	case script.TypeExtended:
+		fmt.Fprintf(b, "%s extended %s\n", rev, t)
+	case script.TypeDeleted:
+		fmt.Fprintf(b, "%s deleted %s\n", rev, t)
+	case script.TypeExists:
+		fmt.Fprintf(b, "%s exists %s\n", rev, t)
+	case script.TypeCommitted:
+		fmt.Fprintf(b, "committed %s\n", t)
+	case script.TypeGet:
+		renderEntries(b, res, t)
+	case script.TypeDoesNotExist:
+		switch res.Op {
+		case script.OpExists:
+			fmt.Fprintf(b, "r- not exists %s\n", t)
+		case script.OpBucket, script.OpScan:
+			fmt.Fprintf(b, "no keys found %s\n", t)
+		default:
+			fmt.Fprintf(b, "%s not found %s\n", rev, t)
+		}
+	default:
+		fmt.Fprintf(b, "%s %s\n", res.Type, t)
+	}
+}
+
+func renderEntries(b *bytes.Buffer, res *script.Result, t string) {
+	list := res.Op == script.OpBucket || res.Op == script.OpScan
+	switch {
+	case len(res.Entries) == 0:
+		fmt.Fprintf(b, "(empty array) %s\n", t)
+	case len(res.Entries) == 1 && !list:
+		e := res.Entries[0]
+		fmt.Fprintf(b, "%s %s %s\n", revision(e.Revision), value(e), t)
+	default:
+		for _, e := range res.Entries {
+			b.WriteString(revision(e.Revision) + " ")
+			if e.Key != "" {
+				b.WriteString(inline(e.Key) + " ")
+			}
+			b.WriteString(value(e) + "\n")
+		}
+		b.WriteString(t + "\n")
+	}
+}
+
+func revision(rev int64) string {
+	if rev < 0 {
+		return "r-"
+	}
+	return fmt.Sprintf("r%d", rev)
+}
+
+func value(e script.Entry) string {
+	switch {
+	case !e.HasValue:
+		return "(null)"
+	case e.Value == "":
+		return "(empty str)"
+	}
+	return multiline(e.Value)
+}
+
+func ms(d time.Duration) string { return fmt.Sprintf("%dms", d.Milliseconds()) }
