@@ -1,0 +1,165 @@
+package check
+
+import "slices"
+
+// FuncID identifies a built-in function. It indexes the table of
+// implementations in package script.
+type FuncID uint8
+
+// The built-in functions (language specification 5), and their number.
+const (
+	FuncIsNull FuncID = iota
+	FuncIsBool
+	FuncIsInt
+	FuncIsFloat
+	FuncIsStr
+	FuncIsArray
+	FuncTypeOf
+	FuncCoalesce
+	FuncToInt
+	FuncToFloat
+	FuncToBool
+	FuncToStr
+	FuncAbs
+	FuncFloor
+	FuncCeil
+	FuncRound
+	FuncMin
+	FuncMax
+	FuncPow
+	FuncMod
+	FuncNearlyEquals
+	FuncLen
+	FuncUpper
+	FuncLower
+	FuncConcat
+	FuncToJSON
+	FuncTrim
+	FuncSubstring
+	FuncIndexOf
+	FuncStartsWith
+	FuncEndsWith
+	FuncContains
+	FuncReplace
+	FuncRepeat
+	FuncSplit
+	FuncJoin
+	FuncCount
+	FuncRev
+	FuncExpires
+	FuncCurrentTime
+	FuncHLC
+	FuncHLCCounter
+	NumFunctions
+)
+
+// Function describes a built-in function to the checker.
+type Function struct {
+	Name string // the first of its names
+	ID   FuncID
+	// Min and Max bound the number of arguments; Max -1 means any number.
+	Min, Max int
+	// Pure functions depend on nothing but their arguments.
+	Pure bool
+}
+
+// Accepts reports whether the function takes n arguments.
+func (f Function) Accepts(n int) bool {
+	return n >= f.Min && (f.Max < 0 || n <= f.Max)
+}
+
+// functions lists every function once; names are its name and its aliases,
+// in lower case.
+var functions = [NumFunctions]struct {
+	names    []string
+	min, max int
+}{
+	FuncIsNull:       {[]string{"is_null"}, 1, 1},
+	FuncIsBool:       {[]string{"is_bool", "is_boolean"}, 1, 1},
+	FuncIsInt:        {[]string{"is_int", "is_integer", "is_long"}, 1, 1},
+	FuncIsFloat:      {[]string{"is_float", "is_double"}, 1, 1},
+	FuncIsStr:        {[]string{"is_str", "is_string"}, 1, 1},
+	FuncIsArray:      {[]string{"is_array"}, 1, 1},
+	FuncTypeOf:       {[]string{"type_of"}, 1, 1},
+	FuncCoalesce:     {[]string{"coalesce"}, 2, -1},
+	FuncToInt:        {[]string{"to_int", "to_integer", "to_long", "to_number"}, 1, 1},
+	FuncToFloat:      {[]string{"to_float", "to_double"}, 1, 1},
+	FuncToBool:       {[]string{"to_bool", "to_boolean"}, 1, 1},
+	FuncToStr:        {[]string{"to_str", "to_string"}, 1, 1},
+	FuncAbs:          {[]string{"abs"}, 1, 1},
+	FuncFloor:        {[]string{"floor"}, 1, 1},
+	FuncCeil:         {[]string{"ceil"}, 1, 1},
+	FuncRound:        {[]string{"round"}, 2, 2},
+	FuncMin:          {[]string{"min"}, 2, -1},
+	FuncMax:          {[]string{"max"}, 2, -1},
+	FuncPow:          {[]string{"pow"}, 2, 2},
+	FuncMod:          {[]string{"mod"}, 2, 2},
+	FuncNearlyEquals: {[]string{"nearly_equals"}, 3, 3},
+	FuncLen:          {[]string{"len", "length"}, 1, 1},
+	FuncUpper:        {[]string{"upper"}, 1, 1},
+	FuncLower:        {[]string{"lower"}, 1, 1},
+	FuncConcat:       {[]string{"concat"}, 1, -1},
+	FuncToJSON:       {[]string{"to_json"}, 1, 1},
+	FuncTrim:         {[]string{"trim"}, 1, 1},
+	FuncSubstring:    {[]string{"substring", "substr"}, 2, 3},
+	FuncIndexOf:      {[]string{"index_of"}, 2, 2},
+	FuncStartsWith:   {[]string{"starts_with"}, 2, 2},
+	FuncEndsWith:     {[]string{"ends_with"}, 2, 2},
+	FuncContains:     {[]string{"contains"}, 2, 2},
+	FuncReplace:      {[]string{"replace"}, 3, 3},
+	FuncRepeat:       {[]string{"repeat"}, 2, 2},
+	FuncSplit:        {[]string{"split"}, 2, 2},
+	FuncJoin:         {[]string{"join"}, 2, 2},
+	FuncCount:        {[]string{"count"}, 1, 1},
+	FuncRev:          {[]string{"rev", "revision"}, 1, 1},
+	FuncExpires:      {[]string{"expires"}, 1, 1},
+	FuncCurrentTime:  {[]string{"current_time"}, 0, 0},
+	FuncHLC:          {[]string{"hlc"}, 0, 0},
+	FuncHLCCounter:   {[]string{"hlc_counter"}, 0, 0},
+}
+
+// nameMax is the length of the longest function name.
+const nameMax = 13
+
+var byName = func() map[string]Function {
+	m := make(map[string]Function, 2*NumFunctions)
+	for i, f := range functions {
+		id := FuncID(i)
+		for _, name := range f.names {
+			m[name] = Function{Name: f.names[0], ID: id, Min: f.min, Max: f.max, Pure: id < FuncCurrentTime}
+		}
+	}
+	return m
+}()
+
+// Lookup returns the function called name, in any letter case. It may be
+// called concurrently and does not allocate.
+func Lookup(name string) (Function, bool) {
+	if f, ok := byName[name]; ok || len(name) > nameMax {
+		return f, ok
+	}
+	var lower [nameMax]byte
+	for i := range len(name) {
+		c := name[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		lower[i] = c
+	}
+	f, ok := byName[string(lower[:len(name)])]
+	return f, ok
+}
+
+// FunctionNames returns the names of all functions, aliases included, sorted.
+// The caller owns the slice.
+func FunctionNames() []string {
+	var names []string
+	for _, f := range functions {
+		names = append(names, f.names...)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Aliases returns all names of the function, the first one first.
+func (id FuncID) Aliases() []string { return slices.Clone(functions[id].names) }
