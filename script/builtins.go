@@ -1,0 +1,189 @@
+package script
+
+import "kahuna/script/check"
+
+// callEnv is what a built-in function sees of the run that calls it.
+type callEnv struct {
+	meter *meter
+	// tx gives the time. Pure functions never touch it, for them it may be
+	// nil.
+	tx Tx
+}
+
+// builtin is the implementation of a function. The caller has checked the
+// number of arguments; it reuses args, so the function must not keep the
+// slice. The error has no position.
+type builtin func(e *callEnv, args []Value) (Value, *Error)
+
+// builtins holds the implementation of every function of the language.
+var builtins = [check.NumFunctions]builtin{
+	check.FuncIsNull:       isKind(KindNull),
+	check.FuncIsBool:       isKind(KindBool),
+	check.FuncIsInt:        isKind(KindInt),
+	check.FuncIsFloat:      isKind(KindFloat),
+	check.FuncIsStr:        isKind(KindString),
+	check.FuncIsArray:      isKind(KindArray),
+	check.FuncTypeOf:       callTypeOf,
+	check.FuncCoalesce:     callCoalesce,
+	check.FuncToInt:        callToInt,
+	check.FuncToFloat:      callToFloat,
+	check.FuncToBool:       callToBool,
+	check.FuncToStr:        callToStr,
+	check.FuncAbs:          callAbs,
+	check.FuncFloor:        callFloor,
+	check.FuncCeil:         callCeil,
+	check.FuncRound:        callRound,
+	check.FuncMin:          callMin,
+	check.FuncMax:          callMax,
+	check.FuncPow:          callPow,
+	check.FuncMod:          callMod,
+	check.FuncNearlyEquals: callNearlyEquals,
+	check.FuncLen:          callLen,
+	check.FuncUpper:        callUpper,
+	check.FuncLower:        callLower,
+	check.FuncConcat:       callConcat,
+	check.FuncToJSON:       callToJSON,
+	check.FuncTrim:         callTrim,
+	check.FuncSubstring:    callSubstring,
+	check.FuncIndexOf:      callIndexOf,
+	check.FuncStartsWith:   callStartsWith,
+	check.FuncEndsWith:     callEndsWith,
+	check.FuncContains:     callContains,
+	check.FuncReplace:      callReplace,
+	check.FuncRepeat:       callRepeat,
+	check.FuncSplit:        callSplit,
+	check.FuncJoin:         callJoin,
+	check.FuncCount:        callCount,
+	check.FuncRev:          callRev,
+	check.FuncExpires:      callExpires,
+	check.FuncCurrentTime:  callCurrentTime,
+	check.FuncHLC:          callHLC,
+	check.FuncHLCCounter:   callHLCCounter,
+}
+
+// needs is the error of an argument of a wrong type: "floor() needs a number,
+// got array".
+func needs(name, want string, got Value) *Error {
+	return errf(CodeType, "%s() needs %s, got %s", name, want, describe(got))
+}
+
+func isKind(k Kind) builtin {
+	return func(_ *callEnv, args []Value) (Value, *Error) { return Bool(args[0].kind == k), nil }
+}
+
+func callTypeOf(_ *callEnv, args []Value) (Value, *Error) {
+	return String(args[0].kind.String()), nil
+}
+
+// callCoalesce keeps the metadata of what it chooses.
+func callCoalesce(_ *callEnv, args []Value) (Value, *Error) {
+	for _, v := range args {
+		if !v.IsNull() {
+			return v, nil
+		}
+	}
+	return Null, nil
+}
+
+func callToInt(_ *callEnv, args []Value) (Value, *Error) {
+	v := args[0]
+	switch v.kind {
+	case KindNull:
+		return Int(0), nil
+	case KindBool:
+		return Int(int64(v.num)), nil
+	case KindArray:
+		return Null, cannotConvert(v, KindInt)
+	}
+	n, ok, err := number(v)
+	switch {
+	case !ok && trimASCII(v.str) == "":
+		return Int(0), nil
+	case !ok:
+		return Null, cannotConvert(v, KindInt)
+	case err != nil:
+		return Null, err
+	case n.kind == KindInt:
+		return n, nil
+	case !fitsInt(n.Float()):
+		return Null, errf(CodeRange, "integer out of range")
+	}
+	return Int(int64(n.Float())), nil
+}
+
+func callToFloat(_ *callEnv, args []Value) (Value, *Error) {
+	v := args[0]
+	switch v.kind {
+	case KindNull:
+		return Float(0), nil
+	case KindBool:
+		return Float(float64(v.num)), nil
+	case KindArray:
+		return Null, cannotConvert(v, KindFloat)
+	}
+	n, ok, err := number(v)
+	switch {
+	case !ok && trimASCII(v.str) == "":
+		return Float(0), nil
+	case !ok:
+		return Null, cannotConvert(v, KindFloat)
+	case err != nil:
+		return Null, err
+	}
+	return Float(floatOf(n)), nil
+}
+
+func callToBool(_ *callEnv, args []Value) (Value, *Error) {
+	v := args[0]
+	switch v.kind {
+	case KindNull:
+		return Bool(false), nil
+	case KindBool:
+		return v.plain(), nil
+	case KindArray:
+		return Null, cannotConvert(v, KindBool)
+	}
+	n, ok, err := number(v)
+	switch {
+	case !ok:
+		return Bool(spells(v.str, "true")), nil
+	case err != nil:
+		return Null, err
+	}
+	return Bool(floatOf(n) != 0), nil
+}
+
+func callToStr(e *callEnv, args []Value) (Value, *Error) {
+	if args[0].kind == KindString {
+		return args[0].plain(), nil
+	}
+	s, err := toStr(args[0])
+	if err != nil {
+		return Null, err
+	}
+	return String(s), e.meter.makeString(int64(len(s)))
+}
+
+func callCount(_ *callEnv, args []Value) (Value, *Error) {
+	if args[0].kind != KindArray {
+		return Null, needs("count", "an array", args[0])
+	}
+	return Int(int64(len(args[0].Elems()))), nil
+}
+
+// callRev is the one function whose result keeps the metadata of its
+// argument.
+func callRev(_ *callEnv, args []Value) (Value, *Error) {
+	v := args[0]
+	return Int(v.rev).WithMeta(v.rev, v.exp), nil
+}
+
+func callExpires(_ *callEnv, args []Value) (Value, *Error) { return Int(args[0].exp), nil }
+
+func callCurrentTime(e *callEnv, _ []Value) (Value, *Error) { return Int(e.tx.Now()), nil }
+
+func callHLC(e *callEnv, _ []Value) (Value, *Error) { return Int(e.tx.Time().Millis()), nil }
+
+func callHLCCounter(e *callEnv, _ []Value) (Value, *Error) {
+	return Int(e.tx.Time().Counter()), nil
+}

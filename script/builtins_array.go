@@ -1,0 +1,160 @@
+package script
+
+import "fmt"
+
+// maxNesting is how deep arrays may be nested (language specification,
+// Appendix B). It is fixed: what walks an array recursively relies on it.
+const maxNesting = 200
+
+// valueBytes is the size of a Value in memory.
+const valueBytes = 56
+
+// An array made in a run records its measure in num: the depth of its
+// nesting in the lower 8 bits, above it its weight, the number of values in
+// it and in all arrays below, shared ones counted as often as they are
+// reached. Even an empty array has depth 1, so num is 0 only for an array
+// made by Array, which is measured when it is first asked about.
+//
+// Invariant VALUE-2: an array of a run has a depth of at most maxNesting and
+// a weight of at most Limits.MemoryBytes / valueBytes. So a walk of it ends
+// soon, although sharing makes arrays exponentially large with few values:
+// let a = [a, a], thirty times.
+const depthBits = 8
+
+// newArray makes an array of elems, which belong to it from then on, and
+// charges it.
+func newArray(elems []Value, m *meter) (Value, *Error) {
+	if err := m.makeArray(int64(len(elems))); err != nil {
+		return Null, err
+	}
+	return m.seal(elems)
+}
+
+// seal makes an array of elems, whose storage is already charged.
+func (m *meter) seal(elems []Value) (Value, *Error) {
+	depth, weight := 1, int64(len(elems))
+	for i := range elems {
+		if elems[i].kind == KindArray {
+			d, w := measure(elems[i])
+			depth = max(depth, d+1)
+			weight += w
+			if depth > maxNesting {
+				return Null, nestingLimit()
+			}
+			if weight > m.limits.MemoryBytes/valueBytes {
+				break
+			}
+		}
+	}
+	if weight > m.limits.MemoryBytes/valueBytes {
+		return Null, errf(CodeLimit, "array too large: its nested arrays come to more than %d bytes (Limits.MemoryBytes)", m.limits.MemoryBytes)
+	}
+	return sealed(elems, depth, weight), nil
+}
+
+// flatArray makes an array of elems that are not arrays.
+func flatArray(elems []Value) Value { return sealed(elems, 1, int64(len(elems))) }
+
+func sealed(elems []Value, depth int, weight int64) Value {
+	v := Array(elems)
+	v.num = uint64(weight)<<depthBits | uint64(depth)
+	return v
+}
+
+func nestingLimit() *Error { return errf(CodeLimit, "nested deeper than %d", maxNesting) }
+
+// weightMax is where the measuring of an unsealed array gives up, so that a
+// small array of shared arrays does not take for ever; weightHuge is what it
+// then answers, more than any limit.
+const (
+	weightMax  = 1 << 26
+	weightHuge = 1 << 48
+)
+
+// measure returns the depth and weight of an array. A depth above maxNesting
+// stands for all such depths.
+func measure(v Value) (depth int, weight int64) {
+	if v.num != 0 {
+		return int(v.num & (1<<depthBits - 1)), int64(v.num >> depthBits)
+	}
+	depth = walk(v, 1, &weight)
+	if weight > weightMax {
+		weight = weightHuge
+	}
+	return depth, weight
+}
+
+// walk adds the weight of v, an array at the given depth, to weight and
+// returns the greatest depth in it.
+func walk(v Value, depth int, weight *int64) int {
+	elems := v.Elems()
+	*weight += int64(len(elems))
+	deepest := depth
+	for i := range elems {
+		if deepest > maxNesting || *weight > weightMax {
+			break
+		}
+		if elems[i].kind == KindArray {
+			deepest = max(deepest, walk(elems[i], depth+1, weight))
+		}
+	}
+	return deepest
+}
+
+// rangeBounds returns the ends of the range from..to (language specification
+// 4.7).
+func rangeBounds(from, to Value) (int64, int64, *Error) {
+	first, err := whole(from, "'..'")
+	if err != nil {
+		return 0, 0, err
+	}
+	last, err := whole(to, "'..'")
+	return first, last, err
+}
+
+// rangeArray returns the array of the integers from from to to, both
+// included.
+func rangeArray(from, to Value, m *meter) (Value, *Error) {
+	first, last, err := rangeBounds(from, to)
+	if err != nil {
+		return Null, err
+	}
+	if first > last {
+		return flatArray(nil), nil
+	}
+	// The difference fits a uint64, its successor may not.
+	n := uint64(last) - uint64(first)
+	n = min(n, uint64(m.limits.Elements)) + 1
+	if err := m.makeArray(int64(n)); err != nil {
+		return Null, err
+	}
+	elems := make([]Value, n)
+	for i := range elems {
+		elems[i] = Int(first + int64(i))
+	}
+	return flatArray(elems), nil
+}
+
+// indexValue returns a[i] with its metadata.
+func indexValue(a, i Value) (Value, *Error) {
+	if a.kind != KindArray {
+		return Null, errf(CodeType, "only an array can be indexed, got %s", describe(a))
+	}
+	n, err := whole(i, "index")
+	if err != nil {
+		return Null, err
+	}
+	elems := a.Elems()
+	if n < 0 || n >= int64(len(elems)) {
+		return Null, errf(CodeRange, "index %d out of range (array has %s)", n, counted(len(elems), "element"))
+	}
+	return elems[n], nil
+}
+
+// counted returns "1 element", "2 elements".
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,119 @@
+package script
+
+// meter counts what one run makes and reads, and holds it to the limits. A
+// function asks it before it builds a string or an array, never after:
+//
+// Invariant VALUE-1: no string of a script is longer than Limits.ValueBytes,
+// no array longer than Limits.Elements, and all that a run makes or reads is
+// at most Limits.MemoryBytes, counted and never given back.
+//
+// A meter is used by one goroutine.
+type meter struct {
+	limits *Limits
+	memory int64 // bytes charged
+	work   int64 // bytes read by functions, see takeWork
+}
+
+// newMeter returns a meter for one run. limits must have its defaults set and
+// not change.
+func newMeter(limits *Limits) *meter { return &meter{limits: limits} }
+
+// reset makes m ready for another run.
+func (m *meter) reset(limits *Limits) { *m = meter{limits: limits} }
+
+// charge counts bytes of memory.
+func (m *meter) charge(bytes int) *Error { return m.charge64(int64(bytes)) }
+
+func (m *meter) charge64(bytes int64) *Error {
+	m.memory += bytes
+	if m.memory > m.limits.MemoryBytes {
+		return errf(CodeLimit, "script uses too much memory: more than %d bytes (Limits.MemoryBytes)", m.limits.MemoryBytes)
+	}
+	return nil
+}
+
+// makeString admits a new string of size bytes, or says which limit it
+// exceeds.
+func (m *meter) makeString(size int64) *Error {
+	if size > int64(m.limits.ValueBytes) {
+		return m.valueLimit()
+	}
+	return m.charge64(size)
+}
+
+func (m *meter) valueLimit() *Error {
+	return errf(CodeLimit, "value too long: more than %d bytes (Limits.ValueBytes)", m.limits.ValueBytes)
+}
+
+// makeArray admits the storage of a new array of n elements.
+func (m *meter) makeArray(n int64) *Error {
+	if n > int64(m.limits.Elements) {
+		return errf(CodeLimit, "array too long: more than %d elements (Limits.Elements)", m.limits.Elements)
+	}
+	return m.charge64(n * valueBytes)
+}
+
+// admit checks a value that comes from outside the run, such as a parameter,
+// against the limits, and charges it. It returns the value to use: an array
+// has its measure recorded.
+func (m *meter) admit(v Value) (Value, *Error) {
+	switch v.kind {
+	case KindString:
+		return v, m.makeString(int64(len(v.str)))
+	case KindArray:
+		return m.admitArray(v, 0)
+	}
+	return v, nil
+}
+
+func (m *meter) admitArray(v Value, depth int) (Value, *Error) {
+	if depth == maxNesting {
+		return Null, nestingLimit()
+	}
+	elems := v.Elems()
+	if err := m.makeArray(int64(len(elems))); err != nil {
+		return Null, err
+	}
+	own := make([]Value, len(elems))
+	for i, e := range elems {
+		var err *Error
+		if e.kind == KindArray {
+			own[i], err = m.admitArray(e, depth+1)
+		} else {
+			own[i], err = m.admit(e)
+		}
+		if err != nil {
+			return Null, err
+		}
+	}
+	return m.seal(own)
+}
+
+// bytesPerStep is how many bytes a function reads for one step.
+const bytesPerStep = 256
+
+// read counts bytes that a function reads without making as many.
+func (m *meter) read(bytes int) { m.work += int64(bytes) }
+
+// takeWork returns the steps that the functions called since the last
+// takeWork took beyond one per call, so that reading a long string again and
+// again is not free.
+func (m *meter) takeWork() int64 {
+	steps := m.work / bytesPerStep
+	m.work %= bytesPerStep
+	return steps
+}
+
+// pairWork returns the steps that comparing l with r takes beyond one. It is
+// 0 unless both are long strings or arrays.
+func pairWork(l, r Value) int64 {
+	switch {
+	case l.kind == KindString && r.kind == KindString:
+		return int64(min(len(l.str), len(r.str)) / bytesPerStep)
+	case l.kind == KindArray && r.kind == KindArray:
+		_, a := measure(l)
+		_, b := measure(r)
+		return min(a, b) * valueBytes / bytesPerStep
+	}
+	return 0
+}

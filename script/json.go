@@ -1,0 +1,156 @@
+package script
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// JSON returns v as JSON text, as to_json writes it (language specification
+// 5.5). The text is not bounded: see meter for the bound inside a script.
+// Arrays nested deeper than any script can make them are written as null.
+func JSON(v Value) string {
+	var b strings.Builder
+	writeJSON(&b, v, 0)
+	return b.String()
+}
+
+// jsonText is JSON for a run: its size is checked and charged before it is
+// built.
+func jsonText(v Value, m *meter) (string, *Error) {
+	size, ok := jsonSize(v, 0, int64(m.limits.ValueBytes))
+	if !ok {
+		return "", m.valueLimit()
+	}
+	if err := m.makeString(size); err != nil {
+		return "", err
+	}
+	m.read(int(size))
+	var b strings.Builder
+	b.Grow(int(size))
+	writeJSON(&b, v, 0)
+	return b.String(), nil
+}
+
+// jsonSize returns the length of v's JSON text, or false as soon as it is
+// known to exceed limit.
+func jsonSize(v Value, depth int, limit int64) (int64, bool) {
+	var n int64
+	switch v.kind {
+	case KindNull:
+		n = int64(len("null"))
+	case KindString:
+		n = int64(len(v.str)) + 2
+		if n <= limit { // else it is not worth reading
+			n = escapedSize(v.str) + 2
+		}
+	case KindArray:
+		if depth == maxNesting {
+			n = int64(len("null"))
+			break
+		}
+		elems := v.Elems()
+		n = 2 + int64(max(len(elems)-1, 0))
+		for _, e := range elems {
+			size, ok := jsonSize(e, depth+1, limit-n)
+			if !ok {
+				return 0, false
+			}
+			n += size
+		}
+	default:
+		n = int64(scalarSize(v))
+	}
+	return n, n <= limit
+}
+
+func writeJSON(b *strings.Builder, v Value, depth int) {
+	switch v.kind {
+	case KindNull:
+		b.WriteString("null")
+	case KindString:
+		b.WriteByte('"')
+		writeEscaped(b, v.str)
+		b.WriteByte('"')
+	case KindArray:
+		if depth == maxNesting {
+			b.WriteString("null")
+			return
+		}
+		b.WriteByte('[')
+		for i, e := range v.Elems() {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			writeJSON(b, e, depth+1)
+		}
+		b.WriteByte(']')
+	default:
+		writeScalar(b, v)
+	}
+}
+
+// escapedSize returns the number of bytes writeEscaped writes for s.
+func escapedSize(s string) int64 {
+	n := int64(len(s))
+	for i := 0; i < len(s); {
+		c := s[i]
+		switch {
+		case c >= utf8.RuneSelf:
+			r, size := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError && size == 1 {
+				n += int64(len("\uFFFD")) - 1
+			}
+			i += size
+			continue
+		case c < ' ' && shortEscape[c] == 0:
+			n += int64(len(`\u0000`)) - 1
+		case c < ' ' || c == '"' || c == '\\':
+			n++
+		}
+		i++
+	}
+	return n
+}
+
+// writeEscaped writes s as it stands inside a JSON string.
+func writeEscaped(b *strings.Builder, s string) {
+	done := 0 // s[:done] is written
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= utf8.RuneSelf {
+			r, size := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError && size == 1 {
+				b.WriteString(s[done:i])
+				b.WriteString("\uFFFD")
+				done = i + 1
+			}
+			i += size
+			continue
+		}
+		if c < ' ' || c == '"' || c == '\\' {
+			b.WriteString(s[done:i])
+			done = i + 1
+			writeEscape(b, c)
+		}
+		i++
+	}
+	b.WriteString(s[done:])
+}
+
+// shortEscape holds the letter of the two-character escapes.
+var shortEscape = [' ']byte{'\n': 'n', '\t': 't', '\r': 'r', '\b': 'b', '\f': 'f'}
+
+func writeEscape(b *strings.Builder, c byte) {
+	const hex = "0123456789abcdef"
+	b.WriteByte('\\')
+	switch {
+	case c >= ' ':
+		b.WriteByte(c)
+	case shortEscape[c] != 0:
+		b.WriteByte(shortEscape[c])
+	default:
+		b.WriteString("u00")
+		b.WriteByte(hex[c>>4])
+		b.WriteByte(hex[c&15])
+	}
+}

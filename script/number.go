@@ -1,0 +1,227 @@
+package script
+
+import (
+	"math"
+	"strconv"
+)
+
+// numericText converts s when it is numeric text (language specification
+// 4.1): a sign and digits to an int64, with a point or an exponent to a
+// float64. It reports whether s has that form; when it has but its number is
+// too large, the error says so. It allocates only for that error.
+func numericText(s string) (Value, bool, *Error) {
+	// The usual text is a short plain number: at most 18 digits always fit.
+	if n := len(s); n > 0 && n <= 18 {
+		i := 0
+		negative := s[0] == '-'
+		if negative && n > 1 {
+			i = 1
+		}
+		var sum int64
+		for ; i < n; i++ {
+			d := s[i] - '0'
+			if d > 9 {
+				return numericForm(s)
+			}
+			sum = sum*10 + int64(d)
+		}
+		if negative {
+			sum = -sum
+		}
+		return Int(sum), true, nil
+	}
+	return numericForm(s)
+}
+
+// numericForm is numericText for every text.
+func numericForm(s string) (Value, bool, *Error) {
+	s = trimASCII(s)
+	digits := s
+	if len(s) > 0 && (s[0] == '-' || s[0] == '+') {
+		digits = s[1:]
+	}
+	whole := countDigits(digits)
+	rest := digits[whole:]
+	if rest == "" {
+		if whole == 0 {
+			return Null, false, nil
+		}
+		i, ok := parseInt(digits, s[0] == '-')
+		if !ok {
+			return Null, true, errf(CodeRange, "integer out of range")
+		}
+		return Int(i), true, nil
+	}
+	fraction := 0
+	if rest[0] == '.' {
+		fraction = countDigits(rest[1:])
+		rest = rest[1+fraction:]
+	}
+	if whole+fraction == 0 {
+		return Null, false, nil
+	}
+	if rest != "" {
+		if rest[0] != 'e' && rest[0] != 'E' {
+			return Null, false, nil
+		}
+		rest = rest[1:]
+		if rest != "" && (rest[0] == '-' || rest[0] == '+') {
+			rest = rest[1:]
+		}
+		if rest == "" || countDigits(rest) != len(rest) {
+			return Null, false, nil
+		}
+	}
+	// The form is one that ParseFloat reads the same way; what can still
+	// fail is the range.
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		return Null, true, errf(CodeRange, "float overflow")
+	}
+	return Float(f), true, nil
+}
+
+// countDigits returns how many decimal digits s begins with.
+func countDigits(s string) int {
+	n := 0
+	for n < len(s) && s[n]-'0' <= 9 {
+		n++
+	}
+	return n
+}
+
+// parseInt returns the number written by digits, which are decimal digits,
+// and false when it does not fit.
+func parseInt(digits string, negative bool) (int64, bool) {
+	limit := uint64(math.MaxInt64)
+	if negative {
+		limit++
+	}
+	var sum uint64
+	for i := range len(digits) {
+		d := uint64(digits[i] - '0')
+		if sum > (limit-d)/10 {
+			return 0, false
+		}
+		sum = sum*10 + d
+	}
+	if negative {
+		return -int64(sum), true
+	}
+	return int64(sum), true
+}
+
+// trimASCII returns s without ASCII white space at both ends.
+func trimASCII(s string) string {
+	for len(s) > 0 && isSpace(s[0]) {
+		s = s[1:]
+	}
+	for len(s) > 0 && isSpace(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
+
+// number returns v as an int64 or float64 without metadata, converting
+// numeric text. It reports whether v is a number; the error is that of
+// numericText.
+func number(v Value) (Value, bool, *Error) {
+	switch v.kind {
+	case KindInt, KindFloat:
+		return v.plain(), true, nil
+	case KindString:
+		return numericText(v.str)
+	}
+	return Null, false, nil
+}
+
+// whole returns v as a whole number (language specification 4.1). what names
+// the operand in the error: "index needs a whole number, got null".
+func whole(v Value, what string) (int64, *Error) {
+	switch v.kind {
+	case KindInt:
+		return v.Int(), nil
+	case KindFloat:
+		if i, ok := exactInt(v.Float()); ok {
+			return i, nil
+		}
+	case KindString:
+		n, _, err := numericText(v.str)
+		if n.kind == KindInt {
+			return n.Int(), nil
+		}
+		// Of the texts that are too large only integers are whole numbers.
+		if err != nil && isIntegerText(v.str) {
+			return 0, err
+		}
+	}
+	return 0, errf(CodeType, "%s needs a whole number, got %s", what, describeExact(v))
+}
+
+// isIntegerText reports whether s, which is numeric text, has no point and
+// no exponent.
+func isIntegerText(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c == '.' || c == 'e' || c == 'E' {
+			return false
+		}
+	}
+	return true
+}
+
+// exactInt returns f as an int64 when it has no fraction and fits.
+func exactInt(f float64) (int64, bool) {
+	if !fitsInt(f) || f != math.Trunc(f) {
+		return 0, false
+	}
+	return int64(f), true
+}
+
+// fitsInt reports whether f, truncated, is within the range of an int64.
+func fitsInt(f float64) bool { return f >= -(1<<63) && f < 1<<63 }
+
+// floatOf returns a number as a float64, rounded to the nearest.
+func floatOf(v Value) float64 {
+	if v.kind == KindInt {
+		return float64(v.Int())
+	}
+	return v.Float()
+}
+
+// finite returns f as a value, or the error of a result that is not finite.
+func finite(f float64) (Value, *Error) {
+	// The difference of a number that is not finite to itself is NaN.
+	if f-f != 0 {
+		return Null, errf(CodeRange, "float overflow")
+	}
+	return Float(f), nil
+}
+
+// floatTextMax is the length of the longest float text.
+const floatTextMax = 25
+
+// floatText returns the float text of f (language specification 3.3): the
+// shortest decimal that reads back as f.
+func floatText(f float64) string {
+	var buf [floatTextMax]byte
+	return string(appendFloat(buf[:0], f))
+}
+
+// appendFloat appends the float text of f to b.
+func appendFloat(b []byte, f float64) []byte {
+	if f == 0 {
+		return append(b, '0') // also negative zero
+	}
+	if a := math.Abs(f); a >= 1e-6 && a < 1e21 {
+		return strconv.AppendFloat(b, f, 'f', -1, 64)
+	}
+	b = strconv.AppendFloat(b, f, 'e', -1, 64)
+	// strconv writes at least two digits of exponent: e-07 becomes e-7.
+	if n := len(b); b[n-2] == '0' && (b[n-3] == '-' || b[n-3] == '+') {
+		b[n-2] = b[n-1]
+		b = b[:n-1]
+	}
+	return b
+}

@@ -1,0 +1,294 @@
+package script
+
+import (
+	"cmp"
+	"math"
+	"math/bits"
+	"strings"
+
+	"kahuna/script/syntax"
+)
+
+// The operators of section 4 of the language specification. Results carry no
+// metadata; errors carry no position, which is the caller's to add.
+
+// arith returns l op r for + - * / and %.
+func arith(op syntax.Op, l, r Value) (Value, *Error) {
+	if l.kind == KindInt && r.kind == KindInt {
+		return arithInt(op, l.Int(), r.Int())
+	}
+	return arithMixed(op, l, r)
+}
+
+func arithInt(op syntax.Op, a, b int64) (Value, *Error) {
+	switch op {
+	case syntax.Plus:
+		if c := a + b; (c > a) == (b > 0) {
+			return Int(c), nil
+		}
+	case syntax.Minus:
+		if c := a - b; (c < a) == (b > 0) {
+			return Int(c), nil
+		}
+	case syntax.Star:
+		if c, ok := multiply(a, b); ok {
+			return Int(c), nil
+		}
+	case syntax.Slash:
+		if b == 0 {
+			return Null, divisionByZero()
+		}
+		if a != math.MinInt64 || b != -1 {
+			return Int(a / b), nil
+		}
+	default: // syntax.Percent
+		if b == 0 {
+			return Null, divisionByZero()
+		}
+		return Int(a % b), nil
+	}
+	return Null, integerOverflow()
+}
+
+// multiply returns a*b, and false when it does not fit.
+func multiply(a, b int64) (int64, bool) {
+	c := a * b
+	if a == int64(int32(a)) && b == int64(int32(b)) {
+		return c, true
+	}
+	high, low := bits.Mul64(magnitude(a), magnitude(b))
+	if high != 0 {
+		return 0, false
+	}
+	if (a < 0) != (b < 0) {
+		return c, low <= 1<<63
+	}
+	return c, low < 1<<63
+}
+
+// magnitude returns |a|, which of the smallest int64 is no int64.
+func magnitude(a int64) uint64 {
+	if a < 0 {
+		return -uint64(a)
+	}
+	return uint64(a)
+}
+
+func arithMixed(op syntax.Op, l, r Value) (Value, *Error) {
+	a, okA, errA := number(l)
+	b, okB, errB := number(r)
+	switch {
+	case !okA || !okB:
+		return Null, cannotApply(op, l, r)
+	case errA != nil:
+		return Null, errA
+	case errB != nil:
+		return Null, errB
+	case a.kind == KindInt && b.kind == KindInt:
+		return arithInt(op, a.Int(), b.Int())
+	}
+	return arithFloat(op, floatOf(a), floatOf(b))
+}
+
+func arithFloat(op syntax.Op, x, y float64) (Value, *Error) {
+	switch op {
+	case syntax.Plus:
+		return finite(x + y)
+	case syntax.Minus:
+		return finite(x - y)
+	case syntax.Star:
+		return finite(x * y)
+	}
+	if y == 0 {
+		return Null, divisionByZero()
+	}
+	if op == syntax.Slash {
+		return finite(x / y)
+	}
+	return finite(math.Mod(x, y))
+}
+
+func divisionByZero() *Error  { return errf(CodeDivisionByZero, "division by zero") }
+func integerOverflow() *Error { return errf(CodeRange, "integer overflow") }
+
+// nullHint is what to do about a null where a number is needed: it usually
+// comes from a key that is absent.
+const nullHint = "give it a default: x ?? 0"
+
+// cannotApply is the error of an operator on types it does not take.
+func cannotApply(op syntax.Op, l, r Value) *Error {
+	err := errf(CodeType, "cannot apply '%s' to %s and %s", op, describe(l), describe(r))
+	switch {
+	case l.IsNull() || r.IsNull():
+		err.Hint = nullHint
+	case op == syntax.Plus && l.kind != KindArray && r.kind != KindArray &&
+		(l.kind == KindString || r.kind == KindString):
+		err.Hint = "use concat() to join text"
+	}
+	return err
+}
+
+// negate returns -v.
+func negate(v Value) (Value, *Error) {
+	n, ok, err := number(v)
+	switch {
+	case !ok:
+		err := errf(CodeType, "cannot apply '-' to %s", describe(v))
+		if v.IsNull() {
+			err.Hint = nullHint
+		}
+		return Null, err
+	case err != nil:
+		return Null, err
+	case n.kind == KindFloat:
+		return Float(-n.Float()), nil
+	case n.Int() == math.MinInt64:
+		return Null, integerOverflow()
+	}
+	return Int(-n.Int()), nil
+}
+
+// order returns l op r for < <= > and >=.
+func order(op syntax.Op, l, r Value) (bool, *Error) {
+	if l.kind == KindInt && r.kind == KindInt {
+		return ordered(op, cmp.Compare(l.Int(), r.Int())), nil
+	}
+	a, okA, errA := number(l)
+	b, okB, errB := number(r)
+	switch {
+	case l.kind == KindString && r.kind == KindString && !okA && !okB:
+		return ordered(op, strings.Compare(l.str, r.str)), nil
+	case !okA || !okB:
+		return false, cannotApply(op, l, r)
+	case errA != nil:
+		return false, errA
+	case errB != nil:
+		return false, errB
+	}
+	return ordered(op, compareNumbers(a, b)), nil
+}
+
+// ordered says whether op holds for two operands that compare as c.
+func ordered(op syntax.Op, c int) bool {
+	switch op {
+	case syntax.Less:
+		return c < 0
+	case syntax.LessEq:
+		return c <= 0
+	case syntax.Greater:
+		return c > 0
+	}
+	return c >= 0
+}
+
+// compareNumbers compares two numbers by their exact mathematical values.
+func compareNumbers(a, b Value) int {
+	switch {
+	case a.kind == KindInt && b.kind == KindInt:
+		return cmp.Compare(a.Int(), b.Int())
+	case a.kind == KindFloat && b.kind == KindFloat:
+		return cmp.Compare(a.Float(), b.Float())
+	case a.kind == KindInt:
+		return compareIntFloat(a.Int(), b.Float())
+	}
+	return -compareIntFloat(b.Int(), a.Float())
+}
+
+// compareIntFloat compares i with f without rounding either.
+func compareIntFloat(i int64, f float64) int {
+	if !fitsInt(f) {
+		if f > 0 {
+			return -1
+		}
+		return 1
+	}
+	// The whole part of f is an int64, and the rest of f is exact too.
+	whole := int64(f)
+	if c := cmp.Compare(i, whole); c != 0 {
+		return c
+	}
+	return cmp.Compare(0, f-float64(whole))
+}
+
+// equal returns l == r. It has a result for all values and, for the arrays of
+// a run (Invariant VALUE-2), ends soon: see pairWork.
+func equal(l, r Value) bool {
+	if l.kind == r.kind {
+		switch l.kind {
+		case KindNull:
+			return true
+		case KindBool, KindInt:
+			return l.num == r.num
+		case KindString:
+			return l.str == r.str
+		case KindFloat:
+			return l.Float() == r.Float()
+		}
+		return equalArrays(l, r, 1)
+	}
+	return equalKinds(l, r)
+}
+
+// equalKinds compares two values of different types.
+func equalKinds(l, r Value) bool {
+	if l.kind > r.kind {
+		l, r = r, l
+	}
+	// From here on the types stand in the order of the kinds.
+	switch {
+	case l.kind == KindInt && r.kind == KindFloat:
+		return compareNumbers(l, r) == 0
+	case r.kind != KindString || l.kind == KindNull:
+		return false
+	case l.kind == KindBool:
+		return l.Bool() && spells(r.str, "true") || !l.Bool() && spells(r.str, "false")
+	}
+	n, ok, err := numericText(r.str)
+	return ok && err == nil && compareNumbers(l, n) == 0
+}
+
+// equalArrays compares two arrays at the given depth. Below the greatest
+// depth a script can reach only identical arrays are equal.
+func equalArrays(l, r Value, depth int) bool {
+	if l.arr == r.arr {
+		return true
+	}
+	a, b := l.Elems(), r.Elems()
+	if len(a) != len(b) || depth > maxNesting {
+		return false
+	}
+	for i := range a {
+		if a[i].kind == KindArray && b[i].kind == KindArray {
+			if !equalArrays(a[i], b[i], depth+1) {
+				return false
+			}
+		} else if !equal(a[i], b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// condition returns v as the condition of word, such as "if" or "&&"
+// (language specification 3.5).
+func condition(word string, v Value) (bool, *Error) {
+	if v.kind == KindBool {
+		return v.Bool(), nil
+	}
+	return false, badCondition(word, v)
+}
+
+func badCondition(word string, v Value) *Error {
+	err := errf(CodeType, "'%s' needs a bool, got %s", word, describe(v))
+	switch v.kind {
+	case KindNull:
+		err.Hint = "test is_null(x), or compare: x == true"
+	case KindInt, KindFloat:
+		err.Hint = "compare it: x != 0"
+	case KindString:
+		err.Hint = "compare it: x == true, or test is_null(x)"
+	case KindArray:
+		err.Hint = "use count(x) > 0"
+	}
+	return err
+}

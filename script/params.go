@@ -1,0 +1,129 @@
+package script
+
+import (
+	"encoding/json"
+	"math"
+)
+
+// ValueOf converts a Go value to a value of the language, for the parameters
+// of a script. It takes nil, bool, all integer types (of which the value must
+// fit an int64), float32 and float64 (finite), json.Number, string, []byte
+// (a string), Value, and the slices []any (of all of these, nested to 200),
+// []string, []int64 and []Value. Slices are copied. The error is an *Error
+// with code "bad_parameter", or "limit" for an array beyond the limits of the
+// language; it names the Go type and no parameter.
+func ValueOf(x any) (Value, error) {
+	// The limits of the store are applied when the parameter is bound; the
+	// defaults only keep what no script may hold from being built.
+	limits := DefaultLimits()
+	v, err := valueOf(x, newMeter(&limits), 0)
+	if err != nil {
+		return Null, err
+	}
+	return v, nil
+}
+
+func valueOf(x any, m *meter, depth int) (Value, *Error) {
+	switch x := x.(type) {
+	case nil:
+		return Null, nil
+	case Value:
+		return valueOfValue(x, m, depth)
+	case bool:
+		return Bool(x), nil
+	case string:
+		return String(x), nil
+	case []byte:
+		return String(string(x)), nil
+	case int:
+		return Int(int64(x)), nil
+	case int8:
+		return Int(int64(x)), nil
+	case int16:
+		return Int(int64(x)), nil
+	case int32:
+		return Int(int64(x)), nil
+	case int64:
+		return Int(x), nil
+	case uint:
+		return valueOfUint(uint64(x), "uint")
+	case uint8:
+		return Int(int64(x)), nil
+	case uint16:
+		return Int(int64(x)), nil
+	case uint32:
+		return Int(int64(x)), nil
+	case uint64:
+		return valueOfUint(x, "uint64")
+	case uintptr:
+		return valueOfUint(uint64(x), "uintptr")
+	case float32:
+		return valueOfFloat(float64(x), "float32")
+	case float64:
+		return valueOfFloat(x, "float64")
+	case json.Number:
+		return valueOfNumber(x)
+	case []any:
+		return valueOfSlice(x, m, depth, func(e any) (Value, *Error) { return valueOf(e, m, depth+1) })
+	case []Value:
+		return valueOfSlice(x, m, depth, func(e Value) (Value, *Error) { return valueOfValue(e, m, depth+1) })
+	case []string:
+		return valueOfSlice(x, m, depth, func(e string) (Value, *Error) { return String(e), nil })
+	case []int64:
+		return valueOfSlice(x, m, depth, func(e int64) (Value, *Error) { return Int(e), nil })
+	}
+	return Null, errf(CodeBadParameter, "a value of Go type %T is not supported", x)
+}
+
+// valueOfValue drops the metadata, which a parameter does not have.
+func valueOfValue(v Value, m *meter, depth int) (Value, *Error) {
+	if v.kind != KindArray {
+		return v.plain(), nil
+	}
+	return valueOfSlice(v.Elems(), m, depth, func(e Value) (Value, *Error) { return valueOfValue(e, m, depth+1) })
+}
+
+func valueOfSlice[T any](xs []T, m *meter, depth int, convert func(T) (Value, *Error)) (Value, *Error) {
+	if depth == maxNesting {
+		return Null, nestingLimit()
+	}
+	if err := m.makeArray(int64(len(xs))); err != nil {
+		return Null, err
+	}
+	elems := make([]Value, len(xs))
+	for i, x := range xs {
+		v, err := convert(x)
+		if err != nil {
+			return Null, err
+		}
+		elems[i] = v
+	}
+	return m.seal(elems)
+}
+
+func valueOfUint(u uint64, typ string) (Value, *Error) {
+	if u > math.MaxInt64 {
+		return Null, errf(CodeBadParameter, "the %s %d does not fit an int64", typ, u)
+	}
+	return Int(int64(u)), nil
+}
+
+func valueOfFloat(f float64, typ string) (Value, *Error) {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return Null, errf(CodeBadParameter, "the %s %v is not a finite number", typ, f)
+	}
+	return Float(f), nil
+}
+
+// valueOfNumber reads a number as a literal of the language would be: without
+// point and exponent it is an int64.
+func valueOfNumber(n json.Number) (Value, *Error) {
+	v, ok, err := numericText(string(n))
+	switch {
+	case !ok:
+		return Null, errf(CodeBadParameter, "the json.Number %s is not a number", quote(string(n)))
+	case err != nil:
+		return Null, errf(CodeBadParameter, "the json.Number %s is too large", quote(string(n)))
+	}
+	return v, nil
+}
