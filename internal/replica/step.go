@@ -101,12 +101,12 @@ func (r *Replica) check(m *raftpb.Message) error {
 		switch n := len(m.GetContext()); {
 		case n != 0 && n != 8:
 			return bad(m, "context")
-		case n == 8 && m.GetTerm() == r.st.Term && binary.LittleEndian.Uint64(m.GetContext()) > r.reads:
+		case n == 8 && r.st.IsLeader && m.GetTerm() == r.st.Term && binary.LittleEndian.Uint64(m.GetContext()) > r.reads:
 			return bad(m, "confirms reads never asked for")
 		}
 		return nil
 	case raftpb.MsgAppResp:
-		if m.GetTerm() == r.st.Term && !m.GetReject() && m.GetIndex() > r.last {
+		if r.st.IsLeader && m.GetTerm() == r.st.Term && !m.GetReject() && m.GetIndex() > r.last {
 			return bad(m, "acknowledges entries never sent")
 		}
 		return nil
