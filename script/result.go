@@ -148,10 +148,9 @@ func (r *Result) Revision() int64 { return r.First().Revision }
 func (r *Result) Stamp(commit Timestamp) {
 	for i := range r.Entries {
 		e := &r.Entries[i]
-		if !e.Own {
-			continue
+		if e.Own {
+			e.Modified = commit
 		}
-		e.Modified = commit
 		if e.TTL > 0 {
 			e.Expires = commit.Millis() + e.TTL
 		}

@@ -23,10 +23,11 @@ type Row struct {
 	Expires  int64     // Unix milliseconds, 0 for never
 	Modified Timestamp // commit time; zero while Own
 	Found    bool
-	// Own marks a row that this transaction wrote: its Modified is not yet
-	// known, and its Expires is provisional when TTL is not zero.
+	// Own marks a version that this transaction wrote: its Modified is not
+	// yet known.
 	Own bool
-	// TTL is the time to live in milliseconds, set with Own only.
+	// TTL, when not zero, is the time to live in milliseconds that this
+	// transaction gave the row: its Expires is provisional until commit.
 	TTL int64
 }
 

@@ -1,0 +1,185 @@
+package node
+
+import (
+	"errors"
+	"sync"
+
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"kahuna/internal/kv"
+	"kahuna/internal/partition"
+	"kahuna/internal/raftlog"
+	"kahuna/internal/replica"
+	"kahuna/script"
+)
+
+// group hosts one partition and its replica: it performs what the replica
+// asks for and tells the partition what became of its batches.
+type group struct {
+	node *Node
+	id   uint64
+	part *partition.Partition
+	log  *raftlog.Group
+
+	// mu guards the replica. Held: briefly, never while waiting for I/O.
+	mu      sync.Mutex
+	replica *replica.Replica
+	leading uint64 // term in which Lead was ordered, 0 for none
+}
+
+// flush proposes the open batch, unless one is on its way already.
+func (g *group) flush() {
+	b := g.part.Take()
+	if b == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.propose(b)
+	g.drain()
+}
+
+// propose gives b to the replica. Held: mu.
+func (g *group) propose(b *partition.Batch) {
+	err := g.replica.Propose(b.Term, b.Data)
+	if err == nil {
+		return
+	}
+	g.part.Refused(b, &script.Error{Code: script.CodeRetry, Retry: true, Err: err,
+		Message: "the write was not accepted: " + err.Error()})
+}
+
+// drain does what the replica asks for until it asks for nothing. Held: mu.
+func (g *group) drain() {
+	for {
+		rd, ok := g.replica.Ready()
+		if !ok {
+			break
+		}
+		// The answers of a batch go out, and the next one is proposed, before
+		// the hard state is written: then one write serves both.
+		if rd.Apply != nil {
+			g.committed(rd.Apply)
+		}
+		if a := rd.Append; a != nil {
+			g.node.log.Append(raftlog.Write{Group: g.id, HardState: a.HardState, Entries: a.Entries,
+				MustSync: a.MustSync, Done: func(err error) { g.appended(a, err) }})
+		}
+		if rd.StatusChanged {
+			g.status(rd.Status)
+		}
+	}
+	if err := g.replica.Err(); err != nil {
+		g.node.fail(err)
+	}
+}
+
+// committed answers the callers of committed batches, and hands the entries to
+// the applier. Held: mu.
+func (g *group) committed(a *replica.Apply) {
+	item := applyItem{group: g, apply: a, batches: make([]*partition.Batch, len(a.Entries))}
+	for i := range a.Entries {
+		if e := &a.Entries[i]; len(e.Data) > 0 && e.Conf == nil {
+			b, next := g.part.Committed(e.Term)
+			item.batches[i] = b
+			if next != nil {
+				g.propose(next)
+			}
+		}
+	}
+	g.node.applier.put(item)
+}
+
+// appended is called on the log's goroutine when a write is done.
+func (g *group) appended(a *replica.Append, err error) {
+	if err != nil {
+		if !errors.Is(err, raftlog.ErrClosed) {
+			g.node.fail(err)
+		}
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err := g.replica.Appended(a); err != nil {
+		g.node.fail(err)
+		return
+	}
+	g.drain()
+}
+
+// status follows leadership. Held: mu.
+func (g *group) status(s replica.Status) {
+	switch {
+	case s.IsLeader && s.CaughtUp && g.leading != s.Term:
+		g.leading = s.Term
+		// In the applier's queue behind everything of earlier terms: PART-3.
+		g.node.applier.put(applyItem{group: g, lead: s.Term})
+	case g.leading != 0 && (!s.IsLeader || s.Term != g.leading):
+		g.leading = 0
+		g.part.Stop(partition.ErrNotLeading)
+	}
+}
+
+// applyOne applies one item. It runs on the applier's goroutine.
+func (g *group) applyOne(item applyItem) error {
+	st := g.node.store
+	if item.lead != 0 {
+		_, hwm, err := st.Applied(g.id)
+		if err != nil {
+			return err
+		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.leading == item.lead {
+			g.part.Lead(item.lead, hwm)
+			g.node.led()
+		}
+		return nil
+	}
+	for i := range item.apply.Entries {
+		e := &item.apply.Entries[i]
+		b := item.batches[i]
+		batch := &kv.Batch{}
+		switch {
+		case b != nil:
+			batch = &kv.Batch{Time: b.Time, Ops: b.Ops, Results: b.Stored, DropResults: b.Dropped}
+		case len(e.Data) > 0 && e.Conf == nil:
+			var err error
+			if batch, err = kv.Decode(e.Data); err != nil {
+				return err
+			}
+		}
+		if e.Conf != nil {
+			state, err := proto.Marshal(e.Conf.State)
+			if err != nil {
+				return err
+			}
+			if err := st.SetConfState(g.id, e.Index, state); err != nil {
+				return err
+			}
+			g.log.SetConfState(e.Conf.State)
+		} else if err := st.Apply(g.id, e.Index, batch); err != nil {
+			return err
+		}
+		if b != nil {
+			g.part.Applied(b)
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err := g.replica.Applied(item.apply); err != nil {
+		return err
+	}
+	g.drain()
+	return nil
+}
+
+// membership reads the group's membership as of the applied index.
+func membership(data []byte) (*raftpb.ConfState, error) {
+	cs := &raftpb.ConfState{}
+	if err := proto.Unmarshal(data, cs); err != nil {
+		return nil, err
+	}
+	return cs, nil
+}

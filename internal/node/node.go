@@ -1,0 +1,295 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"kahuna/internal/partition"
+	"kahuna/internal/raftlog"
+	"kahuna/internal/replica"
+	"kahuna/internal/store"
+	"kahuna/internal/txn"
+	"kahuna/script"
+)
+
+// Options say how a node runs. Zero fields take their defaults.
+type Options struct {
+	FS  vfs.FS // the disk; vfs.NewMem() for a store without files
+	Dir string
+
+	Partition        partition.Options // see defaults
+	BlockCacheBytes  int64             // Pebble's block cache: 64 MiB
+	MemTableBytes    int64             // 16 MiB
+	SegmentBytes     int64             // of the log: 64 MiB
+	HistoryRevisions int64             // 128; -1 unlimited
+	TickInterval     time.Duration     // of Raft: 100 ms
+	SweepInterval    time.Duration     // 1 s
+	DisableSync      bool              // for tests that must fail without sync
+	Now              func() int64      // physical clock in Unix milliseconds
+	Logger           *slog.Logger
+}
+
+const (
+	day    = 24 * time.Hour
+	soonMs = int64(10 * time.Minute / time.Millisecond)
+)
+
+func (o Options) withDefaults() Options {
+	p := &o.Partition
+	def(&p.CacheBytes, 64<<20)
+	def(&p.EphemeralBytes, 256<<20)
+	def(&p.BatchBytes, 4<<20)
+	def(&p.UnappliedBytes, 256<<20)
+	def(&p.FastSteps, 4000)
+	def(&p.FastRows, 1000)
+	def(&p.RetentionMs, int64(time.Hour/time.Millisecond))
+	def(&p.ResultMs, 2*soonMs)
+	def(&o.BlockCacheBytes, 64<<20)
+	def(&o.MemTableBytes, 16<<20)
+	def(&o.SegmentBytes, 64<<20)
+	def(&o.HistoryRevisions, 128)
+	def(&o.TickInterval, 100*time.Millisecond)
+	def(&o.SweepInterval, time.Second)
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Now == nil {
+		o.Now = func() int64 { return time.Now().UnixMilli() }
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+func def[T int | int64 | time.Duration](field *T, value T) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+// Node is a running store. Its methods may be called from any goroutine.
+type Node struct {
+	opts    Options
+	log     *raftlog.Log
+	store   *store.Store
+	group   *group
+	applier *applier
+	owner   *owner
+
+	// Runner runs jobs in the node's partition.
+	Runner *txn.Runner
+
+	flushed    chan struct{} // the store flushed: the log may shrink
+	ledOnce    sync.Once
+	ledChan    chan struct{}
+	failOnce   sync.Once
+	failed     chan struct{}
+	failure    atomic.Pointer[script.Error]
+	closeOnce  sync.Once
+	closing    chan struct{}
+	closeErr   error
+	background sync.WaitGroup
+
+	// of the sweeper
+	dying       store.DyingCursor
+	oldVersions string
+}
+
+// groupID is the only group of a store that has not been split.
+const groupID = 1
+
+// Open opens the store in o.Dir, creating it when there is none, recovers it,
+// and returns when it runs scripts. Errors are *script.Error: code "open" when
+// another process has it, "corrupt" when files are damaged, "storage" for the
+// rest; nothing was changed then.
+func Open(ctx context.Context, o Options) (*Node, error) {
+	o = o.withDefaults()
+	n := &Node{opts: o, applier: newApplier(), flushed: make(chan struct{}, 1),
+		ledChan: make(chan struct{}), failed: make(chan struct{}), closing: make(chan struct{})}
+	if err := n.open(); err != nil {
+		n.release()
+		return nil, openError(o.Dir, err)
+	}
+	go n.applier.run(n.fail)
+	n.background.Add(1)
+	go n.housekeep()
+
+	n.group.mu.Lock()
+	err := n.group.replica.Campaign()
+	n.group.drain()
+	n.group.mu.Unlock()
+	if err == nil {
+		select {
+		case <-n.ledChan:
+			return n, nil
+		case <-n.failed:
+			err = n.failure.Load()
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	_ = n.Close()
+	return nil, openError(o.Dir, err)
+}
+
+func (n *Node) open() (err error) {
+	o := n.opts
+	fs := o.FS
+	if err := fs.MkdirAll(o.Dir, 0o755); err != nil {
+		return err
+	}
+	if n.owner, err = takeOwnership(fs, o.Dir); err != nil {
+		return err
+	}
+	n.store, err = store.Open(store.Options{FS: fs, Dir: fs.PathJoin(o.Dir, "rows"),
+		CacheBytes: o.BlockCacheBytes, MemTableBytes: o.MemTableBytes,
+		HistoryRevisions: o.HistoryRevisions, Logger: o.Logger,
+		OnFlush: func() {
+			select {
+			case n.flushed <- struct{}{}:
+			default:
+			}
+		}})
+	if err != nil {
+		return err
+	}
+	n.log, err = raftlog.Open(raftlog.Options{FS: fs, Dir: fs.PathJoin(o.Dir, "log"), SegmentBytes: o.SegmentBytes,
+		// The partition bounds what is on its way: Append never waits.
+		QueueBytes: 1 << 40, DisableSync: o.DisableSync, Logger: o.Logger})
+	if err != nil {
+		return err
+	}
+	g := &group{node: n, id: groupID, log: n.log.Group(groupID), part: partition.New(n.store, o.Partition)}
+	applied, _, err := n.store.Applied(g.id)
+	if err != nil {
+		return err
+	}
+	state, err := n.store.ConfState(g.id)
+	if err != nil {
+		return err
+	}
+	cs, err := membership(state)
+	if err != nil {
+		return err
+	}
+	g.log.SetConfState(cs)
+	g.replica, err = replica.New(replica.Config{ID: 1, Group: g.id, Voters: []uint64{1}, Storage: g.log,
+		Applied: applied, Seed: uint64(o.Now()), MaxApplying: 64 << 20, MaxUncommitted: 1 << 30, Logger: o.Logger})
+	if err != nil {
+		return err
+	}
+	n.group = g
+	n.Runner = &txn.Runner{Partition: g.part, Now: n.Now, Flush: g.flush, Closed: n.closing}
+	return nil
+}
+
+// Now reads the physical clock in Unix milliseconds.
+func (n *Node) Now() int64 { return n.opts.Now() }
+
+// led tells Open that the partition runs scripts.
+func (n *Node) led() { n.ledOnce.Do(func() { close(n.ledChan) }) }
+
+// fail ends all writing for good: the state of the disk is unknown, and going
+// on could acknowledge what a restart does not find. What is durable can still
+// be read.
+func (n *Node) fail(cause error) {
+	n.failOnce.Do(func() {
+		e := &script.Error{Code: script.CodeStorage, Err: cause,
+			Message: fmt.Sprintf("the store stopped writing: %v", cause),
+			Hint:    "reads go on; free or repair the disk, then open the store again"}
+		n.failure.Store(e)
+		n.opts.Logger.Error("store stopped writing", "error", cause)
+		close(n.failed)
+		if n.group != nil {
+			n.group.part.Stop(e)
+		}
+	})
+}
+
+// Failed is closed when the store has stopped writing; Err says why.
+func (n *Node) Failed() <-chan struct{} { return n.failed }
+
+// Err returns why the store stopped writing, or nil.
+func (n *Node) Err() error {
+	if e := n.failure.Load(); e != nil {
+		return e
+	}
+	return nil
+}
+
+func (n *Node) isClosing() bool {
+	select {
+	case <-n.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// Close ends the node: new scripts are refused, those waiting are stopped,
+// what is ordered becomes durable, files are flushed and closed. It returns the
+// same error every time.
+func (n *Node) Close() error {
+	n.closeOnce.Do(func() { n.closeErr = n.close() })
+	return n.closeErr
+}
+
+func (n *Node) close() error {
+	close(n.closing)
+	last := n.group.part.Close(txn.ErrClosed)
+	n.group.flush()
+	if last != nil {
+		select {
+		case <-last.Done:
+		case <-n.failed:
+		}
+	}
+	n.background.Wait()
+	// The log first: its callbacks feed the applier.
+	err := n.log.Close()
+	n.log = nil
+	n.applier.close()
+	return errors.Join(err, n.release())
+}
+
+// release closes what open opened.
+func (n *Node) release() error {
+	var errs []error
+	if n.log != nil {
+		errs = append(errs, n.log.Close())
+	}
+	if n.store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	if n.owner != nil {
+		errs = append(errs, n.owner.release())
+	}
+	return errors.Join(errs...)
+}
+
+// openError makes the error of Open.
+func openError(dir string, err error) error {
+	var known *script.Error
+	var damaged *raftlog.CorruptError
+	var held *ownedError
+	e := &script.Error{Op: "open", Key: dir, Err: err, Message: err.Error(), Code: script.CodeStorage}
+	switch {
+	case errors.As(err, &known):
+		return known
+	case errors.As(err, &held):
+		e.Code = script.CodeOpen
+		e.Hint = "close the other process, or use another directory"
+	case errors.As(err, &damaged):
+		e.Code = script.CodeCorrupt
+		e.Hint = "nothing was changed; restore the directory from a backup, or copy the file back"
+	}
+	return e
+}

@@ -1,0 +1,174 @@
+package partition
+
+import (
+	"strings"
+
+	"kahuna/internal/kv"
+)
+
+// A cell is the executor's view of one key: its newest version, committed or
+// only ordered, and the older versions that the store can not show (yet).
+type cell struct {
+	space kv.Space
+	key   string
+	slash int32 // index of the key's last slash, -1 for none
+
+	// exists is false for a key known to have no row at all.
+	exists bool
+	row    kv.Row
+	// seq is the batch that must be durable before anybody may be told of
+	// row. For a persistent key it is the batch that wrote row: while that is
+	// not applied the cell is pinned, and stands in the overlay.
+	seq uint64
+	// older are versions before row, newest first: for a persistent key those
+	// not yet applied, for an ephemeral one its bounded history.
+	older []version
+
+	// prev and next link the cells of a space by recency of use.
+	prev, next *cell
+	listed     bool
+	bytes      int
+}
+
+type version struct {
+	row kv.Row
+	seq uint64 // as cell.seq
+}
+
+const cellOverhead = 220 // a cell, its map slot and its place in the trees
+
+func newCell(space kv.Space, key string) *cell {
+	return &cell{space: space, key: key, slash: int32(strings.LastIndexByte(key, '/'))}
+}
+
+// measure returns about how many bytes the cell takes.
+func (c *cell) measure() int {
+	n := cellOverhead + 2*len(c.key) + len(c.row.Value)
+	for i := range c.older {
+		n += c.older[i].row.Size()
+	}
+	return n
+}
+
+// less orders cells as the store orders rows: by bucket, keys without a slash
+// first, then by the rest.
+func less(a, b *cell) bool {
+	ab, ar := a.split()
+	bb, br := b.split()
+	if ab != bb {
+		return ab < bb
+	}
+	if (a.slash < 0) != (b.slash < 0) {
+		return a.slash < 0
+	}
+	return ar < br
+}
+
+func (c *cell) split() (bucket, rest string) {
+	if c.slash < 0 {
+		return c.key, ""
+	}
+	return c.key[:c.slash], c.key[c.slash+1:]
+}
+
+// lru is a list of cells by recency of use, with their bytes. Its zero value
+// is ready.
+type lru struct {
+	head, tail *cell
+	bytes      int64
+	len        int
+}
+
+// front puts c first, taking its size anew.
+func (l *lru) front(c *cell) {
+	if l.head == c {
+		l.resize(c)
+		return
+	}
+	l.remove(c)
+	c.bytes = c.measure()
+	l.bytes += int64(c.bytes)
+	l.len++
+	c.listed = true
+	c.next = l.head
+	if l.head != nil {
+		l.head.prev = c
+	} else {
+		l.tail = c
+	}
+	l.head = c
+}
+
+// touch puts c, which is listed, first.
+func (l *lru) touch(c *cell) {
+	if l.head == c {
+		return
+	}
+	// Unlink; c is not the head, so it has a prev.
+	c.prev.next = c.next
+	if c.next != nil {
+		c.next.prev = c.prev
+	} else {
+		l.tail = c.prev
+	}
+	c.prev, c.next = nil, l.head
+	l.head.prev = c
+	l.head = c
+}
+
+func (l *lru) resize(c *cell) {
+	n := c.measure()
+	l.bytes += int64(n - c.bytes)
+	c.bytes = n
+}
+
+func (l *lru) remove(c *cell) {
+	if !c.listed {
+		return
+	}
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		l.head = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	} else {
+		l.tail = c.prev
+	}
+	c.prev, c.next, c.listed = nil, nil, false
+	l.bytes -= int64(c.bytes)
+	l.len--
+}
+
+// inRange visits the cells of tree that a read of the bucket or prefix text
+// covers, until visit returns false.
+func inRange(tree ordered, prefix bool, text string, visit func(*cell) bool) {
+	if !prefix {
+		from := &cell{key: text + "/", slash: int32(len(text))}
+		tree.Ascend(from, func(c *cell) bool {
+			b, _ := c.split()
+			return c.slash >= 0 && b == text && visit(c)
+		})
+		return
+	}
+	stopped := false
+	if i := strings.LastIndexByte(text, '/'); i >= 0 {
+		bucket := text[:i]
+		tree.Ascend(&cell{key: text, slash: int32(i)}, func(c *cell) bool {
+			b, _ := c.split()
+			if c.slash < 0 || b != bucket || !strings.HasPrefix(c.key, text) {
+				return false
+			}
+			stopped = !visit(c)
+			return !stopped
+		})
+	}
+	if stopped {
+		return
+	}
+	tree.Ascend(&cell{key: text, slash: -1}, func(c *cell) bool {
+		b, _ := c.split()
+		return strings.HasPrefix(b, text) && visit(c)
+	})
+}

@@ -1,0 +1,117 @@
+package partition
+
+import (
+	"kahuna/internal/hlc"
+	"kahuna/internal/kv"
+)
+
+// Collecting is replicated like every other effect: the leader decides what
+// goes, and the entry says so, or replicas would differ.
+
+// Purge removes the rows among keys that ended at or before the retention
+// bound and that nobody uses. It returns whether something was ordered, so
+// that the caller proposes it.
+func (p *Partition) Purge(keys []string, nowMs int64) (Done, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped != nil {
+		return Done{}, refusal(p.stopped)
+	}
+	now := p.clock.Next(nowMs)
+	cutoff := now.Millis() - p.opts.RetentionMs
+	return p.collect(now, len(keys), func(b func() *Batch, i int) error {
+		c, err := p.cell(keys[i])
+		if err != nil || !c.exists || c.seq > p.applied || p.isLocked(c) {
+			return err
+		}
+		if at := deathTime(&c.row); at == 0 || at > cutoff {
+			return nil
+		}
+		p.order(b(), kv.Op{Kind: kv.Purge, Key: c.key}, c.row)
+		p.supersede(b(), c)
+		c.row, c.exists = kv.Row{Revision: -1, Prev: -1}, false
+		p.stats.Purged++
+		return nil
+	})
+}
+
+// OldHistory names versions to prune: those of Key older than Revision.
+type OldHistory struct {
+	Key      string
+	Revision int64
+}
+
+// Prune removes old versions from the history.
+func (p *Partition) Prune(old []OldHistory, nowMs int64) (Done, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped != nil {
+		return Done{}, refusal(p.stopped)
+	}
+	return p.collect(p.clock.Next(nowMs), len(old), func(b func() *Batch, i int) error {
+		p.order(b(), kv.Op{Kind: kv.Prune, Key: old[i].Key, Row: kv.Row{Revision: old[i].Revision}}, kv.Row{})
+		p.stats.Pruned++
+		return nil
+	})
+}
+
+// Forget drops remembered results that are older than their age.
+func (p *Partition) Forget(keys []string, nowMs int64) (Done, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped != nil {
+		return Done{}, refusal(p.stopped)
+	}
+	return p.collect(p.clock.Next(nowMs), len(keys), func(b func() *Batch, i int) error {
+		if p.results[keys[i]] != nil {
+			return nil
+		}
+		batch := b()
+		batch.enc.DropResult(keys[i])
+		batch.Dropped = append(batch.Dropped, keys[i])
+		return nil
+	})
+}
+
+// SweepEphemeral removes up to n ephemeral rows that ended before the
+// retention bound, and reports whether there are more.
+func (p *Partition) SweepEphemeral(nowMs int64, n int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.clock.Next(nowMs)
+	return p.eph.sweep(now.Millis()-p.opts.RetentionMs, now, n, p.isLocked)
+}
+
+// collect runs each of n steps, which take the batch when they need it.
+func (p *Partition) collect(now hlc.Timestamp, n int, step func(b func() *Batch, i int) error) (Done, error) {
+	var b *Batch
+	var before int
+	batch := func() *Batch {
+		if b == nil {
+			b = p.openBatch()
+			before = b.enc.Len()
+			b.enc.Observe(now)
+			b.Time = max(b.Time, now)
+		}
+		return b
+	}
+	var err error
+	for i := 0; i < n && err == nil; i++ {
+		err = step(batch, i)
+	}
+	if b == nil {
+		return Done{}, err
+	}
+	p.account(b, before)
+	return Done{Batch: b, Propose: p.inflight == nil}, err
+}
+
+// order appends an effect with its hint.
+func (p *Partition) order(b *Batch, op kv.Op, old kv.Row) {
+	if op.Kind == kv.Purge {
+		b.olds = append(b.olds, old)
+		op.Old = &b.olds[len(b.olds)-1]
+	}
+	b.Ops = append(b.Ops, op)
+	b.enc.Op(&op)
+}

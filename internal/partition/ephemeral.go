@@ -1,0 +1,140 @@
+package partition
+
+import (
+	"github.com/tidwall/btree"
+
+	"kahuna/internal/hlc"
+	"kahuna/internal/kv"
+)
+
+// ordered is a tree of cells in the store's order.
+type ordered struct{ *btree.BTreeG[*cell] }
+
+func newOrdered() ordered {
+	return ordered{btree.NewBTreeGOptions(less, btree.Options{NoLocks: true, Degree: 32})}
+}
+
+// Ascend visits the cells from pivot on.
+func (o ordered) Ascend(pivot *cell, visit func(*cell) bool) { o.BTreeG.Ascend(pivot, visit) }
+
+// ephemeral is the ephemeral space: rows in memory only, bounded in bytes.
+// When it is full, rows that are expired or deleted go first, then those not
+// used for the longest time. Rows are never lost to a write that fails.
+type ephemeral struct {
+	cells map[string]*cell
+	tree  ordered
+	lru   lru
+	// dying orders the rows that expire or are deleted, by that time.
+	dying     *btree.BTreeG[deathOf]
+	maxBytes  int64
+	horizon   hlc.Timestamp // as-of reads of absent keys before it can't be answered
+	evictions uint64
+	expired   uint64
+}
+
+type deathOf struct {
+	at int64
+	c  *cell
+}
+
+func newEphemeral(maxBytes int64) ephemeral {
+	return ephemeral{cells: map[string]*cell{}, tree: newOrdered(), maxBytes: maxBytes,
+		dying: btree.NewBTreeGOptions(func(a, b deathOf) bool {
+			if a.at != b.at {
+				return a.at < b.at
+			}
+			return a.c.key < b.c.key
+		}, btree.Options{NoLocks: true})}
+}
+
+// deathTime returns when the row ended or will end, 0 for never.
+func deathTime(r *kv.Row) int64 {
+	if r.Deleted {
+		return r.Modified.Millis()
+	}
+	return r.Expires
+}
+
+const ephemeralHistory = 16 // newest revisions kept of a key, the current one included
+
+// put makes row the key's newest version. replaced tells a new version from
+// the same one with another expiry.
+func (e *ephemeral) put(key string, row kv.Row, newVersion bool, seq uint64) {
+	c := e.cells[key]
+	if c == nil {
+		c = newCell(kv.Ephemeral, key)
+		e.cells[key] = c
+		e.tree.Set(c)
+	} else if at := deathTime(&c.row); at != 0 {
+		e.dying.Delete(deathOf{at, c})
+	}
+	if newVersion && c.exists && !c.row.NoRev {
+		c.older = append(c.older, version{})
+		copy(c.older[1:], c.older)
+		c.older[0] = version{row: c.row}
+		if len(c.older) > ephemeralHistory-1 {
+			c.older = c.older[:ephemeralHistory-1]
+		}
+	}
+	c.row, c.exists, c.seq = row, true, seq
+	if at := deathTime(&c.row); at != 0 {
+		e.dying.Set(deathOf{at, c})
+	}
+	e.lru.front(c)
+}
+
+// drop removes a row with everything known of it.
+func (e *ephemeral) drop(c *cell, now hlc.Timestamp) {
+	if at := deathTime(&c.row); at != 0 {
+		e.dying.Delete(deathOf{at, c})
+	}
+	delete(e.cells, c.key)
+	e.tree.Delete(c)
+	e.lru.remove(c)
+	e.horizon = max(e.horizon, now)
+}
+
+// shrink brings the space below its bound, at most n rows at a time so that
+// one script does not pay for all.
+func (e *ephemeral) shrink(now hlc.Timestamp, n int, pinned func(*cell) bool) {
+	for ; n > 0 && e.lru.bytes > e.maxBytes; n-- {
+		if d, ok := e.dying.Min(); ok && d.at <= now.Millis() && !pinned(d.c) {
+			e.drop(d.c, now)
+			e.expired++
+			continue
+		}
+		c := e.lru.tail
+		for c != nil && pinned(c) {
+			c = c.prev
+		}
+		if c == nil {
+			return
+		}
+		e.drop(c, now)
+		e.evictions++
+	}
+}
+
+// sweep removes up to n rows that ended at or before cutoff.
+func (e *ephemeral) sweep(cutoff int64, now hlc.Timestamp, n int, pinned func(*cell) bool) (more bool) {
+	var skip []deathOf
+	for ; n > 0; n-- {
+		d, ok := e.dying.Min()
+		if !ok || d.at > cutoff {
+			n = 0
+			break
+		}
+		if pinned(d.c) {
+			e.dying.Delete(d)
+			skip = append(skip, d)
+			continue
+		}
+		e.drop(d.c, now)
+		e.expired++
+	}
+	for _, d := range skip {
+		e.dying.Set(d)
+	}
+	d, ok := e.dying.Min()
+	return ok && d.at <= cutoff && len(skip) == 0
+}

@@ -1,0 +1,200 @@
+package partition
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"kahuna/internal/hlc"
+	"kahuna/internal/kv"
+	"kahuna/script"
+)
+
+// Request identifies a request that is to take effect once.
+type Request struct {
+	Key         string   // the idempotency key
+	Fingerprint [32]byte // of the script and its parameters
+}
+
+// pendingResult is a stored result that the store does not show yet.
+type pendingResult struct {
+	seq     uint64
+	request [32]byte
+	res     *script.Result
+}
+
+// storedResultMax bounds what is remembered of one request, in bytes.
+const storedResultMax = 4 << 20
+
+// remembered returns the first result of req when it is known, or *Busy while
+// its script runs.
+func (p *Partition) remembered(req *Request) (*script.Result, Done, error) {
+	if r := p.results[req.Key]; r != nil {
+		if r.request != req.Fingerprint {
+			return nil, Done{}, errForeignRequest(req.Key)
+		}
+		return copyResult(r.res), Done{Batch: p.batchOf(r.seq), Propose: p.inflight == nil}, nil
+	}
+	if running := p.running[req.Key]; running != nil {
+		return nil, Done{}, &Busy{running}
+	}
+	stored, ok, err := p.store.Result(req.Key)
+	if err != nil {
+		return nil, Done{}, storageError(err)
+	}
+	if !ok {
+		return nil, Done{}, nil
+	}
+	if stored.Request != req.Fingerprint {
+		return nil, Done{}, errForeignRequest(req.Key)
+	}
+	res, err := decodeResult(stored.Result)
+	if err != nil {
+		return nil, Done{}, storageError(err)
+	}
+	return res, Done{}, nil
+}
+
+// Reserve keeps others from running req until Unreserve, for a run on the
+// slow path. When the first result is known it is returned instead; *Busy
+// when somebody else runs it.
+func (p *Partition) Reserve(req *Request) (*script.Result, Done, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	res, done, err := p.remembered(req)
+	if res == nil && err == nil {
+		p.running[req.Key] = make(chan struct{})
+	}
+	return res, done, err
+}
+
+// Unreserve ends Reserve.
+func (p *Partition) Unreserve(req *Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c := p.running[req.Key]; c != nil {
+		close(c)
+		delete(p.running, req.Key)
+	}
+}
+
+func (r *Request) stored(res *script.Result, commit hlc.Timestamp) (kv.StoredResult, error) {
+	data := encodeResult(res)
+	if len(data) > storedResultMax {
+		return kv.StoredResult{}, &script.Error{Code: script.CodeLimit,
+			Message: fmt.Sprintf("the result has %d bytes, more than the %d that can be remembered for an idempotency key", len(data), storedResultMax),
+			Hint:    "return less, or send the script without a key"}
+	}
+	return kv.StoredResult{Key: r.Key, Request: r.Fingerprint, Time: commit, Result: data}, nil
+}
+
+func copyResult(res *script.Result) *script.Result {
+	c := script.Result{Type: res.Type, Op: res.Op, Outcome: res.Outcome}
+	c.Entries = append(c.Entries, res.Entries...)
+	c.Warnings = append(c.Warnings, res.Warnings...)
+	return &c
+}
+
+const resultVersion = 1
+
+// encodeResult writes the parts of a result that a repeated request gets.
+func encodeResult(res *script.Result) []byte {
+	b := []byte{resultVersion, byte(res.Type)}
+	b = appendText(b, string(res.Op))
+	b = binary.AppendUvarint(b, uint64(len(res.Entries)))
+	for i := range res.Entries {
+		e := &res.Entries[i]
+		b = appendText(b, e.Key)
+		if e.HasValue {
+			b = appendText(append(b, 1), e.Value)
+		} else {
+			b = append(b, 0)
+		}
+		b = binary.AppendVarint(b, e.Revision)
+		b = binary.AppendVarint(b, e.Expires)
+		b = binary.AppendUvarint(b, uint64(e.Modified))
+	}
+	b = binary.AppendUvarint(b, uint64(len(res.Warnings)))
+	for _, w := range res.Warnings {
+		b = binary.AppendVarint(b, int64(w.Line))
+		b = binary.AppendVarint(b, int64(w.Column))
+		b = appendText(b, w.Text)
+	}
+	return b
+}
+
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+var errResult = errors.New("a remembered result is damaged")
+
+func decodeResult(data []byte) (*script.Result, error) {
+	if len(data) < 2 || data[0] != resultVersion {
+		return nil, errResult
+	}
+	r := resultReader{data: data[2:]}
+	res := &script.Result{Type: script.Type(data[1]), Outcome: script.Applied, Op: script.Op(r.text())}
+	for n := r.uint(); n > 0 && !r.bad; n-- {
+		e := script.Entry{Key: r.text()}
+		if e.HasValue = r.byte() == 1; e.HasValue {
+			e.Value = r.text()
+		}
+		e.Revision, e.Expires, e.Modified = r.int(), r.int(), hlc.Timestamp(r.uint())
+		res.Entries = append(res.Entries, e)
+	}
+	for n := r.uint(); n > 0 && !r.bad; n-- {
+		res.Warnings = append(res.Warnings, script.Warning{Line: int(r.int()), Column: int(r.int()), Text: r.text()})
+	}
+	if r.bad || len(r.data) > 0 {
+		return nil, errResult
+	}
+	return res, nil
+}
+
+// resultReader reads what encodeResult wrote; bad is set at the first error.
+type resultReader struct {
+	data []byte
+	bad  bool
+}
+
+func (r *resultReader) advance(n int) {
+	if n <= 0 {
+		r.bad, r.data = true, nil
+		return
+	}
+	r.data = r.data[n:]
+}
+
+func (r *resultReader) uint() uint64 {
+	x, n := binary.Uvarint(r.data)
+	r.advance(n)
+	return x
+}
+
+func (r *resultReader) int() int64 {
+	x, n := binary.Varint(r.data)
+	r.advance(n)
+	return x
+}
+
+func (r *resultReader) byte() byte {
+	if len(r.data) == 0 {
+		r.bad = true
+		return 0
+	}
+	c := r.data[0]
+	r.data = r.data[1:]
+	return c
+}
+
+func (r *resultReader) text() string {
+	n := r.uint()
+	if r.bad || n > uint64(len(r.data)) {
+		r.bad = true
+		return ""
+	}
+	s := string(r.data[:n])
+	r.data = r.data[n:]
+	return s
+}

@@ -1,0 +1,301 @@
+package partition
+
+import (
+	"kahuna/internal/hlc"
+	"kahuna/internal/kv"
+	"kahuna/script"
+)
+
+// slowRead is the part of a slow transaction that the executor adds: reads
+// take the mutex one by one, and those without a lock are remembered.
+type slowRead struct {
+	sleep func(ms int64) (now int64, err error)
+	reads map[lockKey]readMark
+	// more is what to lock in the next run, if this one does not validate.
+	more LockSet
+}
+
+// readMark is what an unlocked read saw.
+type readMark struct {
+	rev      int64
+	modified hlc.Timestamp
+	expires  int64
+	live     bool
+}
+
+func mark(row kv.Row, now int64) readMark {
+	return readMark{row.Revision, row.Modified, row.Expires, row.Revision >= 0 && row.Live(now)}
+}
+
+// latest returns the newest version of key, Revision -1 when it has no row.
+func (tx *Tx) latest(space kv.Space, key string, write bool) (kv.Row, error) {
+	if tx.slow != nil {
+		return tx.latestSlow(space, key, write)
+	}
+	if len(tx.p.locks.active) > 0 && tx.p.locks.lockedByOther(tx.ticket, space, key, write) {
+		tx.blocked.AddPoint(Point{space, key, write})
+		return kv.Row{}, errLocked
+	}
+	return tx.load(space, key)
+}
+
+func (tx *Tx) latestSlow(space kv.Space, key string, write bool) (kv.Row, error) {
+	p := tx.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if tx.ticket.covers(space, key, write) {
+		return tx.load(space, key)
+	}
+	tx.slow.more.AddPoint(Point{space, key, write})
+	if p.locks.lockedByOther(tx.ticket, space, key, write) {
+		return kv.Row{}, errRestart
+	}
+	row, err := tx.load(space, key)
+	if err != nil {
+		return row, err
+	}
+	k, m := lockKey{space, key}, mark(row, tx.ts.Millis())
+	if seen, ok := tx.slow.reads[k]; ok && seen != m {
+		return row, errRestart
+	}
+	tx.slow.reads[k] = m
+	return row, nil
+}
+
+// load reads the newest version under the mutex.
+func (tx *Tx) load(space kv.Space, key string) (kv.Row, error) {
+	p := tx.p
+	if space == kv.Ephemeral {
+		c := p.eph.cells[key]
+		if c == nil {
+			return kv.Row{Revision: -1, Prev: -1}, nil
+		}
+		p.eph.lru.touch(c)
+		tx.dep = max(tx.dep, c.seq)
+		return c.row, nil
+	}
+	c, err := p.cell(key)
+	if err != nil {
+		return kv.Row{}, err
+	}
+	tx.dep = max(tx.dep, c.seq)
+	if !c.exists {
+		return kv.Row{Revision: -1, Prev: -1}, nil
+	}
+	return c.row, nil
+}
+
+// cell returns the cell of a persistent key, from the store if need be.
+func (p *Partition) cell(key string) (*cell, error) {
+	if c := p.rows[key]; c != nil {
+		p.stats.CacheHits++
+		if c.listed {
+			p.recent.touch(c)
+		}
+		return c, nil
+	}
+	p.stats.CacheMisses++
+	row, ok, err := p.store.Get(key)
+	if err != nil {
+		return nil, storageError(err)
+	}
+	c := newCell(kv.Persistent, key)
+	c.row, c.exists = row, ok
+	p.rows[key] = c
+	p.recent.front(c)
+	p.evict()
+	return c, nil
+}
+
+func storageError(err error) error {
+	return &script.Error{Code: script.CodeStorage, Message: "the store can not be read: " + err.Error(), Err: err,
+		Hint: "nothing was changed; see the disk and the log of the process"}
+}
+
+// versions visits the versions of key, newest first, until visit returns
+// false. It takes no part in ordering, so it minds no locks.
+func (tx *Tx) versions(space kv.Space, key string, visit func(kv.Row) bool) error {
+	p := tx.p
+	if tx.slow != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+	}
+	c := p.eph.cells[key]
+	if space == kv.Persistent {
+		var err error
+		if c, err = p.cell(key); err != nil {
+			return err
+		}
+	}
+	if c == nil || !c.exists {
+		return nil
+	}
+	tx.dep = max(tx.dep, c.seq)
+	if !visit(c.row) {
+		return nil
+	}
+	last := c.row.Revision
+	for i := range c.older {
+		row := c.older[i].row
+		if row.Revision < 0 {
+			return nil // purged before: what the store still shows is gone
+		}
+		if row.Revision == last || row.NoRev {
+			continue
+		}
+		last = row.Revision
+		if !visit(row) {
+			return nil
+		}
+	}
+	if space == kv.Ephemeral {
+		return nil
+	}
+	newest := true
+	err := p.store.Versions(key, func(row kv.Row) bool {
+		head := newest
+		newest = false
+		if row.Revision >= last || head && row.NoRev {
+			return true
+		}
+		last = row.Revision
+		return visit(row)
+	})
+	if err != nil {
+		return storageError(err)
+	}
+	return nil
+}
+
+// horizon returns the time before which absent keys may have existed.
+func (tx *Tx) horizon(space kv.Space) hlc.Timestamp {
+	if space == kv.Ephemeral {
+		if tx.slow != nil {
+			tx.p.mu.Lock()
+			defer tx.p.mu.Unlock()
+		}
+		return tx.p.eph.horizon
+	}
+	return tx.p.store.Horizon()
+}
+
+// scan visits the newest version of every key in rng, tombstones and expired
+// rows included, in no particular order. With history it minds no locks.
+func (tx *Tx) scan(rng Range, history bool, visit func(string, kv.Row) error) error {
+	if tx.slow != nil {
+		return tx.scanSlow(rng, history, visit)
+	}
+	p := tx.p
+	if !history && len(p.locks.active) > 0 && p.locks.rangeLockedByOther(tx.ticket, rng) {
+		tx.blocked.AddRange(rng)
+		return errLocked
+	}
+	n := 0
+	budget := func() error {
+		if n++; n > p.opts.FastRows {
+			return script.ErrSlowPath
+		}
+		return nil
+	}
+	if rng.Space == kv.Ephemeral {
+		return tx.scanCells(p.eph.tree, rng, budget, visit)
+	}
+	if err := tx.scanCells(p.overlay, rng, budget, visit); err != nil {
+		return err
+	}
+	return p.store.Scan(rng.Prefix, rng.Text, func(key string, row kv.Row) error {
+		if err := budget(); err != nil {
+			return err
+		}
+		if c := p.rows[key]; c != nil && c.seq > p.applied {
+			return nil // seen in the overlay
+		}
+		return visit(key, row)
+	})
+}
+
+func (tx *Tx) scanCells(tree ordered, rng Range, budget func() error, visit func(string, kv.Row) error) (err error) {
+	inRange(tree, rng.Prefix, rng.Text, func(c *cell) bool {
+		if err = budget(); err != nil {
+			return false
+		}
+		tx.dep = max(tx.dep, c.seq)
+		if c.exists {
+			err = visit(c.key, c.row)
+		}
+		return err == nil
+	})
+	return err
+}
+
+// scanSlow reads a range that is locked: what is in memory at one moment, and
+// then the store without the mutex, since rows that matter do not change
+// under the lock. What was moved from memory to the store meanwhile has been
+// seen.
+func (tx *Tx) scanSlow(rng Range, history bool, visit func(string, kv.Row) error) error {
+	p := tx.p
+	type seenRow struct {
+		key string
+		row kv.Row
+	}
+	var memory []seenRow
+	seen := map[string]struct{}{}
+	err := func() error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if !history && !tx.ticket.coversRange(rng) {
+			tx.slow.more.AddRange(rng)
+			return errRestart
+		}
+		tree := p.overlay
+		if rng.Space == kv.Ephemeral {
+			tree = p.eph.tree
+		}
+		inRange(tree, rng.Prefix, rng.Text, func(c *cell) bool {
+			tx.dep = max(tx.dep, c.seq)
+			seen[c.key] = struct{}{}
+			if c.exists {
+				memory = append(memory, seenRow{c.key, c.row})
+			}
+			return true
+		})
+		return nil
+	}()
+	if err != nil {
+		return err
+	}
+	for _, r := range memory {
+		if err := visit(r.key, r.row); err != nil {
+			return err
+		}
+	}
+	if rng.Space == kv.Ephemeral {
+		return nil
+	}
+	return p.store.Scan(rng.Prefix, rng.Text, func(key string, row kv.Row) error {
+		if _, ok := seen[key]; ok {
+			return nil
+		}
+		return visit(key, row)
+	})
+}
+
+// validate reports whether everything that was read without a lock is still
+// so at commit, and locked by nobody.
+func (tx *Tx) validate(commit hlc.Timestamp) (bool, error) {
+	p := tx.p
+	for k, seen := range tx.slow.reads {
+		w := tx.own(k.space, k.key)
+		if p.locks.lockedByOther(tx.ticket, k.space, k.key, w != nil) {
+			return false, nil
+		}
+		row, err := tx.load(k.space, k.key)
+		if err != nil {
+			return false, err
+		}
+		if mark(row, commit.Millis()) != seen {
+			return false, nil
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,307 @@
+package partition
+
+import (
+	"errors"
+	"fmt"
+
+	"kahuna/internal/hlc"
+	"kahuna/internal/kv"
+	"kahuna/script"
+)
+
+// Work is something to run in a transaction: a script, or a point call.
+// A result of nil is fine. Do must not keep tx.
+type Work interface {
+	Do(tx *Tx, budget int64) (*script.Result, error)
+}
+
+// Done tells when the answer of a run may be given.
+type Done struct {
+	// Batch must be durable first; nil means at once.
+	Batch *Batch
+	// Propose says that the caller should ask Take for a batch to propose.
+	Propose bool
+}
+
+// Blocked is returned by Fast when the work met locked keys: it is to be run
+// again under a ticket for Set and what else is known of its footprint.
+type Blocked struct{ Set LockSet }
+
+func (*Blocked) Error() string { return errLocked.Error() }
+
+// Restart is returned by Slow when the run is void: run again, with Set
+// locked too.
+type Restart struct{ Set LockSet }
+
+func (*Restart) Error() string { return errRestart.Error() }
+
+// Fast runs work in the executor: on the caller's goroutine, under the
+// partition's mutex, against the speculative state. ticket holds locks taken
+// before, or is nil. Errors besides those of the work: script.ErrSlowPath,
+// *Blocked, *Busy, or why the partition does not run scripts.
+func (p *Partition) Fast(work Work, ticket *Ticket, nowMs int64, req *Request) (res *script.Result, done Done, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.runnable(); err != nil {
+		return nil, Done{}, err
+	}
+	if req != nil {
+		if res, done, err := p.remembered(req); res != nil || err != nil {
+			return res, done, err
+		}
+	}
+	tx := p.newTx()
+	defer p.freeTx(tx)
+	tx.ticket = ticket
+	tx.ts = p.clock.Next(nowMs)
+	tx.now = tx.ts.Millis()
+	res, err = work.Do(tx, p.opts.FastSteps)
+	switch {
+	case err == errLocked:
+		return nil, Done{}, &Blocked{tx.blocked}
+	case errors.Is(err, script.ErrSlowPath):
+		return nil, Done{}, script.ErrSlowPath
+	}
+	p.stats.Fast++
+	return p.conclude(tx, res, err, tx.ts, req)
+}
+
+// Slow runs work outside the executor under ticket, which has been granted.
+// now reads the physical clock; sleep waits.
+func (p *Partition) Slow(work Work, ticket *Ticket, now func() int64, sleep func(ms int64) (int64, error), req *Request) (*script.Result, Done, error) {
+	tx := &Tx{p: p, ticket: ticket, slow: &slowRead{sleep: sleep, reads: map[lockKey]readMark{}}}
+	p.mu.Lock()
+	err := p.runnable()
+	if err == nil {
+		tx.ts = p.clock.Next(now())
+		tx.now = tx.ts.Millis()
+	}
+	p.mu.Unlock()
+	if err != nil {
+		return nil, Done{}, err
+	}
+	res, err := work.Do(tx, 0)
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if stop := p.runnable(); stop != nil {
+		return nil, Done{}, stop
+	}
+	commit := p.clock.Next(max(now(), tx.now))
+	valid := err != errRestart
+	if valid {
+		var bad error
+		if valid, bad = tx.validate(commit); bad != nil {
+			return nil, Done{}, bad
+		}
+	}
+	if !valid {
+		p.stats.Restarts++
+		return nil, Done{}, &Restart{tx.slow.more}
+	}
+	p.stats.Slow++
+	return p.conclude(tx, res, err, commit, req)
+}
+
+// Full says that writers must wait: run again when Room is closed.
+type Full struct{ Room <-chan struct{} }
+
+func (*Full) Error() string { return "partition: too much is waiting to be written" }
+
+// full bounds what is ordered but not applied, and what one batch holds.
+func (p *Partition) full() bool {
+	return p.unapplied >= p.opts.UnappliedBytes ||
+		p.open != nil && p.inflight != nil && p.open.enc.Len() >= p.opts.BatchBytes
+}
+
+// runnable returns why no script can run here now, or nil. After a storage
+// error reads may go on.
+func (p *Partition) runnable() error {
+	if p.leading || p.stopped != nil && isStorage(p.stopped) {
+		return nil
+	}
+	return refusal(p.stopped)
+}
+
+func isStorage(err error) bool {
+	var e *script.Error
+	return errors.As(err, &e) && e.Code == script.CodeStorage
+}
+
+// refusal returns a copy of a sticky error, so that callers may complete it.
+func refusal(err error) error {
+	var e *script.Error
+	if errors.As(err, &e) {
+		c := *e
+		return &c
+	}
+	return err
+}
+
+// conclude ends a run: it publishes what a successful one wrote, and says
+// what its answer depends on.
+func (p *Partition) conclude(tx *Tx, res *script.Result, err error, commit hlc.Timestamp, req *Request) (*script.Result, Done, error) {
+	if err != nil {
+		return nil, Done{Batch: p.batchOf(tx.dep)}, err
+	}
+	persistent := req != nil
+	for i := range tx.writes {
+		persistent = persistent || tx.writes[i].space == kv.Persistent
+	}
+	if (persistent || len(tx.writes) > 0) && p.stopped != nil {
+		return nil, Done{}, refusal(p.stopped)
+	}
+	if persistent && p.full() {
+		return nil, Done{}, &Full{p.room}
+	}
+	if res != nil {
+		res.Stamp(commit)
+		res.Outcome = script.Applied
+	}
+	if !persistent {
+		p.publishEphemeral(tx, tx.dep, commit)
+		return res, Done{Batch: p.batchOf(tx.dep)}, nil
+	}
+	var stored kv.StoredResult
+	if req != nil {
+		if stored, err = req.stored(res, commit); err != nil {
+			return nil, Done{}, err
+		}
+	}
+	b := p.openBatch()
+	before := b.enc.Len()
+	b.scripts++
+	p.stats.BatchedScripts++
+	b.enc.Observe(commit)
+	b.Time = max(b.Time, commit)
+	for i := range tx.writes {
+		if w := &tx.writes[i]; w.space == kv.Persistent {
+			p.publish(b, w, commit)
+		}
+	}
+	if req != nil {
+		b.enc.Result(&stored)
+		b.Stored = append(b.Stored, stored)
+		p.results[req.Key] = &pendingResult{seq: b.Seq, request: stored.Request, res: res}
+	}
+	p.publishEphemeral(tx, b.Seq, commit)
+	p.account(b, before)
+	return res, Done{Batch: b, Propose: p.inflight == nil}, nil
+}
+
+// account adds what b grew by since it was before bytes long. The rows in
+// memory weigh about as much again.
+func (p *Partition) account(b *Batch, before int) {
+	n := int64(2 * (b.enc.Len() - before))
+	b.bytes += n
+	p.unapplied += n
+}
+
+// publish makes a persistent write part of the speculative state and of b.
+func (p *Partition) publish(b *Batch, w *write, commit hlc.Timestamp) {
+	row := w.row
+	if w.ttl > 0 {
+		row.Expires = commit.Millis() + w.ttl
+	}
+	op := kv.Op{Kind: kv.Touch, Key: w.key}
+	if w.put {
+		op.Kind = kv.Put
+		row.Modified = commit
+		row.Prev = w.base.Revision
+	}
+	op.Row = row
+	b.olds = append(b.olds, w.base)
+	op.Old = &b.olds[len(b.olds)-1]
+	b.Ops = append(b.Ops, op)
+	b.enc.Op(&op)
+
+	c := p.rows[w.key]
+	if c == nil {
+		c = newCell(kv.Persistent, w.key)
+		c.row, c.exists = w.base, w.base.Revision >= 0
+		p.rows[w.key] = c
+	}
+	p.supersede(b, c)
+	c.row, c.exists = row, true
+}
+
+// supersede prepares c for a new version that b writes, and pins it.
+func (p *Partition) supersede(b *Batch, c *cell) {
+	if c.seq > p.applied {
+		old := version{row: c.row, seq: c.seq}
+		if !c.exists {
+			old.row = kv.Row{Revision: -1}
+		}
+		c.older = append(c.older, version{})
+		copy(c.older[1:], c.older)
+		c.older[0] = old
+	} else {
+		p.recent.remove(c)
+		p.overlay.Set(c)
+	}
+	if c.seq != b.Seq || len(b.cells) == 0 {
+		b.cells = append(b.cells, c)
+	}
+	c.seq = b.Seq
+}
+
+func (p *Partition) publishEphemeral(tx *Tx, seq uint64, commit hlc.Timestamp) {
+	wrote := false
+	for i := range tx.writes {
+		w := &tx.writes[i]
+		if w.space != kv.Ephemeral {
+			continue
+		}
+		wrote = true
+		row := w.row
+		if w.ttl > 0 {
+			row.Expires = commit.Millis() + w.ttl
+		}
+		if w.put {
+			row.Modified = commit
+			row.Prev = w.base.Revision
+		}
+		p.eph.put(w.key, row, w.put, seq)
+	}
+	if wrote {
+		p.eph.shrink(commit, 64+2*len(tx.writes), p.isLocked)
+	}
+}
+
+// isLocked keeps rows from being collected under somebody's lock.
+func (p *Partition) isLocked(c *cell) bool {
+	return len(p.locks.active) > 0 && p.locks.lockedByOther(nil, c.space, c.key, true)
+}
+
+// Acquire queues a request for locks. The ticket must be released.
+func (p *Partition) Acquire(set *LockSet) *Ticket {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.locks.enqueue(set)
+	if t.waits > 0 {
+		p.stats.LockWaits++
+	}
+	return t
+}
+
+// Release gives up a ticket, granted or not; nil is fine.
+func (p *Partition) Release(t *Ticket) {
+	if t == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.locks.release(t)
+}
+
+// Busy says that the script of the same idempotency key is running: wait for
+// Done and ask again.
+type Busy struct{ Done <-chan struct{} }
+
+func (*Busy) Error() string { return "partition: request is running" }
+
+var errForeignRequest = func(key string) error {
+	return &script.Error{Code: script.CodeBadRequest,
+		Message: fmt.Sprintf("idempotency key '%s' belongs to another request", key),
+		Hint:    "choose a new key for each request"}
+}

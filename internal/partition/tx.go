@@ -1,0 +1,309 @@
+package partition
+
+import (
+	"fmt"
+
+	"kahuna/internal/hlc"
+	"kahuna/internal/kv"
+	"kahuna/internal/store"
+	"kahuna/script"
+)
+
+// Tx is the transaction a script, or a point call, runs in. It buffers its
+// writes; nobody sees them before finish publishes them. It implements
+// script.Tx, once for both paths: on the fast path all of it happens under
+// the partition's mutex, on the slow path each read takes the mutex, and what
+// was read without a lock is remembered and validated at the end.
+type Tx struct {
+	p      *Partition
+	ts     hlc.Timestamp
+	now    int64
+	ticket *Ticket // locks held, or nil
+	dep    uint64  // newest batch among the rows read
+
+	writes []write
+	index  map[lockKey]int // into writes, once there are many
+	rows   int             // rows visited by range reads, on the fast path
+
+	// blocked is what the fast path met locked.
+	blocked LockSet
+	// slow is nil on the fast path.
+	slow *slowRead
+}
+
+// write is the buffered state of one key.
+type write struct {
+	space kv.Space
+	key   string
+	row   kv.Row // Modified unset; Expires provisional when ttl > 0
+	ttl   int64
+	base  kv.Row // the committed row, Revision -1 when there is none
+	put   bool   // a new version, not only another expiry
+}
+
+var _ script.Tx = (*Tx)(nil)
+
+const indexFrom = 12 // writes from which on a map is faster than a look
+
+func (p *Partition) newTx() *Tx {
+	if n := len(p.txs); n > 0 {
+		tx := p.txs[n-1]
+		p.txs = p.txs[:n-1]
+		return tx
+	}
+	return &Tx{p: p}
+}
+
+func (p *Partition) freeTx(tx *Tx) {
+	clear(tx.writes)
+	*tx = Tx{p: p, writes: tx.writes[:0]}
+	if cap(tx.writes) <= 64 && len(p.txs) < 64 {
+		p.txs = append(p.txs, tx)
+	}
+}
+
+// Time returns the transaction's clock reading.
+func (tx *Tx) Time() script.Timestamp { return tx.ts }
+
+// Now returns the current time of the transaction in Unix milliseconds.
+func (tx *Tx) Now() int64 { return tx.now }
+
+// own returns the buffered write of key, or nil.
+func (tx *Tx) own(space kv.Space, key string) *write {
+	if tx.index != nil {
+		if i, ok := tx.index[lockKey{space, key}]; ok {
+			return &tx.writes[i]
+		}
+		return nil
+	}
+	for i := range tx.writes {
+		if w := &tx.writes[i]; w.space == space && w.key == key {
+			return w
+		}
+	}
+	return nil
+}
+
+// live reports whether an own row is live: inside its script a time to live
+// that the script set does not run out.
+func (w *write) live(now int64) bool {
+	if w.row.Deleted {
+		return false
+	}
+	return w.ttl > 0 || w.row.Live(now)
+}
+
+// current returns the newest version as this transaction sees it. Without any
+// row the revision is -1.
+func (tx *Tx) current(space kv.Space, key string) (row kv.Row, live bool, w *write, err error) {
+	if w = tx.own(space, key); w != nil {
+		return w.row, w.live(tx.now), w, nil
+	}
+	row, err = tx.latest(space, key, false)
+	return row, err == nil && row.Revision >= 0 && row.Live(tx.now), nil, err
+}
+
+// Get reads the newest version.
+func (tx *Tx) Get(space script.Space, key string) (script.Row, error) {
+	row, live, w, err := tx.current(space, key)
+	if err != nil || !live {
+		return script.Row{Key: key, Revision: -1}, err
+	}
+	return found(key, row, w), nil
+}
+
+func found(key string, row kv.Row, w *write) script.Row {
+	r := script.Row{Key: key, Value: row.Value, Revision: row.Revision, Expires: row.Expires,
+		Modified: row.Modified, Found: true}
+	if w != nil {
+		r.Own, r.TTL = w.put, w.ttl
+	}
+	return r
+}
+
+// GetAt reads exactly one revision.
+func (tx *Tx) GetAt(space script.Space, key string, rev int64) (script.Row, error) {
+	missing := script.Row{Key: key, Revision: -1}
+	superseded := false
+	if w := tx.own(space, key); w != nil {
+		if w.row.Revision == rev {
+			if w.row.Deleted {
+				return missing, nil
+			}
+			r := found(key, w.row, w)
+			r.Expires, r.TTL = 0, 0
+			return r, nil
+		}
+		superseded = w.put
+	}
+	result := missing
+	newest := true
+	err := tx.versions(space, key, func(row kv.Row) bool {
+		if row.Revision == rev && !row.Deleted && !(newest && superseded && row.NoRev) {
+			row.Expires = 0
+			result = found(key, row, nil)
+		}
+		newest = false
+		return row.Revision > rev
+	})
+	return result, err
+}
+
+// GetAsOf reads the version visible at ms, without own writes.
+func (tx *Tx) GetAsOf(space script.Space, key string, ms int64) (script.Row, error) {
+	row, ok, err := tx.asOf(space, key, ms)
+	if err != nil || !ok {
+		return script.Row{Key: key, Revision: -1}, err
+	}
+	return found(key, row, nil), nil
+}
+
+func (tx *Tx) asOf(space kv.Space, key string, ms int64) (kv.Row, bool, error) {
+	ms = min(ms, tx.now) // a time to come reads the present
+	row, ok, err := store.AsOf(func(visit func(kv.Row) bool) error {
+		return tx.versions(space, key, visit)
+	}, hlc.Last(ms), tx.horizon(space))
+	if err != nil {
+		return kv.Row{}, false, historyError(key, ms, err)
+	}
+	return row, ok && row.Live(ms), nil
+}
+
+func historyError(key string, ms int64, err error) error {
+	if err != store.ErrHistoryGone {
+		return err
+	}
+	return &script.Error{Code: script.CodeHistory, Key: key,
+		Message: fmt.Sprintf("history of '%s' is not available as of %d", key, ms)}
+}
+
+// Set writes key when all conditions hold.
+func (tx *Tx) Set(space script.Space, key, value string, o *script.SetOptions) (script.WriteResult, error) {
+	row, live, w, err := tx.write(space, key)
+	if err != nil {
+		return script.WriteResult{}, err
+	}
+	if !holds(&row, live, o) {
+		return script.WriteResult{Revision: row.Revision}, nil
+	}
+	if w == nil {
+		w = tx.buffer(space, key, row)
+	}
+	w.put = true
+	w.ttl = o.TTL
+	w.row = kv.Row{Value: value, Revision: row.Revision + 1, NoRev: o.NoRev}
+	if o.TTL > 0 {
+		w.row.Expires = tx.now + o.TTL
+	}
+	return script.WriteResult{Done: true, Revision: w.row.Revision, Expires: w.row.Expires, TTL: o.TTL}, nil
+}
+
+// holds judges the conditions of a set (language specification 6.2).
+func holds(row *kv.Row, live bool, o *script.SetOptions) bool {
+	if o.NX && live || o.XX && !live {
+		return false
+	}
+	if o.HasCmp {
+		if live && row.Value != o.Cmp || !live && !o.CmpNull {
+			return false
+		}
+	}
+	if o.HasCmpRev && o.CmpRev != row.Revision && (live || o.CmpRev != -1) {
+		return false
+	}
+	return true
+}
+
+// Delete writes a tombstone when key is live.
+func (tx *Tx) Delete(space script.Space, key string) (script.WriteResult, error) {
+	row, live, w, err := tx.write(space, key)
+	if err != nil || !live {
+		return script.WriteResult{Revision: row.Revision}, err
+	}
+	if w == nil {
+		w = tx.buffer(space, key, row)
+	}
+	w.put, w.ttl = true, 0
+	w.row = kv.Row{Revision: row.Revision + 1, Deleted: true}
+	return script.WriteResult{Done: true, Revision: w.row.Revision}, nil
+}
+
+// Extend changes the expiry of a live key.
+func (tx *Tx) Extend(space script.Space, key string, ttl int64) (script.WriteResult, error) {
+	row, live, w, err := tx.write(space, key)
+	if err != nil || !live {
+		return script.WriteResult{Revision: row.Revision}, err
+	}
+	if w == nil {
+		w = tx.buffer(space, key, row)
+	}
+	w.ttl = ttl
+	w.row.Expires = 0
+	if ttl > 0 {
+		w.row.Expires = tx.now + ttl
+	}
+	return script.WriteResult{Done: true, Revision: w.row.Revision, Expires: w.row.Expires, TTL: ttl}, nil
+}
+
+// write reads key for writing it.
+func (tx *Tx) write(space kv.Space, key string) (row kv.Row, live bool, w *write, err error) {
+	if w = tx.own(space, key); w != nil {
+		return w.row, w.live(tx.now), w, nil
+	}
+	row, err = tx.latest(space, key, true)
+	return row, err == nil && row.Revision >= 0 && row.Live(tx.now), nil, err
+}
+
+func (tx *Tx) buffer(space kv.Space, key string, base kv.Row) *write {
+	tx.writes = append(tx.writes, write{space: space, key: key, row: base, base: base})
+	n := len(tx.writes)
+	if n == indexFrom {
+		tx.index = make(map[lockKey]int, 4*indexFrom)
+		for i := range tx.writes {
+			tx.index[lockKey{tx.writes[i].space, tx.writes[i].key}] = i
+		}
+	} else if n > indexFrom {
+		tx.index[lockKey{space, key}] = n - 1
+	}
+	return &tx.writes[n-1]
+}
+
+// Scan reads a bucket or a prefix.
+func (tx *Tx) Scan(space script.Space, prefix bool, text string, asOf int64, visit func(script.Row) error) error {
+	rng := Range{Space: space, Prefix: prefix, Text: text}
+	err := tx.scan(rng, asOf > 0, func(key string, row kv.Row) error {
+		if asOf > 0 {
+			old, ok, err := tx.asOf(space, key, asOf)
+			if err != nil || !ok {
+				return err
+			}
+			return visit(found(key, old, nil))
+		}
+		if !row.Live(tx.now) || tx.own(space, key) != nil {
+			return nil
+		}
+		return visit(found(key, row, nil))
+	})
+	if err != nil || asOf > 0 {
+		return err
+	}
+	for i := range tx.writes {
+		w := &tx.writes[i]
+		if rng.Covers(w.space, w.key) && w.live(tx.now) {
+			if err := visit(found(w.key, w.row, w)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Sleep waits on the slow path; the fast path can not.
+func (tx *Tx) Sleep(ms int64) error {
+	if tx.slow == nil {
+		return script.ErrSlowPath
+	}
+	now, err := tx.slow.sleep(ms)
+	tx.now = max(tx.now+ms, now)
+	return err
+}

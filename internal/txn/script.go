@@ -1,0 +1,29 @@
+package txn
+
+import (
+	"kahuna/internal/partition"
+	"kahuna/script"
+)
+
+// Script is the Work of a bound script.
+type Script struct {
+	Call      *script.Call
+	Interrupt script.Interrupt
+}
+
+// Do runs the script.
+func (s *Script) Do(tx *partition.Tx, budget int64) (*script.Result, error) {
+	return s.Call.Run(tx, &s.Interrupt, budget)
+}
+
+// LockSet returns the locks for what is known of a script's keys.
+func LockSet(f *script.Footprint) partition.LockSet {
+	var s partition.LockSet
+	for _, p := range f.Points {
+		s.AddPoint(partition.Point{Space: p.Space, Key: p.Key, Write: p.Write})
+	}
+	for _, r := range f.Ranges {
+		s.AddRange(partition.Range{Space: r.Space, Prefix: r.Prefix, Text: r.Text})
+	}
+	return s
+}

@@ -1,0 +1,260 @@
+package txn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"kahuna/internal/partition"
+	"kahuna/script"
+)
+
+// Path says how a job may run. The answer is the same on every path.
+type Path uint8
+
+// The paths. Auto tries the executor first; Slow goes outside at once.
+const (
+	Auto Path = iota
+	Slow
+)
+
+// restartsMax is how often a run may be void before the next one locks the
+// whole partition: keys that are different in every run could otherwise keep
+// it from ever finishing.
+const restartsMax = 16
+
+// ErrClosed is the answer of a store that is closed, or closing.
+var ErrClosed error = &script.Error{Code: script.CodeClosed, Message: "the store is closed"}
+
+// Runner runs jobs in a partition. It is safe for concurrent use.
+type Runner struct {
+	Partition *partition.Partition
+	// Now reads the physical clock in Unix milliseconds.
+	Now func() int64
+	// Flush proposes the open batch if none is on its way.
+	Flush func()
+	// Closed is closed when the store closes: jobs that wait are stopped.
+	Closed <-chan struct{}
+}
+
+// Job is one script or call to run.
+type Job struct {
+	Work partition.Work
+	// Interrupt is what Work polls; needed for jobs that may take long.
+	Interrupt *script.Interrupt
+	// Footprint returns what is known of the keys; nil when nothing is.
+	Footprint func() partition.LockSet
+	Sleeps    bool  // goes to the slow path at once
+	TimeoutMs int64 // for running and waiting, not for becoming durable
+	Path      Path
+	Request   *partition.Request // nil without an idempotency key
+}
+
+// Run runs the job and returns when its answer is durable. Its error is an
+// *script.Error, with the outcome.
+func (r *Runner) Run(ctx context.Context, j *Job) (*script.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, canceled(err)
+	}
+	if j.Sleeps || j.Path == Slow {
+		return r.contended(ctx, j, script.ErrSlowPath)
+	}
+	res, done, err := r.Partition.Fast(j.Work, nil, r.Now(), j.Request)
+	if err == nil || !again(err) {
+		return r.answer(ctx, res, done, err)
+	}
+	return r.contended(ctx, j, err)
+}
+
+// again reports whether err asks for another run.
+func again(err error) bool {
+	if err == script.ErrSlowPath {
+		return true
+	}
+	switch err.(type) {
+	case *partition.Blocked, *partition.Restart, *partition.Busy, *partition.Full:
+		return true
+	}
+	return false
+}
+
+// answer waits until what the answer depends on is durable.
+func (r *Runner) answer(ctx context.Context, res *script.Result, done partition.Done, err error) (*script.Result, error) {
+	if done.Propose {
+		r.Flush()
+	}
+	b := done.Batch
+	if b == nil {
+		return res, err
+	}
+	select {
+	case <-b.Done:
+	case <-ctx.Done():
+		select {
+		case <-b.Done: // both: prefer the answer
+		default:
+			if err != nil || res == nil {
+				return nil, canceled(ctx.Err())
+			}
+			return nil, &script.Error{Code: script.CodeOutcomeUnknown, Outcome: script.OutcomeUnknown, Err: ctx.Err(),
+				Message: fmt.Sprintf("%v while committing; the outcome is unknown", ctx.Err()),
+				Hint:    "read the keys again, or resend with an idempotency key"}
+		}
+	}
+	if b.Err != nil {
+		return nil, b.Err
+	}
+	return res, err
+}
+
+func canceled(err error) *script.Error {
+	return &script.Error{Code: script.CodeCanceled, Message: err.Error(), Err: err}
+}
+
+func timedOut(ms int64) *script.Error {
+	return &script.Error{Code: script.CodeTimeout, Retry: true, Message: fmt.Sprintf("transaction timed out after %d ms", ms)}
+}
+
+// attempt is the state of a job that did not simply run.
+type attempt struct {
+	r       *Runner
+	j       *Job
+	ctx     context.Context // of the caller
+	stopped chan struct{}   // closed when the time is over or ctx ended
+	why     *script.Interrupt
+	set     partition.LockSet
+	locked  bool // set holds the footprint
+	slow    bool
+}
+
+// contended runs a job that has to wait: for locks, for room, for another
+// request, or for its own sleep.
+func (r *Runner) contended(ctx context.Context, j *Job, err error) (*script.Result, error) {
+	a := &attempt{r: r, j: j, ctx: ctx, stopped: make(chan struct{}), why: j.Interrupt}
+	if a.why == nil {
+		a.why = &script.Interrupt{}
+	}
+	done := make(chan struct{})
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		timer := time.NewTimer(time.Duration(j.TimeoutMs) * time.Millisecond)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			a.why.Stop(timedOut(j.TimeoutMs))
+		case <-ctx.Done():
+			a.why.Stop(canceled(ctx.Err()))
+		case <-r.Closed:
+			a.why.Stop(ErrClosed)
+		case <-done:
+			return
+		}
+		close(a.stopped)
+	}()
+	defer func() { close(done); <-watched }()
+
+	for runs := 0; ; runs++ {
+		if stop := a.prepare(err, runs); stop != nil {
+			return nil, stop
+		}
+		var res *script.Result
+		var d partition.Done
+		if res, d, err = a.once(); err == nil || !again(err) {
+			return r.answer(ctx, res, d, err)
+		}
+	}
+}
+
+// prepare waits for, or adds to the locks, what the last run was missing.
+func (a *attempt) prepare(err error, runs int) error {
+	switch e := err.(type) {
+	case *partition.Busy:
+		return a.wait(e.Done)
+	case *partition.Full:
+		a.r.Flush()
+		return a.wait(e.Room)
+	case *partition.Blocked:
+		a.footprint()
+		a.add(e.Set)
+	case *partition.Restart:
+		a.add(e.Set)
+		a.set.All = a.set.All || runs >= restartsMax
+	default:
+		a.slow = true
+		a.footprint()
+	}
+	return nil
+}
+
+func (a *attempt) footprint() {
+	if !a.locked && a.j.Footprint != nil {
+		a.add(a.j.Footprint())
+	}
+	a.locked = true
+}
+
+func (a *attempt) add(s partition.LockSet) {
+	for _, p := range s.Points {
+		a.set.AddPoint(p)
+	}
+	for _, r := range s.Ranges {
+		a.set.AddRange(r)
+	}
+}
+
+// wait returns nil when c is closed, else why the job was stopped.
+func (a *attempt) wait(c <-chan struct{}) error {
+	select {
+	case <-c:
+		return nil
+	case <-a.stopped:
+		return a.stop()
+	}
+}
+
+func (a *attempt) stop() error {
+	err := a.why.Err()
+	var e *script.Error
+	if errors.As(err, &e) {
+		c := *e
+		return &c
+	}
+	return err
+}
+
+// once takes the locks known so far, and runs the job once.
+func (a *attempt) once() (*script.Result, partition.Done, error) {
+	p := a.r.Partition
+	var ticket *partition.Ticket
+	if a.slow || len(a.set.Points)+len(a.set.Ranges) > 0 || a.set.All {
+		ticket = p.Acquire(&a.set)
+		defer p.Release(ticket)
+		if err := a.wait(ticket.Granted); err != nil {
+			return nil, partition.Done{}, err
+		}
+	}
+	if !a.slow {
+		return p.Fast(a.j.Work, ticket, a.r.Now(), a.j.Request)
+	}
+	if a.j.Request != nil {
+		if res, done, err := p.Reserve(a.j.Request); res != nil || err != nil {
+			return res, done, err
+		}
+		defer p.Unreserve(a.j.Request)
+	}
+	return p.Slow(a.j.Work, ticket, a.r.Now, a.sleep, a.j.Request)
+}
+
+// sleep waits ms milliseconds and returns the physical time then.
+func (a *attempt) sleep(ms int64) (int64, error) {
+	timer := time.NewTimer(time.Duration(ms) * time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return a.r.Now(), nil
+	case <-a.stopped:
+		return a.r.Now(), a.stop()
+	}
+}
