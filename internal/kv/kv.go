@@ -22,6 +22,7 @@ const (
 type Row struct {
 	Value    string
 	Revision int64
+	Prev     int64         // revision of the committed version this one superseded, -1 for none
 	Modified hlc.Timestamp // commit time of this version
 	Expires  int64         // Unix milliseconds, 0 for never
 	Deleted  bool          // a tombstone; Value is empty, Expires 0

@@ -1,0 +1,465 @@
+package store
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"kahuna/internal/hlc"
+	"kahuna/internal/kv"
+)
+
+// Bounds of one batch. They keep what Pebble has to take in one piece, old
+// small versions included, below its limit of 4 GiB.
+const (
+	BatchOpsMax   = 1 << 20
+	BatchBytesMax = 256 << 20 // keys, values and results
+)
+
+// Bounds of the memory kept between two calls of Apply.
+const (
+	overlayMax = 1 << 12 // keys
+	scratchMax = 1 << 20 // bytes
+)
+
+// applier is the state of the one writer. What is not a result of the batch at
+// hand is scratch, kept to save allocations.
+type applier struct {
+	store   *Store
+	w       *pebble.Batch
+	time    hlc.Timestamp // of the batch
+	horizon hlc.Timestamp
+	rows    int64
+
+	// overlay has what the earlier operations of the batch left. A batch of
+	// one operation does without.
+	overlay map[string]version
+	results map[string]hlc.Timestamp // results written by the batch, 0 for dropped
+
+	groups map[uint64]group // groups to publish after the commit
+
+	key, head, value []byte
+}
+
+// version is the newest version of a key: none when not exists. Its value,
+// when it is not large, is in bytes or in text, of which one is empty.
+type version struct {
+	meta
+	exists bool
+	large  bool
+	bytes  []byte // valid until the next lookup
+	text   string
+	fresh  bool // this batch wrote H rows of the key, or may have
+}
+
+// write runs fill and commits the Pebble batch it filled. Nothing is written
+// when it fails or leaves the batch empty.
+func (s *Store) write(fill func(w *pebble.Batch) error) error {
+	if !s.life.begin() {
+		return ErrClosed
+	}
+	defer s.life.done()
+	s.writer.Lock()
+	defer s.writer.Unlock()
+	if err := s.makeRoom(); err != nil {
+		return err
+	}
+	w := s.db.NewBatch()
+	defer w.Close()
+	a := &s.apply
+	a.begin(s, w)
+	defer a.end()
+	if err := fill(w); err != nil {
+		return err
+	}
+	if w.Empty() {
+		return nil
+	}
+	size := w.Len()
+	if err := w.Commit(pebble.NoSync); err != nil {
+		return s.commitFailed(err)
+	}
+	if err := s.Err(); err != nil {
+		return err // Pebble reports some failures of a commit as fatal only
+	}
+	s.publish(a)
+	s.account(size)
+	return nil
+}
+
+// commitFailed stops the store: whether the batch can be read is not known.
+func (s *Store) commitFailed(err error) error {
+	s.fail(fmt.Errorf("commit: %w", err))
+	return s.Err()
+}
+
+func (s *Store) publish(a *applier) {
+	s.horizon.Store(uint64(a.horizon))
+	if len(a.groups) == 0 {
+		return
+	}
+	s.groupsMu.Lock()
+	defer s.groupsMu.Unlock()
+	for id, g := range a.groups {
+		s.groups[id] = &g
+	}
+}
+
+// group returns what is known of a group, for a writer.
+func (s *Store) group(id uint64) *group {
+	if g := s.groups[id]; g != nil {
+		return g
+	}
+	return &group{}
+}
+
+// Apply applies one entry of the log of a group: its rows and results, the
+// applied index and the clock's high-water mark, all in one step. It does not
+// wait for the disk. An index at or below the applied one is a no-op (Invariant
+// PART-5); gaps between indexes are allowed, and so is a nil batch, for an
+// entry that has no effect on rows. A *BatchError leaves the store as it was.
+// Strings of the batch are copied; Apply keeps nothing of it.
+//
+// It waits while too much is not yet on disk.
+func (s *Store) Apply(groupID, index uint64, b *kv.Batch) error {
+	if b == nil {
+		b = &kv.Batch{}
+	}
+	return s.write(func(w *pebble.Batch) error {
+		g := s.group(groupID)
+		if index <= g.index {
+			return nil
+		}
+		if op, detail := checkBatch(b); detail != "" {
+			return &BatchError{groupID, index, op, detail}
+		}
+		a := &s.apply
+		a.time = b.Time
+		for i := range b.Ops {
+			detail, err := a.op(&b.Ops[i], i+1 < len(b.Ops) || i > 0)
+			if err != nil {
+				return fmt.Errorf("apply log entry %d of group %d: %w", index, groupID, err)
+			}
+			if detail != "" {
+				return &BatchError{groupID, index, i, detail}
+			}
+		}
+		if err := a.storeResults(b); err != nil {
+			return fmt.Errorf("apply log entry %d of group %d: %w", index, groupID, err)
+		}
+		if old := s.Horizon(); a.horizon != old {
+			w.Set(metaKey(metaHorizon, 0), binary.AppendUvarint(nil, uint64(a.horizon)), nil)
+		}
+		a.advance(w, groupID, group{index: index, time: max(g.time, b.Time), rows: g.rows + a.rows})
+		return nil
+	})
+}
+
+// checkBatch finds what Apply must not even begin with.
+func checkBatch(b *kv.Batch) (op int, detail string) {
+	if len(b.Ops) > BatchOpsMax || len(b.Results) > BatchOpsMax || len(b.DropResults) > BatchOpsMax {
+		return -1, "too many operations"
+	}
+	size := 0
+	for i := range b.Ops {
+		o := &b.Ops[i]
+		size += len(o.Key) + len(o.Row.Value)
+		switch {
+		case o.Space != kv.Persistent:
+			return i, "not of the persistent space"
+		case !validKey(o.Key):
+			return i, "bad key"
+		case o.Kind < kv.Put || o.Kind > kv.Prune:
+			return i, "unknown kind " + o.Kind.String()
+		case o.Kind == kv.Put && (o.Row.Revision < 0 || o.Row.Prev < -1 || o.Row.Prev >= o.Row.Revision):
+			return i, "revisions out of order"
+		case o.Row.Expires < 0:
+			return i, "expiry before 1970"
+		case o.Row.Deleted && (o.Row.Value != "" || o.Row.Expires != 0):
+			return i, "tombstone with a value or an expiry"
+		}
+	}
+	for i := range b.Results {
+		r := &b.Results[i]
+		size += len(r.Key) + len(r.Result)
+		if r.Key == "" || len(r.Key) > KeyBytesMax {
+			return -1, "bad idempotency key"
+		}
+	}
+	for _, key := range b.DropResults {
+		size += len(key)
+		if key == "" || len(key) > KeyBytesMax {
+			return -1, "bad idempotency key"
+		}
+	}
+	if size > BatchBytesMax {
+		return -1, "too large"
+	}
+	return 0, ""
+}
+
+func (a *applier) begin(s *Store, w *pebble.Batch) {
+	a.store, a.w = s, w
+	a.horizon, a.rows = s.Horizon(), 0
+	if a.overlay == nil {
+		a.overlay = make(map[string]version)
+	}
+	if a.results == nil {
+		a.results = make(map[string]hlc.Timestamp)
+	}
+	if a.groups == nil {
+		a.groups = make(map[uint64]group)
+	}
+}
+
+// end forgets everything of the batch. A map that grew large is not kept:
+// clearing it takes time in proportion to the largest it ever was.
+func (a *applier) end() {
+	a.w = nil
+	clear(a.groups)
+	if len(a.results) > overlayMax {
+		a.results = nil
+	}
+	if len(a.overlay) > overlayMax {
+		a.overlay = nil
+	}
+	clear(a.results)
+	clear(a.overlay)
+	if cap(a.value) > scratchMax {
+		a.value = nil
+	}
+}
+
+// advance writes the applied row of a group and publishes it at the commit.
+func (a *applier) advance(w *pebble.Batch, id uint64, g group) {
+	a.value = appendApplied(a.value[:0], &g)
+	w.Set(metaKey(metaApplied, id), a.value, nil)
+	a.groups[id] = g
+}
+
+// op applies one operation. A detail refuses the batch.
+func (a *applier) op(op *kv.Op, several bool) (detail string, err error) {
+	old, err := a.lookup(op)
+	if err != nil {
+		return "", err
+	}
+	next := old
+	switch op.Kind {
+	case kv.Put:
+		prev := int64(-1)
+		if old.exists {
+			prev = old.row.Revision
+		}
+		if op.Row.Prev != prev {
+			return fmt.Sprintf("revision %d is to supersede %d, but %d is the newest", op.Row.Revision, op.Row.Prev, prev), nil
+		}
+		next = a.put(op, &old)
+	case kv.Touch:
+		if !old.exists || old.row.Deleted {
+			return "", nil
+		}
+		next.row.Expires = op.Row.Expires
+		a.setRow(op.Key, &next)
+	case kv.Purge:
+		if !old.exists {
+			return "", nil
+		}
+		a.key = appendRowKey(a.key[:0], prefixRow, op.Key)
+		a.w.Delete(a.key, nil)
+		if err := a.dropHistory(op.Key, &old, old.row.Revision+1); err != nil {
+			return "", err
+		}
+		a.horizon = max(a.horizon, endOfLife(&old.row, a.time))
+		a.rows--
+		next = version{fresh: true}
+	case kv.Prune:
+		if !old.exists {
+			return "", nil
+		}
+		return "", a.dropHistory(op.Key, &old, min(op.Row.Revision, old.row.Revision))
+	}
+	a.moveDying(op.Key, &old, &next)
+	if several {
+		if len(next.bytes) > 0 { // of the scratch buffer
+			next.text, next.bytes = string(next.bytes), nil
+		}
+		a.overlay[op.Key] = next
+	}
+	return "", nil
+}
+
+// endOfLife returns the time from which on a purged key was absent anyway.
+func endOfLife(r *kv.Row, batch hlc.Timestamp) hlc.Timestamp {
+	switch {
+	case r.Deleted:
+		return r.Modified
+	case r.Expires != 0:
+		return max(r.Modified, min(batch, hlc.At(r.Expires)))
+	}
+	return max(r.Modified, batch)
+}
+
+// lookup returns the newest version of the key of op.
+func (a *applier) lookup(op *kv.Op) (version, error) {
+	if v, ok := a.overlay[op.Key]; ok {
+		return v, nil
+	}
+	if op.Old != nil && op.Old.Revision < 0 {
+		return version{}, nil
+	}
+	a.key = appendRowKey(a.key[:0], prefixRow, op.Key)
+	data, closer, err := a.store.db.Get(a.key)
+	if err == pebble.ErrNotFound {
+		return version{}, nil
+	}
+	if err != nil {
+		return version{}, err
+	}
+	a.value = append(a.value[:0], data...)
+	if err := closer.Close(); err != nil {
+		return version{}, err
+	}
+	m, value, ok := decodeRow(a.value)
+	if !ok {
+		return version{}, corrupt(a.key, "version")
+	}
+	return version{meta: m, exists: true, large: m.apart, bytes: value}, nil
+}
+
+// put writes a new newest version and settles what becomes of the old one.
+func (a *applier) put(op *kv.Op, old *version) version {
+	next := version{
+		meta:   meta{row: op.Row},
+		exists: true,
+		large:  len(op.Row.Value) >= largeBytes,
+		text:   op.Row.Value,
+		fresh:  old.fresh,
+	}
+	next.row.Value = ""
+	if old.exists {
+		kept := !old.row.NoRev && a.store.keeps(old.row.Revision, op.Row.Revision)
+		switch {
+		case kept && old.large:
+			next.hasPrev, next.prevExpires = true, old.row.Expires
+			next.fresh = true
+		case kept:
+			a.setHistory(op.Key, old)
+			next.fresh = true
+		case old.large:
+			a.deleteHistory(op.Key, old.row.Revision)
+		}
+		a.dropOutdated(op.Key, old.row.Revision, op.Row.Revision)
+	} else {
+		a.rows++
+	}
+	if next.large {
+		a.setHistory(op.Key, &next)
+		next.apart, next.text = true, ""
+		next.fresh = true
+	}
+	a.setRow(op.Key, &next)
+	return next
+}
+
+// keeps reports whether a revision is kept next to a newest one.
+func (s *Store) keeps(revision, newest int64) bool {
+	return s.history < 0 || revision > newest-s.history
+}
+
+func (a *applier) setRow(key string, v *version) {
+	a.key = appendRowKey(a.key[:0], prefixRow, key)
+	a.set(v)
+}
+
+func (a *applier) setHistory(key string, v *version) {
+	a.key = appendHistoryKey(a.key[:0], key, v.row.Revision)
+	a.set(v)
+}
+
+func (a *applier) deleteHistory(key string, revision int64) {
+	a.key = appendHistoryKey(a.key[:0], key, revision)
+	a.w.Delete(a.key, nil)
+}
+
+// set writes a version under a.key, its value straight into the batch.
+func (a *applier) set(v *version) {
+	a.head = appendMeta(a.head[:0], &v.meta)
+	op := a.w.SetDeferred(len(a.key), len(a.head)+len(v.bytes)+len(v.text))
+	copy(op.Key, a.key)
+	n := copy(op.Value, a.head)
+	n += copy(op.Value[n:], v.bytes)
+	copy(op.Value[n:], v.text)
+	op.Finish()
+}
+
+// moveDying keeps the X row of a key in step with its newest version.
+func (a *applier) moveDying(key string, old, next *version) {
+	was, had := int64(0), false
+	if old.exists {
+		was, had = dyingAt(&old.row)
+	}
+	is, has := int64(0), false
+	if next.exists {
+		is, has = dyingAt(&next.row)
+	}
+	if had == has && was == is {
+		return
+	}
+	if had {
+		a.key = appendDyingKey(a.key[:0], was, key)
+		a.w.Delete(a.key, nil)
+	}
+	if has {
+		a.key = appendDyingKey(a.key[:0], is, key)
+		a.w.Set(a.key, nil, nil)
+	}
+}
+
+// storeResults forgets and remembers results.
+func (a *applier) storeResults(b *kv.Batch) error {
+	for _, key := range b.DropResults {
+		if err := a.forget(key); err != nil {
+			return err
+		}
+		a.key = appendResultKey(a.key[:0], key)
+		a.w.Delete(a.key, nil)
+		a.results[key] = 0
+	}
+	for i := range b.Results {
+		r := &b.Results[i]
+		if err := a.forget(r.Key); err != nil {
+			return err
+		}
+		a.key = appendResultKey(a.key[:0], r.Key)
+		a.value = appendResult(a.value[:0], r)
+		a.w.Set(a.key, a.value, nil)
+		a.key = appendAgeKey(a.key[:0], uint64(r.Time), r.Key)
+		a.w.Set(a.key, nil, nil)
+		a.results[r.Key] = r.Time
+	}
+	return nil
+}
+
+// forget removes the J row of the result a key has, if any.
+func (a *applier) forget(key string) error {
+	time, ok := a.results[key]
+	if !ok {
+		k := appendResultKey(nil, key)
+		data, err := a.store.read(k)
+		if err != nil {
+			return err
+		}
+		if data == nil {
+			return nil
+		}
+		r, ok := decodeResult(data)
+		if !ok {
+			return corrupt(k, "result")
+		}
+		time = r.Time
+	}
+	a.key = appendAgeKey(a.key[:0], uint64(time), key)
+	a.w.Delete(a.key, nil)
+	return nil
+}

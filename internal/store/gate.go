@@ -1,0 +1,161 @@
+package store
+
+import (
+	"os"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// gate is a file system whose writes can be shut off for good. Pebble expects
+// the process to end when an update of its manifest fails, because it does not
+// know what of it reached the disk; if it went on, it could remove files that
+// the manifest on disk names. We must not end the process, so we end the
+// writing instead (Invariant STORE-3): the next Open then recovers exactly as
+// after a crash.
+type gate struct {
+	vfs.FS
+	shut atomic.Pointer[error]
+}
+
+func (g *gate) close(err error) { g.shut.CompareAndSwap(nil, &err) }
+
+func (g *gate) check() error {
+	if p := g.shut.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+func (g *gate) file(f vfs.File, err error) (vfs.File, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &gatedFile{f, g}, nil
+}
+
+// Create implements vfs.FS.
+func (g *gate) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if err := g.check(); err != nil {
+		return nil, err
+	}
+	return g.file(g.FS.Create(name, category))
+}
+
+// OpenReadWrite implements vfs.FS.
+func (g *gate) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
+	if err := g.check(); err != nil {
+		return nil, err
+	}
+	return g.file(g.FS.OpenReadWrite(name, category, opts...))
+}
+
+// ReuseForWrite implements vfs.FS.
+func (g *gate) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if err := g.check(); err != nil {
+		return nil, err
+	}
+	return g.file(g.FS.ReuseForWrite(oldname, newname, category))
+}
+
+// OpenDir implements vfs.FS.
+func (g *gate) OpenDir(name string) (vfs.File, error) {
+	return g.file(g.FS.OpenDir(name))
+}
+
+// Link implements vfs.FS.
+func (g *gate) Link(oldname, newname string) error {
+	if err := g.check(); err != nil {
+		return err
+	}
+	return g.FS.Link(oldname, newname)
+}
+
+// Remove implements vfs.FS.
+func (g *gate) Remove(name string) error {
+	if err := g.check(); err != nil {
+		return err
+	}
+	return g.FS.Remove(name)
+}
+
+// RemoveAll implements vfs.FS.
+func (g *gate) RemoveAll(name string) error {
+	if err := g.check(); err != nil {
+		return err
+	}
+	return g.FS.RemoveAll(name)
+}
+
+// Rename implements vfs.FS.
+func (g *gate) Rename(oldname, newname string) error {
+	if err := g.check(); err != nil {
+		return err
+	}
+	return g.FS.Rename(oldname, newname)
+}
+
+// MkdirAll implements vfs.FS.
+func (g *gate) MkdirAll(dir string, perm os.FileMode) error {
+	if err := g.check(); err != nil {
+		return err
+	}
+	return g.FS.MkdirAll(dir, perm)
+}
+
+// Unwrap implements vfs.FS.
+func (g *gate) Unwrap() vfs.FS { return g.FS }
+
+// gatedFile is a file open for writing, or a directory open for syncing.
+type gatedFile struct {
+	vfs.File
+	gate *gate
+}
+
+// Write implements vfs.File.
+func (f *gatedFile) Write(p []byte) (int, error) {
+	if err := f.gate.check(); err != nil {
+		return 0, err
+	}
+	return f.File.Write(p)
+}
+
+// WriteAt implements vfs.File.
+func (f *gatedFile) WriteAt(p []byte, off int64) (int, error) {
+	if err := f.gate.check(); err != nil {
+		return 0, err
+	}
+	return f.File.WriteAt(p, off)
+}
+
+// Preallocate implements vfs.File.
+func (f *gatedFile) Preallocate(offset, length int64) error {
+	if err := f.gate.check(); err != nil {
+		return err
+	}
+	return f.File.Preallocate(offset, length)
+}
+
+// Sync implements vfs.File.
+func (f *gatedFile) Sync() error {
+	if err := f.gate.check(); err != nil {
+		return err
+	}
+	return f.File.Sync()
+}
+
+// SyncTo implements vfs.File.
+func (f *gatedFile) SyncTo(length int64) (fullSync bool, err error) {
+	if err := f.gate.check(); err != nil {
+		return false, err
+	}
+	return f.File.SyncTo(length)
+}
+
+// SyncData implements vfs.File.
+func (f *gatedFile) SyncData() error {
+	if err := f.gate.check(); err != nil {
+		return err
+	}
+	return f.File.SyncData()
+}

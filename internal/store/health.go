@@ -1,0 +1,104 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// fail makes the first error of the disk final.
+func (s *Store) fail(err error) {
+	s.failOnce.Do(func() {
+		err := fmt.Errorf("%w: %w", ErrFailed, err)
+		s.gate.close(err)
+		s.failure.Store(&err)
+		close(s.failed)
+		s.log.Error("store stopped: free space or replace the disk, then start again", "dir", s.dir, "error", err)
+	})
+}
+
+// Failed returns a channel that is closed when the store has stopped for good
+// because a write to the disk failed; Err then has the reason.
+func (s *Store) Failed() <-chan struct{} { return s.failed }
+
+// Err returns nil while the store works, and an error that is ErrFailed once
+// it has stopped for good. Reads still answer then.
+func (s *Store) Err() error {
+	if p := s.failure.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// retryPause is how long a failed background job of Pebble is held back. Pebble
+// repeats a failed flush at once and for ever; with the gate shut it would keep
+// a processor busy until Close.
+const retryPause = 100 * time.Millisecond
+
+// listener connects Pebble's events with the store. Pebble calls it with its
+// own mutex held: nothing here may call Pebble.
+func (s *Store) listener() *pebble.EventListener {
+	return &pebble.EventListener{
+		BackgroundError: func(err error) {
+			if errors.Is(err, pebble.ErrClosed) {
+				return
+			}
+			s.fail(err)
+			select {
+			case <-s.closing:
+			case <-time.After(retryPause):
+			}
+		},
+		DataCorruption: func(info pebble.DataCorruptionInfo) {
+			s.fail(fmt.Errorf("%w: %s", ErrCorrupt, info.Details))
+		},
+		FlushEnd: func(pebble.FlushInfo) {
+			s.flushes.Add(1)
+			s.wake()
+			if s.onFlush != nil {
+				s.onFlush()
+			}
+		},
+		CompactionEnd: func(pebble.CompactionInfo) { s.wake() },
+		DiskSlow:      s.diskSlow,
+	}
+}
+
+func (s *Store) diskSlow(info vfs.DiskSlowInfo) {
+	s.log.Warn("slow disk", "operation", info.OpType.String(), "path", info.Path, "duration", info.Duration)
+}
+
+// wake tells a writer held back by makeRoom that room may have come free.
+func (s *Store) wake() {
+	select {
+	case s.progress <- struct{}{}:
+	default:
+	}
+}
+
+// logger gives Pebble's messages to slog, and turns its fatal ones into the
+// failure of the store instead of the end of the process.
+type logger struct {
+	store *Store
+	slog  *slog.Logger
+}
+
+// Infof implements pebble.Logger.
+func (l logger) Infof(format string, args ...any) {
+	l.slog.Debug(fmt.Sprintf(format, args...))
+}
+
+// Errorf implements pebble.Logger.
+func (l logger) Errorf(format string, args ...any) {
+	l.slog.Error(fmt.Sprintf(format, args...))
+}
+
+// Fatalf implements pebble.Logger. It returns: Pebble hands the error on by
+// itself where it can go on, and the gate keeps the disk as it is.
+func (l logger) Fatalf(format string, args ...any) {
+	l.store.fail(fmt.Errorf(format, args...))
+}

@@ -1,0 +1,292 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"math"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"kahuna/internal/hlc"
+)
+
+// FormatVersion is the version of the rows on disk. Open takes no other.
+const FormatVersion = 1
+
+// pebbleFormat is the version of Pebble's own files, named so that a new
+// version of the library does not change it by itself.
+const pebbleFormat = pebble.FormatTableFormatV6
+
+// Options say how to open a store. The zero value of a field is the default
+// named there.
+type Options struct {
+	FS            vfs.FS // the disk of the machine
+	Dir           string // made when missing
+	CacheBytes    int64  // cached blocks: 64 MiB
+	MemTableBytes int64  // size of a memtable: 16 MiB; at most about five are in memory
+	// HistoryRevisions is how many revisions of a key are kept, counted back
+	// from the newest and with it; 0 and 1 keep no history, -1 all of it. All
+	// replicas of a group need the same number, or their histories differ.
+	HistoryRevisions int64
+	Logger           *slog.Logger // nothing is logged
+	// DisableCompression stores blocks as they are, which saves processor time
+	// and costs disk space.
+	DisableCompression bool
+	// OnFlush is called when FlushedIndex may have grown. It runs inside
+	// Pebble, with its mutex held: it must return at once and must not call
+	// the store.
+	OnFlush func()
+}
+
+const (
+	cacheBytesDefault    = 64 << 20
+	memTableBytesDefault = 16 << 20
+	memTableBytesMin     = 64 << 10
+	memTableBytesMax     = 1 << 30
+)
+
+// Store is an open store.
+type Store struct {
+	dir     string
+	history int64
+	log     *slog.Logger
+	onFlush func()
+
+	db         *pebble.DB
+	gate       *gate
+	lock       io.Closer
+	diskChecks io.Closer
+
+	life     lifetime
+	closing  chan struct{} // closed by Close
+	failOnce sync.Once
+	failure  atomic.Pointer[error]
+	failed   chan struct{}
+	progress chan struct{} // one token: a flush or a compaction ended
+	flushes  atomic.Uint64 // flushes that ended
+
+	memTableBytes int64
+	room          room
+
+	horizon atomic.Uint64 // the purge horizon, written under writer
+
+	writer sync.Mutex // one writer at a time; guards what follows
+	apply  applier
+	groups map[uint64]*group
+
+	// groupsMu guards the fields of every group and the map for readers.
+	// Taken after writer.
+	groupsMu sync.RWMutex
+
+	flushedMu  sync.Mutex // guards flushed and flushedGen
+	flushed    map[uint64]uint64
+	flushedGen uint64
+}
+
+// group is what the store knows in memory about one replicated log.
+type group struct {
+	index uint64
+	time  hlc.Timestamp
+	rows  int64 // rows that this log made, less those it purged
+}
+
+// Open opens the store in a directory and makes it when it is missing or
+// empty. It fails with a *LockedError while somebody else has it open, and
+// with a *FormatError when it has another format.
+func Open(o Options) (*Store, error) {
+	s, err := open(o)
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	return s, nil
+}
+
+func open(o Options) (_ *Store, err error) {
+	if o.Dir == "" {
+		return nil, errors.New("no directory given")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.CacheBytes <= 0 {
+		o.CacheBytes = cacheBytesDefault
+	}
+	if o.MemTableBytes <= 0 {
+		o.MemTableBytes = memTableBytesDefault
+	}
+	o.MemTableBytes = min(max(o.MemTableBytes, memTableBytesMin), memTableBytesMax)
+	s := &Store{
+		dir:     o.Dir,
+		history: o.HistoryRevisions,
+
+		memTableBytes: o.MemTableBytes,
+		log:           o.Logger,
+		onFlush:       o.OnFlush,
+		life:          newLifetime(),
+		closing:       make(chan struct{}),
+		failed:        make(chan struct{}),
+		progress:      make(chan struct{}, 1),
+		groups:        make(map[uint64]*group),
+	}
+	disk := o.FS
+	if disk == nil {
+		disk = vfs.Default
+	}
+	disk, s.diskChecks = vfs.WithDiskHealthChecks(disk, 5*time.Second, nil, s.diskSlow)
+	s.gate = &gate{FS: disk}
+	defer func() {
+		if err != nil {
+			s.abandon()
+		}
+	}()
+	lock, err := s.lockDir(o.FS == nil)
+	if err != nil {
+		return nil, err
+	}
+	s.lock = lock
+	if s.db, err = pebble.Open(s.dir, s.pebbleOptions(&o, lock)); err != nil {
+		return nil, err
+	}
+	if err := s.checkFormat(); err != nil {
+		return nil, err
+	}
+	if err := s.loadGroups(); err != nil {
+		return nil, err
+	}
+	return s, s.Err()
+}
+
+// lockDir makes the directory and takes its lock. The path is resolved first,
+// since the lock is of the process and told apart by name: through two names
+// one process could open a directory twice.
+func (s *Store) lockDir(resolve bool) (*pebble.Lock, error) {
+	if err := s.gate.MkdirAll(s.dir, 0o755); err != nil {
+		return nil, err
+	}
+	if resolve {
+		abs, err := filepath.Abs(s.dir)
+		if err != nil {
+			return nil, err
+		}
+		if s.dir, err = filepath.EvalSymlinks(abs); err != nil {
+			return nil, err
+		}
+	}
+	lock, err := pebble.LockDirectory(s.dir, s.gate)
+	if err == nil {
+		return lock, nil
+	}
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		return nil, err // the lock file could not even be made
+	}
+	return nil, &LockedError{Dir: s.dir, Detail: err.Error()}
+}
+
+func (s *Store) pebbleOptions(o *Options, lock *pebble.Lock) *pebble.Options {
+	po := &pebble.Options{
+		FS:                 s.gate,
+		Lock:               lock,
+		CacheSize:          o.CacheBytes,
+		DisableWAL:         true,
+		FormatMajorVersion: pebbleFormat,
+		MemTableSize:       uint64(o.MemTableBytes),
+		Logger:             logger{s, o.Logger},
+		EventListener:      s.listener(),
+		// Pebble holds writers back inside a call that nothing can interrupt,
+		// not even Close or a failed disk. makeRoom does it instead.
+		MemTableStopWritesThreshold: math.MaxInt32,
+		L0StopWritesThreshold:       math.MaxInt32,
+		L0CompactionThreshold:       2,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 3 },
+	}
+	for i := range po.Levels {
+		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		if o.DisableCompression {
+			po.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+		}
+	}
+	return po
+}
+
+// checkFormat compares the version row, or writes it to an empty store. It is
+// the first write of a store, so whatever survives a crash comes with it.
+func (s *Store) checkFormat() error {
+	key := metaKey(metaVersion, 0)
+	value, err := s.read(key)
+	if err != nil {
+		return err
+	}
+	if value == nil {
+		empty, err := s.isEmpty()
+		if err != nil {
+			return err
+		}
+		if !empty {
+			return &FormatError{Dir: s.dir, Want: FormatVersion}
+		}
+		return s.db.Set(key, binary.AppendUvarint(nil, FormatVersion), pebble.NoSync)
+	}
+	found, n := binary.Uvarint(value)
+	if n != len(value) {
+		return corrupt(key, "format version")
+	}
+	if found != FormatVersion {
+		return &FormatError{Dir: s.dir, Found: found, Want: FormatVersion}
+	}
+	return nil
+}
+
+func (s *Store) isEmpty() (empty bool, err error) {
+	it, err := s.db.NewIter(nil)
+	if err != nil {
+		return false, err
+	}
+	empty = !it.First()
+	return empty, errors.Join(it.Error(), it.Close())
+}
+
+// abandon closes what a failed Open has opened.
+func (s *Store) abandon() {
+	close(s.closing)
+	if s.db != nil {
+		s.db.Close()
+	}
+	if s.lock != nil {
+		s.lock.Close()
+	}
+	s.diskChecks.Close()
+}
+
+// Close waits for the calls in progress, flushes, so that the next Open has
+// nothing to apply again, and releases the directory. A store that has failed
+// does not flush. Later calls of its methods return ErrClosed. Closing twice is
+// harmless.
+func (s *Store) Close() error {
+	if !s.life.end(func() { close(s.closing) }) {
+		return nil
+	}
+	var errs []error
+	if s.Err() == nil {
+		errs = append(errs, s.flush())
+	}
+	errs = append(errs, s.db.Close(), s.lock.Close(), s.diskChecks.Close())
+	if failure := s.Err(); failure != nil {
+		// What the shut gate makes Pebble say about its files is only noise.
+		return failure
+	}
+	return errors.Join(errs...)
+}
+
+// Dir returns the directory.
+func (s *Store) Dir() string { return s.dir }

@@ -1,0 +1,114 @@
+package store
+
+import (
+	"encoding/binary"
+
+	"kahuna/internal/hlc"
+	"kahuna/internal/kv"
+)
+
+// largeBytes is the size from which a value is written to its H row at once
+// (see the package comment). Below it the copy at superseding is cheaper than
+// the second lookup of every read.
+const largeBytes = 1 << 10
+
+const (
+	flagDeleted = 1 << iota
+	flagNoRev
+	flagExpires
+	flagApart       // an L row whose value is in the H row of its revision
+	flagPrevExpires // has the last expiry of the large version it superseded
+)
+
+// meta is a stored version without the bytes of its value.
+type meta struct {
+	row         kv.Row // Value stays empty
+	apart       bool   // L row: the value is in the H row of the same revision
+	hasPrev     bool   // prevExpires is present
+	prevExpires int64
+}
+
+// appendMeta appends the encoding of a version up to its value, which follows
+// to the end of the row, or is absent when apart.
+//
+//	flags(1) revision Δprev modified [expires] [prevExpires] [value]
+func appendMeta(b []byte, m *meta) []byte {
+	var flags byte
+	if m.row.Deleted {
+		flags |= flagDeleted
+	}
+	if m.row.NoRev {
+		flags |= flagNoRev
+	}
+	if m.row.Expires != 0 {
+		flags |= flagExpires
+	}
+	if m.apart {
+		flags |= flagApart
+	}
+	if m.hasPrev {
+		flags |= flagPrevExpires
+	}
+	b = append(b, flags)
+	b = binary.AppendUvarint(b, uint64(m.row.Revision))
+	b = binary.AppendVarint(b, m.row.Revision-1-m.row.Prev)
+	b = binary.AppendUvarint(b, uint64(m.row.Modified))
+	if m.row.Expires != 0 {
+		b = binary.AppendVarint(b, m.row.Expires)
+	}
+	if m.hasPrev {
+		b = binary.AppendVarint(b, m.prevExpires)
+	}
+	return b
+}
+
+// decodeRow reads a stored version. The value aliases b.
+func decodeRow(b []byte) (m meta, value []byte, ok bool) {
+	if len(b) == 0 {
+		return m, nil, false
+	}
+	flags := b[0]
+	b = b[1:]
+	good := true
+	unsigned := func() uint64 {
+		v, n := binary.Uvarint(b)
+		if n <= 0 {
+			good = false
+			return 0
+		}
+		b = b[n:]
+		return v
+	}
+	signed := func() int64 {
+		v, n := binary.Varint(b)
+		if n <= 0 {
+			good = false
+			return 0
+		}
+		b = b[n:]
+		return v
+	}
+	m.row.Deleted = flags&flagDeleted != 0
+	m.row.NoRev = flags&flagNoRev != 0
+	m.apart = flags&flagApart != 0
+	m.hasPrev = flags&flagPrevExpires != 0
+	m.row.Revision = int64(unsigned())
+	m.row.Prev = m.row.Revision - 1 - signed()
+	m.row.Modified = hlc.Timestamp(unsigned())
+	if flags&flagExpires != 0 {
+		m.row.Expires = signed()
+	}
+	if m.hasPrev {
+		m.prevExpires = signed()
+	}
+	return m, b, good
+}
+
+// dyingAt returns when, in Unix milliseconds, the row begins to be of no use:
+// its expiry, or the time of the deletion.
+func dyingAt(r *kv.Row) (at int64, ok bool) {
+	if r.Deleted {
+		return r.Modified.Millis(), true
+	}
+	return r.Expires, r.Expires != 0
+}

@@ -1,0 +1,127 @@
+package store
+
+import (
+	"errors"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"kahuna/internal/kv"
+)
+
+// errPageFull ends a page; it never leaves the package.
+var errPageFull = errors.New("page full")
+
+// Scan calls visit for the newest version of every key, deleted and expired
+// ones included, of the bucket text (exactly those of kv.InBucket), or, with
+// prefix, of every key that begins with text; an empty prefix is every key.
+// They come in the order of (bucket, rest) and are of one moment. An error of
+// visit ends the scan and is returned as it is.
+func (s *Store) Scan(prefix bool, text string, visit func(key string, row kv.Row) error) error {
+	return s.scan(prefix, text, "", visit)
+}
+
+// ScanPage is Scan for at most limit keys that come after the key after in the
+// order of (bucket, rest); an empty after begins at the beginning. It returns
+// the last key visited, which is the after of the next page, or "" when there
+// are no more. Each page is of another moment. The key after need not exist.
+func (s *Store) ScanPage(prefix bool, text, after string, limit int, visit func(key string, row kv.Row) error) (next string, err error) {
+	seen := 0
+	err = s.scan(prefix, text, after, func(key string, row kv.Row) error {
+		if seen >= limit {
+			return errPageFull
+		}
+		if err := visit(key, row); err != nil {
+			return err
+		}
+		seen++
+		next = key
+		return nil
+	})
+	if err == errPageFull {
+		return next, nil
+	}
+	return "", err
+}
+
+func (s *Store) scan(prefix bool, text, after string, visit func(key string, row kv.Row) error) (err error) {
+	if !s.life.begin() {
+		return ErrClosed
+	}
+	defer s.life.done()
+	spans := rowSpans(prefix, text)
+	opts := &pebble.IterOptions{LowerBound: spans[0].low, UpperBound: spans[len(spans)-1].high}
+	it, err := s.db.NewIter(opts)
+	if err != nil {
+		return readError(err)
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	var from []byte
+	if after != "" {
+		from = append(appendRowKey(nil, prefixRow, after), 0)
+	}
+	large := largeValues{of: it}
+	defer func() { err = errors.Join(err, large.close()) }()
+	for _, r := range spans {
+		low := r.low
+		if string(from) > string(low) {
+			low = from
+		}
+		if string(low) >= string(r.high) {
+			continue
+		}
+		// Between the two ranges of a prefix lie foreign buckets.
+		for it.SeekGE(low); it.Valid() && string(it.Key()) < string(r.high); it.Next() {
+			if err := s.visitRow(it, &large, visit); err != nil {
+				return err
+			}
+		}
+		if err := it.Error(); err != nil {
+			return readError(err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) visitRow(it *pebble.Iterator, large *largeValues, visit func(string, kv.Row) error) error {
+	m, err := rowAt(it)
+	if err != nil {
+		return readError(err)
+	}
+	key, ok := decodeRowKey(it.Key())
+	if !ok {
+		return readError(corrupt(it.Key(), "key"))
+	}
+	if m.apart {
+		m.row.Value, err = large.value(key, m.row.Revision)
+		if err != nil {
+			return readError(err)
+		}
+	} else {
+		m.row.Value = string(valueOf(it))
+	}
+	return visit(key, m.row)
+}
+
+// largeValues reads H rows of the same moment as another iterator, with one
+// made when the first is needed.
+type largeValues struct {
+	of, it *pebble.Iterator
+}
+
+func (l *largeValues) value(key string, revision int64) (string, error) {
+	if l.it == nil {
+		it, err := l.of.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{}})
+		if err != nil {
+			return "", err
+		}
+		l.it = it
+	}
+	return valueApart(l.it, key, revision)
+}
+
+func (l *largeValues) close() error {
+	if l.it == nil {
+		return nil
+	}
+	return l.it.Close()
+}
