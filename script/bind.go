@@ -1,0 +1,195 @@
+package script
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"kahuna/script/check"
+	"kahuna/script/syntax"
+)
+
+// Call is a Program with parameters: one request. It is used by one goroutine
+// at a time. It is taken from a pool; whoever got it from Bind gives it back
+// with Release.
+type Call struct {
+	frame
+	options   Options
+	footprint Footprint
+	known     bool // footprint is computed
+}
+
+// calls holds frames of past calls, whatever their program.
+var calls = sync.Pool{New: func() any {
+	c := new(Call)
+	c.visitRow = c.visit // made once: a method value allocates
+	return c
+}}
+
+// Bind gives a program its parameters. A name may have a leading @; what the
+// script does not ask for is ignored. Values are those ValueOf takes. The
+// params are not kept.
+//
+// The error is an *Error at the placeholder concerned, with all problems in
+// Diagnostics. Its code is
+//
+//   - bad_request: a name was given twice, with and without @;
+//   - missing_parameter: a placeholder has no parameter;
+//   - bad_parameter: a value is of no type of the language, or is no key
+//     where it stands as one (language specification 3.4, 3.6);
+//   - limit: a text or array exceeds Limits.ValueBytes, Elements or
+//     MemoryBytes;
+//   - bad_option: a parameter does not fit the begin option it stands for.
+func (p *Program) Bind(params map[string]any) (*Call, error) {
+	c := calls.Get().(*Call)
+	c.prog = p
+	c.limits = &p.limits
+	if err := c.bind(params); err != nil {
+		c.Release()
+		return nil, err
+	}
+	return c, nil
+}
+
+// Release gives the call's memory back. The call, and its Footprint, must not
+// be used afterwards; results of Run stay valid.
+func (c *Call) Release() {
+	c.forget()
+	clear(c.params)
+	clear(c.keys)
+	c.params, c.keys = c.params[:0], c.keys[:0]
+	c.footprint.reset()
+	c.known = false
+	c.prog, c.limits = nil, nil
+	calls.Put(c)
+}
+
+// Options returns the options of the begin block: the time-out with its
+// default and within its limit, the admission wait within its limit or -1 for
+// the server's choice.
+func (c *Call) Options() Options { return c.options }
+
+// Program returns the program the call belongs to.
+func (c *Call) Program() *Program { return c.prog }
+
+func (c *Call) bind(params map[string]any) error {
+	p := c.prog
+	var diags []syntax.Diagnostic
+	report := func(code Code, pos syntax.Pos, message, hint string) {
+		diags = append(diags, syntax.Diagnostic{Code: code, Pos: pos, Message: message, Hint: hint})
+	}
+	c.params = slices.Grow(c.params[:0], len(p.params))[:len(p.params)]
+	c.keys = slices.Grow(c.keys[:0], len(p.params))[:len(p.params)]
+	c.meter.reset(c.limits)
+	used := 0
+	for i := range p.params {
+		ph := &p.params[i]
+		raw, found := params[ph.name]
+		if !found {
+			raw, found = params[ph.atName]
+		}
+		if !found {
+			report(CodeMissingParameter, ph.pos, fmt.Sprintf("missing parameter '@%s'", ph.name), p.misspelt(ph.name, params))
+			continue
+		}
+		used++
+		if code, message, hint := c.bindParam(i, raw); message != "" {
+			pos := ph.pos
+			if ph.key {
+				pos = ph.keyPos
+			}
+			report(code, pos, message, hint)
+		}
+	}
+	if used < len(params) {
+		if err := sentTwice(params); err != nil {
+			return err
+		}
+	}
+	c.given = c.meter.memory
+	if diags == nil {
+		c.bindOptions(report)
+	}
+	if diags == nil {
+		return nil
+	}
+	slices.SortStableFunc(diags, func(a, b syntax.Diagnostic) int { return int(a.Pos.Offset) - int(b.Pos.Offset) })
+	return diagnosed(p.source, &diags[0], diags)
+}
+
+// bindParam sets placeholder i. A message says what is wrong with its value.
+func (c *Call) bindParam(i int, raw any) (code Code, message, hint string) {
+	ph := &c.prog.params[i]
+	v, err := ValueOf(raw)
+	if err != nil {
+		return CodeBadParameter, fmt.Sprintf("parameter '@%s': %v", ph.name, err), ""
+	}
+	v, fault := c.meter.admit(v)
+	if fault != nil {
+		return fault.Code, fmt.Sprintf("parameter '@%s': %s", ph.name, fault.Message), fault.Hint
+	}
+	c.params[i] = v
+	if !ph.key {
+		return "", "", ""
+	}
+	var key, problem string
+	switch v.kind {
+	case KindString:
+		key = v.str
+		problem = check.KeyProblem(key)
+	case KindInt:
+		key = strconv.FormatInt(v.Int(), 10)
+	default:
+		problem = "must be a string, got " + v.kind.String()
+	}
+	if problem == "" && len(key) > c.limits.KeyBytes {
+		problem = fmt.Sprintf("must not be longer than %d bytes, got %d (Limits.KeyBytes)", c.limits.KeyBytes, len(key))
+	}
+	if problem != "" {
+		return CodeBadParameter, fmt.Sprintf("parameter '@%s' is used as a key and %s", ph.name, problem), hint
+	}
+	c.keys[i] = key
+	return "", "", ""
+}
+
+// misspelt looks for the parameter that was probably meant to be name.
+func (p *Program) misspelt(name string, params map[string]any) string {
+	var spare []string
+	for sent := range params {
+		sent = strings.TrimPrefix(sent, "@")
+		if _, ok := p.info.Param(sent); !ok && len(spare) < 100 {
+			spare = append(spare, sent)
+		}
+	}
+	slices.Sort(spare)
+	if word := syntax.Suggest(name, spare); word != "" {
+		return fmt.Sprintf("'@%s' was sent; did you mean '@%s'?", word, name)
+	}
+	return ""
+}
+
+// sentTwice reports a parameter given with and without @. With several it
+// names the first in the alphabet.
+func sentTwice(params map[string]any) error {
+	twice, found := "", false
+	for name := range params {
+		bare, ok := strings.CutPrefix(name, "@")
+		if !ok {
+			continue
+		}
+		if _, both := params[bare]; both && (!found || bare < twice) {
+			twice, found = bare, true
+		}
+	}
+	if !found {
+		return nil
+	}
+	return errf(CodeBadRequest, "parameter '%s' was sent twice", twice)
+}
+
+// keyTooLong is the error of a key of n bytes.
+func keyTooLong(n int, lim *Limits) *Error {
+	return errf(CodeBadKey, "a key must not be longer than %d bytes, got %d (Limits.KeyBytes)", lim.KeyBytes, n)
+}

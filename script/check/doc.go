@@ -1,0 +1,23 @@
+// Package check finds everything that is wrong with a parsed script before it
+// runs, and everything that can be known about it without running it: its
+// variables, its placeholders, which of its keys are known in advance, and
+// whether it can write or wait.
+//
+// It guarantees that a script without error diagnostics
+//
+//   - calls only functions that exist, with a number of arguments they take,
+//   - reads no variable that is assigned nowhere,
+//   - has begin options that are known, given once, and not wrong whatever
+//     the parameters are,
+//   - names no empty or malformed key in its text,
+//   - writes nothing when it is a snapshot transaction.
+//
+// It does not judge what depends on a parameter or on data: that is the
+// business of package script when parameters are bound or the script runs.
+// Warnings are remarks that never stop a script.
+//
+// A check is one walk over the tree for names (walk.go), one over the
+// statements for control flow (flow.go), and a look at the options
+// (options.go). It takes time linear in the size of the script, keeps no
+// state between scripts, and may be used by any number of goroutines.
+package check

@@ -1,0 +1,107 @@
+package check
+
+import (
+	"fmt"
+	"strings"
+
+	"kahuna/script/syntax"
+)
+
+// reads reports variables that are read but assigned nowhere, each name once,
+// where it is read first.
+func (c *checker) reads() {
+	var reported map[string]bool
+	for _, x := range c.readIdents {
+		if _, ok := c.info.slots[x.Name]; ok || reported[x.Name] {
+			continue
+		}
+		if reported == nil {
+			reported = make(map[string]bool)
+		}
+		reported[x.Name] = true
+		c.errorAt(syntax.CodeUndefinedVariable, x.Pos, c.meant(x), fmt.Sprintf("undefined variable '%s'", x.Name))
+	}
+}
+
+// absent are words that other languages use for null.
+var absent = []string{"nil", "none", "undefined", "nothing"}
+
+// meant guesses what the writer of an unknown variable had in mind.
+func (c *checker) meant(x *syntax.Ident) string {
+	if _, ok := c.info.params[x.Name]; ok {
+		return didYouMean("@" + x.Name)
+	}
+	for _, w := range absent {
+		if strings.EqualFold(x.Name, w) {
+			return didYouMean("null")
+		}
+	}
+	if x.Quoted && keywordValue(x.Name) {
+		return fmt.Sprintf("without backticks %s is a value", strings.ToLower(x.Name))
+	}
+	for _, k := range c.nameKeys {
+		if k.Name == x.Name {
+			return fmt.Sprintf("to read the key of that name write (get %s)", x.Name)
+		}
+	}
+	if word := syntax.Suggest(x.Name, c.info.Vars); word != "" {
+		return didYouMean(word)
+	}
+	if f, ok := Lookup(x.Name); ok && !x.Quoted {
+		return fmt.Sprintf("to call the function write %s(%s)", f.Name, dots(f))
+	}
+	var names []string
+	for i := range c.info.Placeholders {
+		names = append(names, c.info.Placeholders[i].Name)
+	}
+	if word := syntax.Suggest(x.Name, names); word != "" {
+		return didYouMean("@" + word)
+	}
+	return ""
+}
+
+func keywordValue(name string) bool {
+	return strings.EqualFold(name, "true") || strings.EqualFold(name, "false") || strings.EqualFold(name, "null")
+}
+
+func dots(f Function) string {
+	if f.Min == 0 {
+		return ""
+	}
+	return "..."
+}
+
+// remarks gives the warnings that need all variables to be known.
+func (c *checker) remarks() {
+	var warned map[string]bool
+	for _, k := range c.nameKeys {
+		if _, ok := c.info.slots[k.Name]; !ok || warned[k.Name] {
+			continue
+		}
+		if warned == nil {
+			warned = make(map[string]bool)
+		}
+		warned[k.Name] = true
+		c.warnAt(k.Pos, fmt.Sprintf("the key named by the variable is (%s)", k.Name),
+			fmt.Sprintf("this is the key literally called '%s', not the variable '%s'", k.Name, k.Name))
+	}
+	for _, g := range c.guards {
+		word, command := "deleted", "delete"
+		if g.Kind == syntax.NotExtended {
+			word, command = "extended", "extend"
+		}
+		for _, name := range c.info.Vars {
+			if strings.EqualFold(name, word) {
+				c.warnAt(g.Pos, fmt.Sprintf("to negate the variable write !%s or not (%s)", name, name),
+					fmt.Sprintf("'not %s' asks about the last %s, not about the variable '%s'", word, command, name))
+				break
+			}
+		}
+	}
+	for _, x := range c.conditions {
+		if slot, ok := c.info.slots[x.Name]; ok && c.vars[slot].onlyGet {
+			c.warnAt(x.Pos, hintBare,
+				fmt.Sprintf("this condition, '%s', is only ever what a get reads, a text or null, never a bool", x.Name))
+		}
+	}
+}

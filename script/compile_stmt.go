@@ -1,0 +1,326 @@
+package script
+
+import "kahuna/script/syntax"
+
+func (c *compiler) block(stmts []syntax.Stmt) block {
+	out := make(block, 0, len(stmts))
+	for i, s := range stmts {
+		if _, ok := s.(*syntax.Commit); ok && i+1 < len(stmts) {
+			if r, ok := stmts[i+1].(*syntax.Return); ok && r.X != nil {
+				out = append(out, statement{run: c.commitReturn(r), pos: s.Position()})
+				return out // the rest can never run
+			}
+		}
+		out = append(out, statement{run: c.stmt(s), pos: s.Position()})
+	}
+	return out
+}
+
+func (c *compiler) stmt(s syntax.Stmt) func(*frame) (flow, error) {
+	switch s := s.(type) {
+	case *syntax.CommandStmt:
+		run := c.command(s.Command)
+		return func(f *frame) (flow, error) { return flowNext, run(f) }
+	case *syntax.Let:
+		return c.let(s)
+	case *syntax.If:
+		return c.ifChain(s)
+	case *syntax.Switch:
+		return c.switchCases(s)
+	case *syntax.For:
+		if r, ok := s.X.(*syntax.Range); ok {
+			return c.forRange(s, r)
+		}
+		return c.forArray(s)
+	case *syntax.While:
+		return c.while(s)
+	case *syntax.Break:
+		return func(*frame) (flow, error) { return flowBreak, nil }
+	case *syntax.Continue:
+		return func(*frame) (flow, error) { return flowContinue, nil }
+	case *syntax.Commit:
+		return func(f *frame) (flow, error) {
+			f.committed = true
+			return flowEnd, nil
+		}
+	case *syntax.Rollback:
+		return func(*frame) (flow, error) {
+			return flowEnd, errf(CodeRollback, "transaction rolled back")
+		}
+	case *syntax.Return:
+		return c.ret(s)
+	case *syntax.Throw:
+		message, pos := c.expr(s.X), s.Pos
+		return func(f *frame) (flow, error) { return flowEnd, f.throw(message, pos) }
+	case *syntax.Assert:
+		return c.assert(s)
+	}
+	return c.sleep(s.(*syntax.Sleep))
+}
+
+// isCommand reports whether x is a command itself, not one in parentheses.
+func isCommand(x syntax.Expr) bool {
+	switch x.(type) {
+	case *syntax.Get, *syntax.Exists, *syntax.Multi, *syntax.Set, *syntax.Delete, *syntax.Extend:
+		return true
+	}
+	return false
+}
+
+func (c *compiler) let(s *syntax.Let) func(*frame) (flow, error) {
+	eval, command := c.expr(s.X), isCommand(s.X)
+	slot, _ := c.info.Slot(s.Name)
+	pos := s.Pos
+	return func(f *frame) (flow, error) {
+		v, err := eval(f)
+		if err != nil {
+			return flowEnd, err
+		}
+		f.vars[slot] = v
+		if !command {
+			f.setValue(OpLet, v, pos)
+		}
+		return flowNext, nil
+	}
+}
+
+func (c *compiler) ret(s *syntax.Return) func(*frame) (flow, error) {
+	if s.X == nil {
+		return func(*frame) (flow, error) { return flowEnd, nil }
+	}
+	if isCommand(s.X) {
+		run := c.command(s.X)
+		return func(f *frame) (flow, error) { return flowEnd, run(f) }
+	}
+	eval, pos := c.expr(s.X), s.Pos
+	return func(f *frame) (flow, error) {
+		v, err := eval(f)
+		if err == nil {
+			f.setValue(OpReturn, v, pos)
+		}
+		return flowEnd, err
+	}
+}
+
+// commitReturn is "commit return e": the operand first, then the commit.
+func (c *compiler) commitReturn(s *syntax.Return) func(*frame) (flow, error) {
+	run, pos := c.ret(s), s.Pos
+	return func(f *frame) (flow, error) {
+		if err := f.step(pos); err != nil {
+			return flowEnd, err
+		}
+		_, err := run(f)
+		f.committed = true
+		return flowEnd, err
+	}
+}
+
+func (f *frame) throw(message expr, pos syntax.Pos) error {
+	v, err := message(f)
+	if err != nil {
+		return err
+	}
+	text, fault := displayText(v, &f.meter)
+	if fault != nil {
+		return f.at(fault, pos)
+	}
+	return f.at(&Error{Code: CodeThrow, Message: text}, pos)
+}
+
+func (c *compiler) assert(s *syntax.Assert) func(*frame) (flow, error) {
+	cond, message, pos := c.expr(s.Cond), c.expr(s.Message), s.Pos
+	return func(f *frame) (flow, error) {
+		ok, err := f.test(cond, "assert", pos)
+		if err != nil || ok {
+			return flowNext, err
+		}
+		return flowEnd, f.throw(message, pos)
+	}
+}
+
+// test evaluates a condition.
+func (f *frame) test(cond expr, word string, pos syntax.Pos) (bool, error) {
+	v, err := cond(f)
+	if err != nil {
+		return false, err
+	}
+	return f.condition(word, v, pos)
+}
+
+func (c *compiler) ifChain(s *syntax.If) func(*frame) (flow, error) {
+	type branch struct {
+		cond expr
+		body block
+		word string
+		pos  syntax.Pos
+	}
+	branches := make([]branch, len(s.Branches))
+	word := "if"
+	for i := range s.Branches {
+		b := &s.Branches[i]
+		branches[i] = branch{cond: c.expr(b.Cond), body: c.block(b.Body), word: word, pos: b.Pos}
+		word = "elseif"
+	}
+	otherwise := c.block(s.Else)
+	return func(f *frame) (flow, error) {
+		for i := range branches {
+			b := &branches[i]
+			ok, err := f.test(b.cond, b.word, b.pos)
+			if err != nil {
+				return flowEnd, err
+			}
+			if ok {
+				return b.body.run(f)
+			}
+		}
+		return otherwise.run(f)
+	}
+}
+
+func (c *compiler) switchCases(s *syntax.Switch) func(*frame) (flow, error) {
+	type branch struct {
+		values []expr
+		body   block
+	}
+	subject := c.expr(s.X)
+	branches := make([]branch, len(s.Cases))
+	for i := range s.Cases {
+		branches[i] = branch{values: c.exprs(s.Cases[i].Values), body: c.block(s.Cases[i].Body)}
+	}
+	otherwise := c.block(s.Else)
+	return func(f *frame) (flow, error) {
+		v, err := subject(f)
+		if err != nil {
+			return flowEnd, err
+		}
+		for i := range branches {
+			for _, value := range branches[i].values {
+				w, err := value(f)
+				if err != nil {
+					return flowEnd, err
+				}
+				f.steps += pairWork(v, w)
+				if equal(v, w) {
+					return branches[i].body.run(f)
+				}
+			}
+		}
+		return otherwise.run(f)
+	}
+}
+
+// pass runs a loop's body once. It reports whether the loop goes on.
+func (f *frame) pass(body block, pos syntax.Pos) (bool, flow, error) {
+	if err := f.step(pos); err != nil {
+		return false, flowEnd, err
+	}
+	fl, err := body.run(f)
+	switch {
+	case err != nil || fl == flowEnd:
+		return false, flowEnd, err
+	case fl == flowBreak:
+		return false, flowNext, nil
+	}
+	return true, flowNext, nil
+}
+
+func (c *compiler) forRange(s *syntax.For, r *syntax.Range) func(*frame) (flow, error) {
+	from, to := c.expr(r.X), c.expr(r.Y)
+	body := c.block(s.Body)
+	slot, _ := c.info.Slot(s.Name)
+	pos, rangePos := s.Pos, r.Pos
+	return func(f *frame) (flow, error) {
+		a, err := from(f)
+		if err != nil {
+			return flowEnd, err
+		}
+		b, err := to(f)
+		if err != nil {
+			return flowEnd, err
+		}
+		i, last, fault := rangeBounds(a, b)
+		if fault != nil {
+			return flowEnd, f.at(fault, rangePos)
+		}
+		for ; i <= last; i++ {
+			f.vars[slot] = Int(i)
+			if more, fl, err := f.pass(body, pos); !more {
+				return fl, err
+			}
+			if i == last { // i++ may overflow
+				break
+			}
+		}
+		return flowNext, nil
+	}
+}
+
+func (c *compiler) forArray(s *syntax.For) func(*frame) (flow, error) {
+	over := c.expr(s.X)
+	body := c.block(s.Body)
+	slot, _ := c.info.Slot(s.Name)
+	pos := s.Pos
+	return func(f *frame) (flow, error) {
+		v, err := over(f)
+		if err != nil {
+			return flowEnd, err
+		}
+		if v.kind != KindArray {
+			return flowEnd, f.at(errf(CodeType, "for needs an array, got %s", describe(v)), pos)
+		}
+		for _, e := range v.Elems() {
+			f.vars[slot] = e
+			if more, fl, err := f.pass(body, pos); !more {
+				return fl, err
+			}
+		}
+		return flowNext, nil
+	}
+}
+
+func (c *compiler) while(s *syntax.While) func(*frame) (flow, error) {
+	cond := c.expr(s.Cond)
+	body := c.block(s.Body)
+	pos := s.Pos
+	return func(f *frame) (flow, error) {
+		for {
+			ok, err := f.test(cond, "while", pos)
+			if err != nil {
+				return flowEnd, err
+			}
+			if !ok {
+				return flowNext, nil
+			}
+			if more, fl, err := f.pass(body, pos); !more {
+				return fl, err
+			}
+		}
+	}
+}
+
+func (c *compiler) sleep(s *syntax.Sleep) func(*frame) (flow, error) {
+	eval, pos := c.expr(s.X), s.Pos
+	return func(f *frame) (flow, error) {
+		v, err := eval(f)
+		if err != nil {
+			return flowEnd, err
+		}
+		ms, fault := whole(v, "sleep")
+		if fault == nil && (ms < 0 || ms > f.limits.SleepMs) {
+			fault = errf(CodeRange, "sleep must be 0 to %d, got %d", f.limits.SleepMs, ms)
+		}
+		if fault != nil {
+			return flowEnd, f.at(fault, pos)
+		}
+		if ms == 0 {
+			return flowNext, nil // nothing to wait for: no reason to leave the fast path
+		}
+		if err := f.tx.Sleep(ms); err != nil {
+			return flowEnd, f.fail(err, pos)
+		}
+		if err := f.in.Err(); err != nil {
+			return flowEnd, f.fail(err, pos)
+		}
+		return flowNext, nil
+	}
+}

@@ -1,0 +1,183 @@
+package script
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"kahuna/script/check"
+)
+
+// Footprint is what a call will touch, as far as that is known before it
+// runs: the keys and ranges of all its commands, whether or not their branch
+// will be reached. Reads of history (at, as of, and everything in a snapshot
+// transaction) need no lock and are left out. It must not be changed.
+type Footprint struct {
+	// Points are the keys, each once, ordered by space and key. Write tells
+	// whether some command may write it.
+	Points []PointAccess
+	// Ranges are the buckets and prefixes read, each once, ordered by space,
+	// kind and text.
+	Ranges []RangeAccess
+	// Complete tells that a run touches nothing else. Otherwise some key is
+	// known only while running.
+	Complete bool
+	CanWrite bool // has a write command
+	CanSleep bool // has a sleep
+}
+
+// PointAccess is one key of a Footprint.
+type PointAccess struct {
+	Space Space
+	Key   string
+	Write bool
+}
+
+// RangeAccess is one bucket or prefix of a Footprint, as Tx.Scan takes it: of
+// a bucket without the trailing slash.
+type RangeAccess struct {
+	Space  Space
+	Prefix bool
+	Text   string
+}
+
+func (fp *Footprint) reset() {
+	clear(fp.Points)
+	clear(fp.Ranges)
+	*fp = Footprint{Points: fp.Points[:0], Ranges: fp.Ranges[:0]}
+}
+
+// keyAccess is the key of one command, compiled for the footprint.
+type keyAccess struct {
+	access check.Access
+	space  Space
+	name   string // of a static key
+	param  int    // of a placeholder, else -1
+	eval   expr   // of a computed key, else nil
+}
+
+// footprint compiles what Call.Footprint needs. A footprint that no parameter
+// changes is made once for all calls.
+func (c *compiler) footprint() {
+	p := c.program
+	fixed := true
+	fp := Footprint{Complete: true, CanWrite: c.info.CanWrite, CanSleep: c.info.CanSleep}
+	for i := range c.info.Keys {
+		use := &c.info.Keys[i]
+		if use.History {
+			continue
+		}
+		if use.Class == check.Dynamic {
+			fp.Complete = false
+			continue
+		}
+		k := keyAccess{access: use.Access, space: use.Space, param: -1, name: use.Key.Name}
+		if use.Class == check.Bindable {
+			fixed = false
+			k.name = ""
+			if use.Key.X != nil {
+				k.eval = c.expr(use.Key.X)
+			} else {
+				k.param, _ = c.info.Param(use.Key.Name)
+			}
+		}
+		p.keys = append(p.keys, k)
+	}
+	p.fixed = fp
+	if fixed {
+		for i := range p.keys {
+			p.fixed.add(&p.keys[i], p.keys[i].name)
+		}
+		p.fixed.arrange()
+		p.keys = nil
+	}
+}
+
+func (fp *Footprint) add(k *keyAccess, text string) {
+	switch k.access {
+	case check.ReadBucket, check.ReadPrefix:
+		prefix := k.access == check.ReadPrefix
+		fp.Ranges = append(fp.Ranges, RangeAccess{Space: k.space, Prefix: prefix, Text: rangeText(prefix, text)})
+	default:
+		fp.Points = append(fp.Points, PointAccess{Space: k.space, Key: text, Write: k.access == check.Write})
+	}
+}
+
+// arrange sorts points and ranges and drops what is there twice.
+func (fp *Footprint) arrange() {
+	if len(fp.Points) > 1 {
+		slices.SortFunc(fp.Points, func(a, b PointAccess) int {
+			return cmp.Or(int(a.Space)-int(b.Space), strings.Compare(a.Key, b.Key))
+		})
+		n := 0
+		for _, p := range fp.Points[1:] {
+			if last := &fp.Points[n]; last.Space == p.Space && last.Key == p.Key {
+				last.Write = last.Write || p.Write
+				continue
+			}
+			n++
+			fp.Points[n] = p
+		}
+		fp.Points = fp.Points[:n+1]
+	}
+	if len(fp.Ranges) > 1 {
+		slices.SortFunc(fp.Ranges, func(a, b RangeAccess) int {
+			kind := func(r RangeAccess) int {
+				if r.Prefix {
+					return 1
+				}
+				return 0
+			}
+			return cmp.Or(int(a.Space)-int(b.Space), kind(a)-kind(b), strings.Compare(a.Text, b.Text))
+		})
+		fp.Ranges = slices.Compact(fp.Ranges)
+	}
+}
+
+// Footprint returns what the call will touch. It is computed once and valid
+// until Release. A computed key that can be known but fails to be computed is
+// left out: the script fails where it reaches its command, and not before.
+func (c *Call) Footprint() *Footprint {
+	p := c.prog
+	if len(p.keys) == 0 {
+		return &p.fixed
+	}
+	if c.known {
+		return &c.footprint
+	}
+	c.known = true
+	fp := &c.footprint
+	fp.reset()
+	fp.Complete, fp.CanWrite, fp.CanSleep = p.fixed.Complete, p.fixed.CanWrite, p.fixed.CanSleep
+	for i := range p.keys {
+		k := &p.keys[i]
+		text := k.name
+		switch {
+		case k.param >= 0:
+			text = c.keys[k.param]
+		case k.eval != nil:
+			var ok bool
+			if text, ok = c.computedKey(k.eval); !ok {
+				continue
+			}
+		}
+		fp.add(k, text)
+	}
+	fp.arrange()
+	return fp
+}
+
+// computedKey evaluates a key that consists of literals, placeholders,
+// operators and pure functions: it needs no Tx and sees no variables. Steps
+// and memory are bounded as in a run.
+func (c *Call) computedKey(eval expr) (string, bool) {
+	f := &c.frame
+	f.start(nil, nil, 0)
+	v, err := eval(f)
+	f.stack = f.stack[:0]
+	if err != nil {
+		return "", false
+	}
+	text, fault := keyText(v, f.limits)
+	return text, fault == nil
+}

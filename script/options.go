@@ -1,0 +1,75 @@
+package script
+
+import (
+	"strconv"
+
+	"kahuna/script/check"
+	"kahuna/script/syntax"
+)
+
+// Options are the options of a script's begin block; a script without one has
+// AutoCommit and the defaults. See Call.Options.
+type Options = check.Options
+
+// Locking is what the locking option says.
+type Locking = check.Locking
+
+// The ways of locking (language specification 8.4).
+const (
+	Pessimistic = check.Pessimistic
+	Optimistic  = check.Optimistic
+)
+
+// Priority is the order of admission a script asks for.
+type Priority = check.Priority
+
+// The priorities. PriorityUnset leaves the choice to the request, which is
+// PriorityNormal when it says nothing either.
+const (
+	PriorityUnset      = check.PriorityUnset
+	PriorityBackground = check.PriorityBackground
+	PriorityLow        = check.PriorityLow
+	PriorityNormal     = check.PriorityNormal
+	PriorityHigh       = check.PriorityHigh
+	PriorityCritical   = check.PriorityCritical
+)
+
+// bindOptions sets the options whose values are placeholders, and brings the
+// times into their limits.
+func (c *Call) bindOptions(report func(code Code, pos syntax.Pos, message, hint string)) {
+	p := c.prog
+	c.options = p.info.Options
+	for _, b := range p.info.BoundOptions {
+		if message, hint := c.options.Set(b.ID, optionValue(c.params[b.Param])); message != "" {
+			report(CodeBadOption, b.Pos, message, hint)
+		}
+	}
+	if len(p.info.BoundOptions) > 0 {
+		if pos, message, found := p.info.Conflict(&c.options); found {
+			report(CodeBadOption, pos, message, "")
+		}
+	}
+	if c.options.TimeoutMs == 0 {
+		c.options.TimeoutMs = p.limits.TimeoutMs
+	}
+	c.options.TimeoutMs = min(c.options.TimeoutMs, p.limits.TimeoutMaxMs)
+	c.options.AdmissionWaitMs = min(c.options.AdmissionWaitMs, p.limits.AdmissionMs)
+}
+
+// optionValue turns a parameter into the value of an option.
+func optionValue(v Value) check.OptionValue {
+	switch v.kind {
+	case KindString:
+		return check.TextOption(v.str)
+	case KindBool:
+		word := strconv.FormatBool(v.Bool())
+		return check.OptionValue{Text: word, Shown: word}
+	case KindInt, KindFloat:
+		shown, _ := toStr(v)
+		if n, err := whole(v, ""); err == nil {
+			return check.OptionValue{Kind: check.WholeValue, Int: n, Shown: shown}
+		}
+		return check.OptionValue{Kind: check.OtherValue, Shown: shown}
+	}
+	return check.OptionValue{Kind: check.OtherValue, Shown: v.kind.String()}
+}

@@ -1,0 +1,161 @@
+package script
+
+import (
+	"crypto/sha256"
+	"slices"
+	"strings"
+
+	"kahuna/script/check"
+	"kahuna/script/syntax"
+)
+
+// Program is a compiled script. It is immutable and may be used by any number
+// of goroutines at once.
+type Program struct {
+	source   string
+	hash     [32]byte
+	limits   Limits
+	info     check.Info // without what only the compiler needs
+	params   []param
+	warnings []Warning
+	body     block
+	keys     []keyAccess // what Footprint computes for every call
+	fixed    Footprint   // complete when keys is empty, else what parameters do not change
+}
+
+// param is one placeholder.
+type param struct {
+	name   string
+	atName string // with its @, as some clients send it
+	pos    syntax.Pos
+	key    bool
+	keyPos syntax.Pos
+}
+
+// Compile parses, checks and compiles a script. A nil limits means the
+// defaults. The error is an *Error with the code and place of the first
+// problem and all Diagnostics, warnings included.
+func Compile(src string, limits *Limits) (*Program, error) {
+	lim := limits.orDefaults()
+	tree, info, diags := analyse(src, &lim)
+	if first := firstError(diags); first != nil {
+		return nil, diagnosed(src, first, diags)
+	}
+	p := &Program{
+		source: tree.Source,
+		hash:   sha256.Sum256([]byte(tree.Source)),
+		limits: lim,
+		info:   *info,
+		params: make([]param, len(info.Placeholders)),
+	}
+	for i, ph := range info.Placeholders {
+		p.params[i] = param{name: ph.Name, atName: "@" + ph.Name, pos: ph.Pos, key: ph.Key, keyPos: ph.KeyPos}
+	}
+	for _, d := range diags {
+		p.warnings = append(p.warnings, Warning{Line: int(d.Pos.Line), Column: int(d.Pos.Column), Text: d.Text()})
+	}
+	c := compiler{program: p, info: info}
+	p.body = c.block(tree.Body)
+	c.footprint()
+	p.info.Keys, p.info.Diagnostics = nil, nil
+	return p, nil
+}
+
+// CheckSource returns everything there is to say about a script's text, in
+// source order, without compiling it: for editors and other tools.
+func CheckSource(src string, limits *Limits) []syntax.Diagnostic {
+	lim := limits.orDefaults()
+	_, _, diags := analyse(src, &lim)
+	return diags
+}
+
+// analyse parses and checks. Without errors among the diagnostics, tree and
+// info are set.
+func analyse(src string, lim *Limits) (*syntax.Script, *check.Info, []syntax.Diagnostic) {
+	tree, diags := syntax.Parse(src, syntax.Limits{
+		SourceBytes: lim.SourceBytes, Statements: lim.Statements, Nesting: lim.Nesting,
+	})
+	if tree == nil || firstError(diags) != nil {
+		return nil, nil, diags
+	}
+	info := check.Check(tree)
+	diags = append(diags, info.Diagnostics...)
+	for i := range info.Keys {
+		k := info.Keys[i].Key
+		if info.Keys[i].Class == check.Static && len(k.Name) > lim.KeyBytes {
+			e := keyTooLong(len(k.Name), lim)
+			diags = append(diags, syntax.Diagnostic{Code: e.Code, Pos: k.Pos, Message: e.Message, Hint: e.Hint})
+		}
+	}
+	slices.SortStableFunc(diags, func(a, b syntax.Diagnostic) int {
+		return int(a.Pos.Offset) - int(b.Pos.Offset)
+	})
+	return tree, info, diags
+}
+
+func firstError(diags []syntax.Diagnostic) *syntax.Diagnostic {
+	for i := range diags {
+		if diags[i].Severity == syntax.Error {
+			return &diags[i]
+		}
+	}
+	return nil
+}
+
+// diagnosed makes the error of a script whose first problem is d.
+func diagnosed(src string, d *syntax.Diagnostic, all []syntax.Diagnostic) *Error {
+	e := &Error{Code: d.Code, Message: d.Message, Hint: d.Hint, Diagnostics: all}
+	return e.at(strings.TrimPrefix(src, "\ufeff"), d.Pos)
+}
+
+// at returns a copy of e at a place of source. An error that has a place keeps
+// it.
+func (e *Error) at(source string, pos syntax.Pos) *Error {
+	if e.Line != 0 || !pos.IsValid() {
+		return e
+	}
+	placed := *e
+	placed.Line, placed.Column = int(pos.Line), int(pos.Column)
+	placed.Source = lineAt(source, int(pos.Offset))
+	return &placed
+}
+
+// lineAt returns the line of source around a byte offset, without its end.
+func lineAt(source string, offset int) string {
+	offset = min(max(offset, 0), len(source))
+	from := strings.LastIndexAny(source[:offset], "\r\n") + 1
+	line := source[from:]
+	if to := strings.IndexAny(source[offset:], "\r\n"); to >= 0 {
+		line = source[from : offset+to]
+	}
+	return line
+}
+
+// Source returns the script's text, without a byte order mark.
+func (p *Program) Source() string { return p.source }
+
+// Hash returns the SHA-256 of Source: equal for equal scripts, on every
+// machine.
+func (p *Program) Hash() [32]byte { return p.hash }
+
+// Placeholders returns the names of the script's placeholders, without @, in
+// the order of their first use.
+func (p *Program) Placeholders() []string {
+	names := make([]string, len(p.params))
+	for i := range p.params {
+		names[i] = p.params[i].name
+	}
+	return names
+}
+
+// Warnings returns the remarks on the script, in source order. They must not
+// be changed. Every Result of the program carries them.
+func (p *Program) Warnings() []Warning { return p.warnings }
+
+// orDefaults returns the limits with every zero field set to its default.
+func (l *Limits) orDefaults() Limits {
+	if l == nil {
+		return DefaultLimits()
+	}
+	return l.WithDefaults()
+}

@@ -1,0 +1,214 @@
+package script
+
+import (
+	"slices"
+	"strings"
+
+	"kahuna/script/syntax"
+)
+
+// last is the result of the script if it ended now: that of the last command
+// or let, or of return.
+type last struct {
+	kind  lastKind
+	typ   Type
+	op    Op
+	entry Entry // of a command on one key
+	value Value // of a let or return, or what a command is as an expression
+	pos   syntax.Pos
+}
+
+type lastKind uint8
+
+const (
+	lastNone  lastKind = iota
+	lastPoint          // entry
+	lastRows           // frame.rows
+	lastValue          // value
+)
+
+func (f *frame) setValue(op Op, v Value, pos syntax.Pos) {
+	f.last.kind, f.last.typ, f.last.op, f.last.value, f.last.pos = lastValue, TypeGet, op, v, pos
+}
+
+// commandValue is the value of the command that ran last.
+func (f *frame) commandValue() (Value, error) {
+	if f.last.kind != lastRows {
+		return f.last.value, nil
+	}
+	elems := make([]Value, len(f.rows))
+	for i := range f.rows {
+		r := &f.rows[i]
+		elems[i] = String(r.Value).WithMeta(r.Revision, r.Expires)
+	}
+	v, fault := newArray(elems, &f.meter)
+	if fault != nil {
+		return Null, f.at(fault, f.scan.pos)
+	}
+	return v, nil
+}
+
+// found takes note of what get or exists read.
+func (f *frame) found(op Op, key string, row *Row, err error, pos syntax.Pos) error {
+	if err != nil {
+		return f.fail(err, pos)
+	}
+	l := &f.last
+	l.kind, l.op = lastPoint, op
+	l.entry = Entry{Key: key, Revision: -1}
+	if !row.Found {
+		f.guards[syntax.NotFound] = guardMiss
+		l.typ = TypeDoesNotExist
+		l.value = Null
+		if op == OpExists {
+			l.value = Bool(false)
+		}
+		return nil
+	}
+	f.guards[syntax.NotFound] = guardHit
+	e := &l.entry
+	e.Revision, e.Expires, e.Modified, e.Own, e.TTL = row.Revision, row.Expires, row.Modified, row.Own, row.TTL
+	if op == OpExists {
+		l.typ = TypeExists
+		l.value = Bool(true).WithMeta(row.Revision, row.Expires)
+		return nil
+	}
+	l.typ = TypeGet
+	e.Value, e.HasValue = row.Value, true
+	l.value = String(row.Value).WithMeta(row.Revision, row.Expires)
+	if fault := f.meter.charge(len(row.Value)); fault != nil {
+		return f.at(fault, pos)
+	}
+	return nil
+}
+
+// wrote takes note of what a write did.
+func (f *frame) wrote(op Op, space Space, key string, size int, w WriteResult, err error, pos syntax.Pos) error {
+	if err != nil {
+		return f.fail(err, pos)
+	}
+	l := &f.last
+	l.kind, l.op = lastPoint, op
+	l.entry = Entry{Key: key, Revision: w.Revision}
+	l.value = Bool(w.Done).WithMeta(w.Revision, 0)
+	hit := guardMiss
+	if w.Done {
+		hit = guardHit
+		l.entry.Own, l.entry.Expires, l.entry.TTL = true, w.Expires, w.TTL
+		l.value.exp = w.Expires
+		if fault := f.written.add(space, key, size, f.limits); fault != nil {
+			return f.at(fault, pos)
+		}
+	}
+	f.guards[syntax.NotSet] = hit
+	switch op {
+	case OpSet:
+		l.typ = TypeNotSet
+		if w.Done {
+			l.typ = TypeSet
+		}
+		return nil
+	case OpDelete:
+		f.guards[syntax.NotDeleted] = hit
+		l.typ = TypeDeleted
+	default:
+		f.guards[syntax.NotExtended] = hit
+		l.typ = TypeExtended
+	}
+	if !w.Done {
+		l.typ = TypeDoesNotExist
+	}
+	return nil
+}
+
+// scan is the bucket or prefix read under way.
+type scan struct {
+	text string
+	pos  syntax.Pos
+}
+
+// scanRows reads a bucket or prefix into f.rows, sorted by key.
+func (f *frame) scanRows(space Space, prefix bool, text string, asOf int64, pos syntax.Pos) error {
+	clear(f.rows)
+	f.rows = f.rows[:0]
+	f.scan = scan{text: text, pos: pos}
+	if err := f.tx.Scan(space, prefix, text, asOf, f.visitRow); err != nil {
+		return f.fail(err, pos)
+	}
+	slices.SortFunc(f.rows, func(a, b Row) int { return strings.Compare(a.Key, b.Key) })
+	l := &f.last
+	l.kind, l.op, l.typ = lastRows, OpBucket, TypeGet
+	if prefix {
+		l.op = OpScan
+	}
+	f.guards[syntax.NotFound] = guardHit
+	if len(f.rows) == 0 {
+		l.typ = TypeDoesNotExist
+		f.guards[syntax.NotFound] = guardMiss
+	}
+	return nil
+}
+
+// visit receives one row of a scan.
+func (f *frame) visit(r Row) error {
+	if err := f.visited(); err != nil {
+		return err
+	}
+	if len(f.rows) >= f.limits.Rows {
+		text, cut := shorten(f.scan.text)
+		if cut {
+			text += "..."
+		}
+		return errf(CodeLimit, "too many keys: more than %d match '%s'", f.limits.Rows, text).hinted("the limit is Limits.Rows")
+	}
+	const rowBytes = 96 // of a Row without its texts
+	if fault := f.meter.charge(rowBytes + len(r.Key) + len(r.Value)); fault != nil {
+		return fault
+	}
+	f.rows = append(f.rows, r)
+	return nil
+}
+
+// written bounds what one script writes. Few keys are the rule, so the first
+// ones stand in an array and only more than that in a map.
+type written struct {
+	few   [8]writtenKey
+	n     int // keys in few
+	many  map[writtenKey]struct{}
+	bytes int64
+}
+
+type writtenKey struct {
+	space Space
+	key   string
+}
+
+func (w *written) reset() {
+	if w.n > 0 {
+		*w = written{}
+	}
+}
+
+// add counts a write that had an effect.
+func (w *written) add(space Space, key string, size int, lim *Limits) *Error {
+	if w.bytes += int64(len(key) + size); w.bytes > lim.WrittenBytes {
+		return errf(CodeLimit, "script writes too much: more than %d bytes (Limits.WrittenBytes)", lim.WrittenBytes)
+	}
+	k := writtenKey{space, key}
+	if slices.Contains(w.few[:w.n], k) {
+		return nil
+	}
+	switch {
+	case w.n < len(w.few):
+		w.few[w.n] = k
+		w.n++
+	case w.many == nil:
+		w.many = map[writtenKey]struct{}{k: {}}
+	default:
+		w.many[k] = struct{}{}
+	}
+	if w.n+len(w.many) > lim.WrittenKeys {
+		return errf(CodeLimit, "script writes too many keys: more than %d (Limits.WrittenKeys)", lim.WrittenKeys)
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+package script
+
+// result builds the answer of a script that committed (language specification
+// 7.5).
+func (f *frame) result() (*Result, error) {
+	l := &f.last
+	r := &Result{Type: l.typ, Op: l.op, Outcome: Applied, Warnings: f.prog.warnings}
+	switch l.kind {
+	case lastNone:
+		r.Type = TypeCommitted
+	case lastPoint:
+		r.one[0] = l.entry
+		r.Entries = r.one[:1]
+	case lastRows:
+		if len(f.rows) > 0 {
+			r.Entries = make([]Entry, len(f.rows))
+		}
+		for i := range f.rows {
+			w := &f.rows[i]
+			r.Entries[i] = Entry{
+				Key: w.Key, Value: w.Value, HasValue: true, Revision: w.Revision,
+				Expires: w.Expires, Modified: w.Modified, Own: w.Own, TTL: w.TTL,
+			}
+		}
+	case lastValue:
+		if fault := f.valueEntries(r, l.value); fault != nil {
+			return nil, f.at(fault, l.pos)
+		}
+	}
+	return r, nil
+}
+
+// valueEntries makes the entries of a value: one, or one for each element of
+// an array.
+func (f *frame) valueEntries(r *Result, v Value) *Error {
+	if v.kind != KindArray {
+		r.one[0] = Entry{Value: scalarText(v), HasValue: v.kind != KindNull, Revision: v.rev, Expires: v.exp}
+		r.Entries = r.one[:1]
+		return nil
+	}
+	elems := v.Elems()
+	if len(elems) == 0 {
+		return nil
+	}
+	// An array may hold one long string many times: in the script they share
+	// its bytes, in the answer they do not.
+	for i := range elems {
+		if fault := f.meter.charge(len(elems[i].str)); fault != nil {
+			return fault
+		}
+	}
+	r.Entries = make([]Entry, len(elems))
+	for i, e := range elems {
+		text := ""
+		if e.kind == KindArray {
+			var fault *Error
+			if text, fault = jsonText(e, &f.meter); fault != nil {
+				return fault
+			}
+		} else {
+			text = scalarText(e)
+		}
+		r.Entries[i] = Entry{Value: text, HasValue: e.kind != KindNull, Revision: e.rev, Expires: e.exp}
+	}
+	return nil
+}
