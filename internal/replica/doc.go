@@ -67,6 +67,19 @@
 //     the Replica fails for good (Err) and does nothing any more: one group
 //     stops, not the process.
 //
+// # Shrinking a group
+//
+// Raft as implemented here uses a membership when it is applied, so those who
+// stay may need the vote of one who left to learn that it did. A removed
+// replica must run on until the others have applied its removal. If those who
+// stay were no majority before (two replicas become one), they can also be
+// stopped for good by a crash at that very moment that takes entries from them
+// which the removed one has. So remove few at a time, and take a backup before
+// two become one. The leader is never removed; transfer the leadership first.
+//
+// A snapshot is of use to a new member only if its membership names it: take
+// one after the change was applied.
+//
 // # What it does not do
 //
 // It does not authenticate messages: a peer that lies within the protocol (a

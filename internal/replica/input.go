@@ -21,6 +21,7 @@ func (r *Replica) Tick() {
 	if r.st.IsLeader {
 		r.touch()
 		r.rn.Tick()
+		r.leaveJoint()
 		return
 	}
 	forget, campaign := r.timer.tick()
@@ -34,6 +35,20 @@ func (r *Replica) Tick() {
 		r.touch()
 		r.timer.reset()
 		_ = r.rn.Campaign() // not an error when it is not possible now
+	}
+}
+
+// leaveJoint makes sure that a joint membership that is to be left at once is
+// left. Raft proposes that when it applies an entry, but drops it during a
+// transfer of leadership, and in a group without writes would not try again.
+func (r *Replica) leaveJoint() {
+	if r.sync(); !r.st.CaughtUp || !r.conf.GetAutoLeave() {
+		r.jointTicks = 0
+		return
+	}
+	if r.jointTicks++; r.jointTicks%r.cfg.ElectionTicks == 0 {
+		// If it is on its way after all, this becomes an empty entry.
+		_ = r.rn.ProposeConfChange(&raftpb.ConfChangeV2{})
 	}
 }
 
@@ -72,9 +87,10 @@ func (r *Replica) tryCampaign() {
 // Propose asks for data to become the next entry of the log, in this term.
 //
 // It returns ErrNotLeader if the replica is not the leader in exactly this
-// term, ErrEmptyProposal, or ErrProposalDropped (also when too much is
-// uncommitted or leadership is being transferred): then the data is not in the
-// log and never will be (Invariant REP-1). After nil the data comes back in an
+// term, ErrNotCaughtUp (see Status), ErrEmptyProposal, or ErrProposalDropped if
+// too much is uncommitted, leadership is being transferred, or this leader is
+// about to leave the group: then the data is not in the log and never will be
+// (Invariant REP-1). After nil the data comes back in an
 // Apply of the same term, or the term ends and its fate is open.
 //
 // data must not be changed afterwards.
@@ -90,6 +106,14 @@ func (r *Replica) Propose(term uint64, data []byte) (err error) {
 	if !r.st.IsLeader || r.st.Term != term {
 		return ErrNotLeader
 	}
+	if !r.st.CaughtUp {
+		return ErrNotCaughtUp
+	}
+	if !slices.Contains(r.handed.GetVoters(), r.cfg.ID) {
+		// Others may not know yet that we left and still need our vote. They
+		// get it only if our log does not go on past the change.
+		return ErrProposalDropped
+	}
 	r.dirty = true // but not stale: a proposal changes neither term nor role
 	return proposed(r.rn.Propose(data))
 }
@@ -104,10 +128,15 @@ func proposed(err error) error {
 // ProposeConfChange asks for a change of the membership. It becomes effective
 // when the Apply that holds it is Applied.
 //
-// It returns ErrNotLeader, ErrNotCaughtUp, ErrConfChangePending while an
-// earlier change, or the leader's first entry, is not yet applied, ErrBadConfChange if it cannot be made from
-// the present membership, ErrProposalDropped. After nil, as for Propose, the
-// change may still be lost with the leader's term.
+// It returns ErrNotLeader, ErrNotCaughtUp, ErrProposalDropped,
+// ErrConfChangePending while an earlier change or the leader's first entry is
+// not yet applied, and ErrBadConfChange if the change cannot be made from the
+// present membership, or takes this leader's own vote: transfer the leadership
+// first. After nil, as for Propose, the change may still be lost with the
+// leader's term.
+//
+// A replica that is no member any more must be kept running until the others
+// have applied the change that removed it: they may need its vote to get there.
 func (r *Replica) ProposeConfChange(change raftpb.ConfChangeI) (err error) {
 	if r.failed != nil {
 		return r.failed
@@ -136,8 +165,12 @@ func (r *Replica) ProposeConfChange(change raftpb.ConfChangeI) (err error) {
 			return fmt.Errorf("%w: replica id 0", ErrBadConfChange)
 		}
 	}
-	if _, err := changed(r.conf, v2); err != nil {
+	after, err := changed(r.conf, v2)
+	if err != nil {
 		return err
+	}
+	if !slices.Contains(after.GetVoters(), r.cfg.ID) {
+		return fmt.Errorf("%w: the leader would lose its vote", ErrBadConfChange)
 	}
 	r.touch()
 	if err := proposed(r.rn.ProposeConfChange(change)); err != nil {

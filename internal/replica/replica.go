@@ -122,6 +122,7 @@ type Replica struct {
 	outbox []*raftpb.Message // to others, released by an Append
 
 	confProposed bool   // a membership change of this term is not yet applied
+	jointTicks   int    // since a joint membership that ends by itself was seen
 	reads        uint64 // ReadIndex calls in this term
 	campaign     bool   // Campaign was called and Raft was not ready for it
 }

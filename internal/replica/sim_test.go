@@ -206,9 +206,9 @@ func (s *sim) step() error {
 		s.read(h)
 	case p < 970:
 		h.disk.flush(h.machine, uint64(s.rng.IntN(6)))
-	case p < 975:
-		s.confChange(h)
 	case p < 978:
+		s.confChange(h)
+	case p < 981:
 		if h.r.TransferLeadership(uint64(1+s.rng.IntN(len(s.hosts)))) == nil {
 			s.stats.transfers++
 		}
@@ -362,8 +362,8 @@ func (s *sim) read(h *host) {
 	}
 }
 
-// confChange makes some voters and learners of those there are. The last
-// quorum stays in reach: at least one of the first voters remains.
+// confChange makes some voters and learners of those there are. The voters that
+// stay are a majority of those before: see "Shrinking a group" in doc.go.
 func (s *sim) confChange(h *host) {
 	if st := h.r.Status(); !st.IsLeader {
 		return
@@ -375,7 +375,7 @@ func (s *sim) confChange(h *host) {
 		}
 		return
 	}
-	for range 1 + s.rng.IntN(2) {
+	for range 1 + s.rng.IntN(3) {
 		typ := []raftpb.ConfChangeType{raftpb.ConfChangeAddNode, raftpb.ConfChangeAddNode, raftpb.ConfChangeAddLearnerNode, raftpb.ConfChangeRemoveNode}[s.rng.IntN(4)]
 		id := uint64(1 + s.rng.IntN(len(s.hosts)))
 		change.Changes = append(change.Changes, &raftpb.ConfChangeSingle{Type: &typ, NodeId: &id})
@@ -383,6 +383,19 @@ func (s *sim) confChange(h *host) {
 	if s.chance(30) {
 		t := raftpb.ConfChangeTransitionJointExplicit
 		change.Transition = &t
+	}
+	after, err := changed(h.r.conf, change)
+	if err != nil {
+		return
+	}
+	stay := 0
+	for _, id := range h.r.conf.GetVoters() {
+		if slices.Contains(after.GetVoters(), id) {
+			stay++
+		}
+	}
+	if 2*stay <= len(h.r.conf.GetVoters()) {
+		return
 	}
 	if h.r.ProposeConfChange(change) == nil {
 		s.stats.confs++
@@ -487,7 +500,9 @@ func (s *sim) settle() error {
 func (s *sim) unjoin() {
 	for _, h := range s.hosts {
 		if h.r.Status().IsLeader && joint(h.r.conf) {
-			_ = h.r.ProposeConfChange(&raftpb.ConfChangeV2{})
+			if h.r.ProposeConfChange(&raftpb.ConfChangeV2{}) != nil {
+				_ = h.r.TransferLeadership(h.r.conf.GetVoters()[0])
+			}
 		}
 	}
 }

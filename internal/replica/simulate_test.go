@@ -33,14 +33,15 @@ func TestSimulation(t *testing.T) {
 		name := fmt.Sprintf("%dof%d", c.voters, c.size)
 		t.Run(name, func(t *testing.T) {
 			var sum stats
-			for seed := range uint64(*simSeeds) {
-				if *simSeed != 0 && seed+1 != *simSeed {
-					continue
-				}
-				st, trace, err := simulate(seed+1, c.size, c.voters, *simSteps, honest)
+			first, last := uint64(1), uint64(*simSeeds)
+			if *simSeed != 0 {
+				first, last = *simSeed, *simSeed
+			}
+			for seed := first; seed <= last; seed++ {
+				st, trace, err := simulate(seed, c.size, c.voters, *simSteps, honest)
 				if err != nil {
 					t.Fatalf("%v\nlast of the trace:\n%s\nreplay: go test ./internal/replica -run 'TestSimulation/%s' -sim.seed=%d -sim.steps=%d",
-						err, strings.Join(trace, "\n"), name, seed+1, *simSteps)
+						err, strings.Join(trace, "\n"), name, seed, *simSteps)
 				}
 				sum = sum.add(st)
 			}
