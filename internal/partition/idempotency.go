@@ -33,7 +33,7 @@ func (p *Partition) remembered(req *Request) (*script.Result, Done, error) {
 		if r.request != req.Fingerprint {
 			return nil, Done{}, errForeignRequest(req.Key)
 		}
-		return copyResult(r.res), Done{Batch: p.batchOf(r.seq), Propose: p.inflight == nil}, nil
+		return copyResult(r.res), Done{Batch: p.batchOf(r.seq), Wrote: true, Propose: p.inflight == nil}, nil
 	}
 	if running := p.running[req.Key]; running != nil {
 		return nil, Done{}, &Busy{running}

@@ -19,6 +19,8 @@ type Work interface {
 type Done struct {
 	// Batch must be durable first; nil means at once.
 	Batch *Batch
+	// Wrote says that Batch holds writes of the run itself.
+	Wrote bool
 	// Propose says that the caller should ask Take for a batch to propose.
 	Propose bool
 }
@@ -186,7 +188,7 @@ func (p *Partition) conclude(tx *Tx, res *script.Result, err error, commit hlc.T
 	}
 	p.publishEphemeral(tx, b.Seq, commit)
 	p.account(b, before)
-	return res, Done{Batch: b, Propose: p.inflight == nil}, nil
+	return res, Done{Batch: b, Wrote: true, Propose: p.inflight == nil}, nil
 }
 
 // account adds what b grew by since it was before bytes long. The rows in

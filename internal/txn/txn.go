@@ -94,7 +94,7 @@ func (r *Runner) answer(ctx context.Context, res *script.Result, done partition.
 		select {
 		case <-b.Done: // both: prefer the answer
 		default:
-			if err != nil || res == nil {
+			if err != nil || !done.Wrote {
 				return nil, canceled(ctx.Err())
 			}
 			return nil, &script.Error{Code: script.CodeOutcomeUnknown, Outcome: script.OutcomeUnknown, Err: ctx.Err(),

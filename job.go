@@ -1,0 +1,87 @@
+package kahuna
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"sync"
+
+	"kahuna/internal/partition"
+	"kahuna/internal/txn"
+	"kahuna/script"
+)
+
+// job is the reusable part of one run.
+type job struct {
+	job     txn.Job
+	script  txn.Script
+	lockSet func() partition.LockSet // made once: a method value allocates
+}
+
+var jobs = sync.Pool{New: func() any {
+	j := new(job)
+	j.lockSet = func() partition.LockSet { return txn.LockSet(j.script.Call.Footprint()) }
+	return j
+}}
+
+func newJob() *job { return jobs.Get().(*job) }
+
+func (j *job) free() {
+	j.job = txn.Job{}
+	j.script.Call = nil
+	j.script.Interrupt = script.Interrupt{}
+	jobs.Put(j)
+}
+
+const idempotencyKeyMax = 1024
+
+// request makes the identity of a script sent with an idempotency key.
+func request(key string, p *script.Program, params Params) (*partition.Request, error) {
+	if len(key) == 0 || len(key) > idempotencyKeyMax {
+		return nil, &Error{Code: script.CodeBadRequest,
+			Message: fmt.Sprintf("an idempotency key has 1 to %d bytes, got %d", idempotencyKeyMax, len(key))}
+	}
+	h := sha256.New()
+	source := p.Hash()
+	h.Write(source[:])
+	for _, name := range slices.Sorted(slices.Values(p.Placeholders())) {
+		value, ok := params[name]
+		if !ok {
+			value = params["@"+name]
+		}
+		v, err := script.ValueOf(value)
+		if err != nil {
+			return nil, err // Bind has accepted it: can not be
+		}
+		hashText(h, name)
+		hashText(h, v.Kind().String())
+		hashText(h, fingerprint(v))
+	}
+	r := &partition.Request{Key: key}
+	h.Sum(r.Fingerprint[:0])
+	return r, nil
+}
+
+func hashText(h interface{ Write([]byte) (int, error) }, s string) {
+	var n [8]byte
+	binary.BigEndian.PutUint64(n[:], uint64(len(s)))
+	_, _ = h.Write(n[:])
+	_, _ = h.Write([]byte(s))
+}
+
+// fingerprint renders v so that different values differ.
+func fingerprint(v script.Value) string {
+	switch v.Kind() {
+	case script.KindString:
+		return v.Str()
+	case script.KindArray:
+		s := ""
+		for _, e := range v.Elems() {
+			part := fingerprint(e)
+			s += fmt.Sprintf("%d:%d:%s", e.Kind(), len(part), part)
+		}
+		return s
+	}
+	return script.JSON(v)
+}

@@ -1,0 +1,208 @@
+package kahuna
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"kahuna/internal/node"
+	"kahuna/internal/partition"
+	"kahuna/internal/txn"
+	"kahuna/script"
+)
+
+// DB is an open store. Its point calls, those of Space, work on the
+// persistent space; Ephemeral returns the other one. It is safe for
+// concurrent use.
+type DB struct {
+	Space
+	opts     Options
+	node     *node.Node
+	programs *programCache
+}
+
+// Params are the parameters of a script, by name, with or without the leading
+// @. Values are nil, bool, any integer or float, string, []byte, or slices of
+// these.
+type Params = map[string]any
+
+// Result is the answer of a script that committed. Its entries, and all that
+// hangs on it, belong to the caller.
+type Result = script.Result
+
+// Entry is one value of a result.
+type Entry = script.Entry
+
+// Open opens the store in the directory dir, creating it when there is none.
+// A store is open in one process at a time. Errors are *Error: code "open" when
+// another process has it, "corrupt" when files are damaged, "storage" for
+// anything else; nothing was changed then.
+func Open(dir string, opts *Options) (*DB, error) {
+	if dir == "" {
+		return nil, &Error{Op: "open", Code: script.CodeBadRequest, Message: "no directory was given",
+			Hint: "name one, or use OpenMemory for a store without files"}
+	}
+	return open(dir, opts)
+}
+
+// OpenMemory opens an empty store without files: it behaves like one in a
+// directory and is gone when it is closed.
+func OpenMemory(opts *Options) (*DB, error) {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	o.fs = vfs.NewMem()
+	o.segment = 4 << 20
+	return open("memory", &o)
+}
+
+func open(dir string, opts *Options) (*DB, error) {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	o.Limits = o.Limits.WithDefaults()
+	n, err := node.Open(context.Background(), o.node(dir))
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{opts: o, node: n, programs: newProgramCache(o.Programs, &o.Limits)}
+	db.Space = Space{db: db, space: script.Persistent}
+	return db, nil
+}
+
+// Close ends the store: running scripts that wait are stopped, what was
+// ordered becomes durable, and the files are closed. Calls after it fail with
+// ErrClosed. Calling it again returns the same error.
+func (db *DB) Close() error { return wrapStorage("close", db.node.Close()) }
+
+// Ephemeral returns the ephemeral space: rows in memory, bounded by
+// Options.EphemeralBytes, gone when the store is closed, and evicted when
+// memory is short.
+func (db *DB) Ephemeral() Space { return Space{db: db, space: script.Ephemeral} }
+
+// RunOption changes one run.
+type RunOption func(*runOptions)
+
+type runOptions struct {
+	timeout time.Duration
+	key     string
+	hasKey  bool
+}
+
+// WithTimeout sets the time-out of a script that names none itself; it covers
+// running and waiting for other scripts. It is cut to Limits.TimeoutMaxMs.
+func WithTimeout(d time.Duration) RunOption {
+	return func(o *runOptions) { o.timeout = d }
+}
+
+// WithIdempotencyKey makes the script take effect once, however often it is
+// sent with this key: a repeat gets the first result, also after a crash. The
+// key, 1 to 1024 bytes, belongs to one script with one set of parameters and
+// is remembered for Options.IdempotencyAge after the commit.
+func WithIdempotencyKey(key string) RunOption {
+	return func(o *runOptions) { o.key, o.hasKey = key, true }
+}
+
+// Run runs a script. Sources are compiled once and kept in a bounded cache.
+// The error is an *Error; its outcome is "not applied" unless it says
+// otherwise. A result whose Type is NotSet or DoesNotExist is no error.
+func (db *DB) Run(ctx context.Context, source string, params Params, opts ...RunOption) (*Result, error) {
+	p, err := db.programs.get(source)
+	if err != nil {
+		return nil, err
+	}
+	return db.run(ctx, p, params, opts)
+}
+
+// Program is a compiled script of a store. It is immutable and safe for
+// concurrent use.
+type Program struct {
+	db *DB
+	p  *script.Program
+}
+
+// Compile checks and compiles a script. The *Error of one that does not
+// compile lists everything wrong with it in Diagnostics.
+func (db *DB) Compile(source string) (*Program, error) {
+	p, err := script.Compile(source, &db.opts.Limits)
+	if err != nil {
+		return nil, err
+	}
+	return &Program{db, p}, nil
+}
+
+// Run runs the program like DB.Run.
+func (p *Program) Run(ctx context.Context, params Params, opts ...RunOption) (*Result, error) {
+	return p.db.run(ctx, p.p, params, opts)
+}
+
+// Warnings returns the remarks of the checker.
+func (p *Program) Warnings() []script.Warning { return p.p.Warnings() }
+
+// Placeholders returns the names of the parameters, without @, in the order of
+// their first use.
+func (p *Program) Placeholders() []string { return p.p.Placeholders() }
+
+func (db *DB) run(ctx context.Context, p *script.Program, params Params, opts []RunOption) (*Result, error) {
+	start := time.Now()
+	res, err := db.execute(ctx, p, params, opts)
+	if err != nil {
+		return nil, runError(err)
+	}
+	res.Elapsed = time.Since(start)
+	return res, nil
+}
+
+func (db *DB) execute(ctx context.Context, p *script.Program, params Params, opts []RunOption) (*Result, error) {
+	call, err := p.Bind(params)
+	if err != nil {
+		return nil, err
+	}
+	defer call.Release()
+	options := call.Options()
+	j := newJob()
+	defer j.free()
+	j.script.Call = call
+	j.job = txn.Job{Work: &j.script, Interrupt: &j.script.Interrupt, Footprint: j.lockSet,
+		Sleeps: p.CanSleep(), TimeoutMs: options.TimeoutMs}
+	if db.opts.forceSlow {
+		j.job.Path = txn.Slow
+	}
+	if len(opts) > 0 {
+		var o runOptions
+		for _, opt := range opts {
+			opt(&o)
+		}
+		if ms := o.timeout.Milliseconds(); o.timeout > 0 && !p.NamesTimeout() {
+			j.job.TimeoutMs = min(max(ms, 1), db.opts.Limits.TimeoutMaxMs)
+		}
+		if o.hasKey {
+			if j.job.Request, err = request(o.key, p, params); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return db.node.Runner.Run(ctx, &j.job)
+}
+
+// runError makes sure that every error is an *Error.
+func runError(err error) error {
+	var e *Error
+	if errors.As(err, &e) {
+		return err
+	}
+	return &Error{Op: "run", Code: script.CodeStorage, Message: err.Error(), Err: err}
+}
+
+func wrapStorage(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Op: op, Code: script.CodeStorage, Message: err.Error(), Err: err}
+}
+
+var _ partition.Work = (*txn.Script)(nil)

@@ -1,0 +1,75 @@
+package kahuna
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"kahuna/internal/node"
+	"kahuna/internal/partition"
+	"kahuna/script"
+)
+
+// Limits bound every script; zero fields take their defaults.
+type Limits = script.Limits
+
+// Options configure a store. The zero value, and nil, are the defaults.
+type Options struct {
+	// Limits bound every script.
+	Limits Limits
+
+	// RowCacheBytes is the memory for rows that scripts read and write: 64 MiB.
+	RowCacheBytes int64
+	// BlockCacheBytes is the memory for blocks of the files: 64 MiB.
+	BlockCacheBytes int64
+	// EphemeralBytes bounds the ephemeral space: 256 MiB. When it is full,
+	// rows that have ended go first, then those not used for the longest time.
+	EphemeralBytes int64
+
+	// HistoryRevisions is how many revisions of a key are kept, the current
+	// one included: 128. -1 keeps all of them.
+	HistoryRevisions int64
+	// HistoryAge is how long a superseded revision, a deleted or an expired
+	// row is kept: one hour. Afterwards a deleted or expired key counts its
+	// revisions from 0 again. -1 keeps them for ever.
+	HistoryAge time.Duration
+	// IdempotencyAge is how long the result of a script that was sent with an
+	// idempotency key is remembered: 20 minutes, at least 10.
+	IdempotencyAge time.Duration
+
+	// Programs is how many compiled scripts Run keeps: 1000.
+	Programs int
+
+	// Logger gets what an operator should know; nil logs nothing.
+	Logger *slog.Logger
+
+	forceSlow   bool // tests: everything on the slow path
+	fs          vfs.FS
+	disableSync bool
+	sweep       time.Duration
+	segment     int64
+	now         func() int64
+}
+
+const forever = 1 << 60 // milliseconds
+
+func (o *Options) node(dir string) node.Options {
+	n := node.Options{
+		FS: o.fs, Dir: dir,
+		Partition: partition.Options{
+			CacheBytes: o.RowCacheBytes, EphemeralBytes: o.EphemeralBytes,
+			RetentionMs: o.HistoryAge.Milliseconds(),
+			KeyBytes:    o.Limits.KeyBytes, ValueBytes: o.Limits.ValueBytes,
+		},
+		BlockCacheBytes: o.BlockCacheBytes, HistoryRevisions: o.HistoryRevisions,
+		SweepInterval: o.sweep, SegmentBytes: o.segment, DisableSync: o.disableSync, Now: o.now, Logger: o.Logger,
+	}
+	if o.HistoryAge < 0 {
+		n.Partition.RetentionMs = forever
+	}
+	if o.IdempotencyAge > 0 {
+		n.Partition.ResultMs = max(o.IdempotencyAge, 10*time.Minute).Milliseconds()
+	}
+	return n
+}
