@@ -95,7 +95,7 @@ func callToInt(_ *callEnv, args []Value) (Value, *Error) {
 	case KindArray:
 		return Null, cannotConvert(v, KindInt)
 	}
-	n, ok, err := number(v)
+	n, ok, err := number(&v)
 	switch {
 	case !ok && trimASCII(v.str) == "":
 		return Int(0), nil
@@ -103,12 +103,12 @@ func callToInt(_ *callEnv, args []Value) (Value, *Error) {
 		return Null, cannotConvert(v, KindInt)
 	case err != nil:
 		return Null, err
-	case n.kind == KindInt:
-		return n, nil
-	case !fitsInt(n.Float()):
+	case !n.float:
+		return Int(n.i), nil
+	case !fitsInt(n.f):
 		return Null, errf(CodeRange, "integer out of range")
 	}
-	return Int(int64(n.Float())), nil
+	return Int(int64(n.f)), nil
 }
 
 func callToFloat(_ *callEnv, args []Value) (Value, *Error) {
@@ -121,7 +121,7 @@ func callToFloat(_ *callEnv, args []Value) (Value, *Error) {
 	case KindArray:
 		return Null, cannotConvert(v, KindFloat)
 	}
-	n, ok, err := number(v)
+	n, ok, err := number(&v)
 	switch {
 	case !ok && trimASCII(v.str) == "":
 		return Float(0), nil
@@ -130,7 +130,7 @@ func callToFloat(_ *callEnv, args []Value) (Value, *Error) {
 	case err != nil:
 		return Null, err
 	}
-	return Float(floatOf(n)), nil
+	return Float(n.asFloat()), nil
 }
 
 func callToBool(_ *callEnv, args []Value) (Value, *Error) {
@@ -143,14 +143,14 @@ func callToBool(_ *callEnv, args []Value) (Value, *Error) {
 	case KindArray:
 		return Null, cannotConvert(v, KindBool)
 	}
-	n, ok, err := number(v)
+	n, ok, err := number(&v)
 	switch {
 	case !ok:
 		return Bool(spells(v.str, "true")), nil
 	case err != nil:
 		return Null, err
 	}
-	return Bool(floatOf(n) != 0), nil
+	return Bool(n.asFloat() != 0), nil
 }
 
 func callToStr(e *callEnv, args []Value) (Value, *Error) {

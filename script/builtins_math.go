@@ -7,48 +7,58 @@ import (
 )
 
 // numberArg returns an argument as a number.
-func numberArg(name string, v Value) (Value, *Error) {
+func numberArg(name string, v *Value) (num, *Error) {
 	n, ok, err := number(v)
 	if !ok {
-		return Null, needs(name, "a number", v)
+		return num{}, needs(name, "a number", *v)
 	}
 	return n, err
 }
 
+// twoNumbers returns the first two arguments as numbers.
+func twoNumbers(name string, args []Value) (a, b num, err *Error) {
+	if a, err = numberArg(name, &args[0]); err == nil {
+		b, err = numberArg(name, &args[1])
+	}
+	return a, b, err
+}
+
 func callAbs(_ *callEnv, args []Value) (Value, *Error) {
-	n, err := numberArg("abs", args[0])
+	n, err := numberArg("abs", &args[0])
 	switch {
 	case err != nil:
 		return Null, err
-	case n.kind == KindFloat:
-		return Float(math.Abs(n.Float())), nil
-	case n.Int() >= 0:
-		return n, nil
+	case n.float:
+		return Float(math.Abs(n.f)), nil
+	case n.i == math.MinInt64:
+		return Null, integerOverflow()
 	}
-	return negate(n)
+	return Int(max(n.i, -n.i)), nil
 }
 
 func callFloor(_ *callEnv, args []Value) (Value, *Error) {
-	n, err := numberArg("floor", args[0])
-	if err != nil || n.kind == KindInt {
-		return n, err
+	n, err := numberArg("floor", &args[0])
+	if err != nil {
+		return Null, err
 	}
-	return Float(math.Floor(n.Float())), nil
+	n.f = math.Floor(n.f)
+	return n.value(), nil
 }
 
 func callCeil(_ *callEnv, args []Value) (Value, *Error) {
-	n, err := numberArg("ceil", args[0])
-	if err != nil || n.kind == KindInt {
-		return n, err
+	n, err := numberArg("ceil", &args[0])
+	if err != nil {
+		return Null, err
 	}
-	return Float(math.Ceil(n.Float())), nil
+	n.f = math.Ceil(n.f)
+	return n.value(), nil
 }
 
 // powersOfTen are exact as float64.
 var powersOfTen = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
 
 func callRound(_ *callEnv, args []Value) (Value, *Error) {
-	n, err := numberArg("round", args[0])
+	n, err := numberArg("round", &args[0])
 	if err != nil {
 		return Null, err
 	}
@@ -59,11 +69,11 @@ func callRound(_ *callEnv, args []Value) (Value, *Error) {
 	if digits < 0 || digits >= int64(len(powersOfTen)) {
 		return Null, errf(CodeRange, "round() digits must be 0 to %d, got %d", len(powersOfTen)-1, digits)
 	}
-	if n.kind == KindInt || math.Abs(n.Float()) >= 1e16 {
-		return n, nil
+	if !n.float || math.Abs(n.f) >= 1e16 {
+		return n.value(), nil
 	}
 	p := powersOfTen[digits]
-	return Float(math.RoundToEven(n.Float()*p) / p), nil
+	return Float(math.RoundToEven(n.f*p) / p), nil
 }
 
 func callMin(_ *callEnv, args []Value) (Value, *Error) { return extreme("min", -1, args) }
@@ -72,12 +82,12 @@ func callMax(_ *callEnv, args []Value) (Value, *Error) { return extreme("max", 1
 // extreme returns the first of the arguments that no other beats; one beats
 // another when it compares to it as sign.
 func extreme(name string, sign int, args []Value) (Value, *Error) {
-	best, err := numberArg(name, args[0])
+	best, err := numberArg(name, &args[0])
 	if err != nil {
 		return Null, err
 	}
-	for _, v := range args[1:] {
-		n, err := numberArg(name, v)
+	for i := 1; i < len(args); i++ {
+		n, err := numberArg(name, &args[i])
 		if err != nil {
 			return Null, err
 		}
@@ -85,56 +95,53 @@ func extreme(name string, sign int, args []Value) (Value, *Error) {
 			best = n
 		}
 	}
-	return best, nil
+	return best.value(), nil
 }
 
 func callPow(_ *callEnv, args []Value) (Value, *Error) {
-	x, err := numberArg("pow", args[0])
+	x, y, err := twoNumbers("pow", args)
 	if err != nil {
 		return Null, err
 	}
-	y, err := numberArg("pow", args[1])
-	if err != nil {
-		return Null, err
-	}
-	a, b := floatOf(x), floatOf(y)
+	a, b := x.asFloat(), y.asFloat()
 	f := math.Pow(a, b)
-	if math.IsNaN(f) || a == 0 && math.IsInf(f, 0) {
+	switch {
+	case math.IsNaN(f) || a == 0 && math.IsInf(f, 0):
 		return Null, errf(CodeRange, "pow(%s, %s) is undefined", floatText(a), floatText(b))
+	case !isFinite(f):
+		return Null, floatOverflow()
 	}
-	return finite(f)
+	return Float(f), nil
 }
 
 func callMod(_ *callEnv, args []Value) (Value, *Error) {
-	a, err := numberArg("mod", args[0])
+	a, b, err := twoNumbers("mod", args)
 	if err != nil {
 		return Null, err
 	}
-	b, err := numberArg("mod", args[1])
+	n, err := arithNum(syntax.Percent, a, b)
 	if err != nil {
 		return Null, err
 	}
-	return arith(syntax.Percent, a, b)
+	return n.value(), nil
 }
 
 func callNearlyEquals(_ *callEnv, args []Value) (Value, *Error) {
-	var n [3]Value
-	ints := true
-	for i := range n {
-		var err *Error
-		if n[i], err = numberArg("nearly_equals", args[i]); err != nil {
-			return Null, err
-		}
-		ints = ints && n[i].kind == KindInt
+	a, b, err := twoNumbers("nearly_equals", args)
+	if err != nil {
+		return Null, err
 	}
-	a, b, tolerance := n[0], n[1], n[2]
-	if compareNumbers(tolerance, Int(0)) < 0 {
-		return Null, errf(CodeRange, "nearly_equals() tolerance must not be negative, got %s", scalarText(tolerance))
+	tolerance, err := numberArg("nearly_equals", &args[2])
+	if err != nil {
+		return Null, err
 	}
-	if ints {
+	if tolerance.asFloat() < 0 {
+		return Null, errf(CodeRange, "nearly_equals() tolerance must not be negative, got %s", scalarText(tolerance.value()))
+	}
+	if !a.float && !b.float && !tolerance.float {
 		// The difference of two int64 fits a uint64.
-		high, low := max(a.Int(), b.Int()), min(a.Int(), b.Int())
-		return Bool(uint64(high)-uint64(low) <= uint64(tolerance.Int())), nil
+		difference := uint64(max(a.i, b.i)) - uint64(min(a.i, b.i))
+		return Bool(difference <= uint64(tolerance.i)), nil
 	}
-	return Bool(math.Abs(floatOf(a)-floatOf(b)) <= floatOf(tolerance)), nil
+	return Bool(math.Abs(a.asFloat()-b.asFloat()) <= tolerance.asFloat()), nil
 }

@@ -5,11 +5,38 @@ import (
 	"strconv"
 )
 
+// num is a number on its way through an operator or function: an int64, or a
+// float64 when float is set. Unlike a Value it fits the registers.
+type num struct {
+	i     int64
+	f     float64
+	float bool
+}
+
+func intNum(i int64) num     { return num{i: i} }
+func floatNum(f float64) num { return num{f: f, float: true} }
+
+// value returns n as a value without metadata.
+func (n num) value() Value {
+	if n.float {
+		return Float(n.f)
+	}
+	return Int(n.i)
+}
+
+// asFloat returns n as a float64, rounded to the nearest.
+func (n num) asFloat() float64 {
+	if n.float {
+		return n.f
+	}
+	return float64(n.i)
+}
+
 // numericText converts s when it is numeric text (language specification
 // 4.1): a sign and digits to an int64, with a point or an exponent to a
 // float64. It reports whether s has that form; when it has but its number is
 // too large, the error says so. It allocates only for that error.
-func numericText(s string) (Value, bool, *Error) {
+func numericText(s string) (num, bool, *Error) {
 	// The usual text is a short plain number: at most 18 digits always fit.
 	if n := len(s); n > 0 && n <= 18 {
 		i := 0
@@ -28,13 +55,13 @@ func numericText(s string) (Value, bool, *Error) {
 		if negative {
 			sum = -sum
 		}
-		return Int(sum), true, nil
+		return intNum(sum), true, nil
 	}
 	return numericForm(s)
 }
 
 // numericForm is numericText for every text.
-func numericForm(s string) (Value, bool, *Error) {
+func numericForm(s string) (num, bool, *Error) {
 	s = trimASCII(s)
 	digits := s
 	if len(s) > 0 && (s[0] == '-' || s[0] == '+') {
@@ -44,13 +71,13 @@ func numericForm(s string) (Value, bool, *Error) {
 	rest := digits[whole:]
 	if rest == "" {
 		if whole == 0 {
-			return Null, false, nil
+			return num{}, false, nil
 		}
 		i, ok := parseInt(digits, s[0] == '-')
 		if !ok {
-			return Null, true, errf(CodeRange, "integer out of range")
+			return num{}, true, errf(CodeRange, "integer out of range")
 		}
-		return Int(i), true, nil
+		return intNum(i), true, nil
 	}
 	fraction := 0
 	if rest[0] == '.' {
@@ -58,27 +85,27 @@ func numericForm(s string) (Value, bool, *Error) {
 		rest = rest[1+fraction:]
 	}
 	if whole+fraction == 0 {
-		return Null, false, nil
+		return num{}, false, nil
 	}
 	if rest != "" {
 		if rest[0] != 'e' && rest[0] != 'E' {
-			return Null, false, nil
+			return num{}, false, nil
 		}
 		rest = rest[1:]
 		if rest != "" && (rest[0] == '-' || rest[0] == '+') {
 			rest = rest[1:]
 		}
 		if rest == "" || countDigits(rest) != len(rest) {
-			return Null, false, nil
+			return num{}, false, nil
 		}
 	}
 	// The form is one that ParseFloat reads the same way; what can still
 	// fail is the range.
 	f, err := strconv.ParseFloat(s, 64)
 	if err != nil {
-		return Null, true, errf(CodeRange, "float overflow")
+		return num{}, true, floatOverflow()
 	}
-	return Float(f), true, nil
+	return floatNum(f), true, nil
 }
 
 // countDigits returns how many decimal digits s begins with.
@@ -124,17 +151,18 @@ func trimASCII(s string) string {
 
 func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
 
-// number returns v as an int64 or float64 without metadata, converting
-// numeric text. It reports whether v is a number; the error is that of
-// numericText.
-func number(v Value) (Value, bool, *Error) {
+// number returns v as a number, converting numeric text. It reports whether v
+// is a number; the error is that of numericText.
+func number(v *Value) (num, bool, *Error) {
 	switch v.kind {
-	case KindInt, KindFloat:
-		return v.plain(), true, nil
+	case KindInt:
+		return intNum(v.Int()), true, nil
+	case KindFloat:
+		return floatNum(v.Float()), true, nil
 	case KindString:
 		return numericText(v.str)
 	}
-	return Null, false, nil
+	return num{}, false, nil
 }
 
 // whole returns v as a whole number (language specification 4.1). what names
@@ -148,9 +176,9 @@ func whole(v Value, what string) (int64, *Error) {
 			return i, nil
 		}
 	case KindString:
-		n, _, err := numericText(v.str)
-		if n.kind == KindInt {
-			return n.Int(), nil
+		n, ok, err := numericText(v.str)
+		if ok && err == nil && !n.float {
+			return n.i, nil
 		}
 		// Of the texts that are too large only integers are whole numbers.
 		if err != nil && isIntegerText(v.str) {
@@ -182,22 +210,10 @@ func exactInt(f float64) (int64, bool) {
 // fitsInt reports whether f, truncated, is within the range of an int64.
 func fitsInt(f float64) bool { return f >= -(1<<63) && f < 1<<63 }
 
-// floatOf returns a number as a float64, rounded to the nearest.
-func floatOf(v Value) float64 {
-	if v.kind == KindInt {
-		return float64(v.Int())
-	}
-	return v.Float()
-}
+// floatOverflow is the error of a float64 result that is not finite.
+func floatOverflow() *Error { return errf(CodeRange, "float overflow") }
 
-// finite returns f as a value, or the error of a result that is not finite.
-func finite(f float64) (Value, *Error) {
-	// The difference of a number that is not finite to itself is NaN.
-	if f-f != 0 {
-		return Null, errf(CodeRange, "float overflow")
-	}
-	return Float(f), nil
-}
+func isFinite(f float64) bool { return f-f == 0 } // else the difference is NaN
 
 // floatTextMax is the length of the longest float text.
 const floatTextMax = 25

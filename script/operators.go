@@ -15,39 +15,66 @@ import (
 // arith returns l op r for + - * / and %.
 func arith(op syntax.Op, l, r Value) (Value, *Error) {
 	if l.kind == KindInt && r.kind == KindInt {
-		return arithInt(op, l.Int(), r.Int())
+		i, err := arithInt(op, l.Int(), r.Int())
+		if err != nil {
+			return Null, err
+		}
+		return Int(i), nil
 	}
-	return arithMixed(op, l, r)
+	a, okA, errA := number(&l)
+	b, okB, errB := number(&r)
+	switch {
+	case !okA || !okB:
+		return Null, cannotApply(op, l, r)
+	case errA != nil:
+		return Null, errA
+	case errB != nil:
+		return Null, errB
+	}
+	n, err := arithNum(op, a, b)
+	if err != nil {
+		return Null, err
+	}
+	return n.value(), nil
 }
 
-func arithInt(op syntax.Op, a, b int64) (Value, *Error) {
+func arithNum(op syntax.Op, a, b num) (num, *Error) {
+	if !a.float && !b.float {
+		i, err := arithInt(op, a.i, b.i)
+		return intNum(i), err
+	}
+	f, err := arithFloat(op, a.asFloat(), b.asFloat())
+	return floatNum(f), err
+}
+
+func arithInt(op syntax.Op, a, b int64) (int64, *Error) {
 	switch op {
 	case syntax.Plus:
 		if c := a + b; (c > a) == (b > 0) {
-			return Int(c), nil
+			return c, nil
 		}
 	case syntax.Minus:
 		if c := a - b; (c < a) == (b > 0) {
-			return Int(c), nil
+			return c, nil
 		}
 	case syntax.Star:
 		if c, ok := multiply(a, b); ok {
-			return Int(c), nil
+			return c, nil
 		}
 	case syntax.Slash:
 		if b == 0 {
-			return Null, divisionByZero()
+			return 0, divisionByZero()
 		}
 		if a != math.MinInt64 || b != -1 {
-			return Int(a / b), nil
+			return a / b, nil
 		}
 	default: // syntax.Percent
 		if b == 0 {
-			return Null, divisionByZero()
+			return 0, divisionByZero()
 		}
-		return Int(a % b), nil
+		return a % b, nil
 	}
-	return Null, integerOverflow()
+	return 0, integerOverflow()
 }
 
 // multiply returns a*b, and false when it does not fit.
@@ -74,38 +101,29 @@ func magnitude(a int64) uint64 {
 	return uint64(a)
 }
 
-func arithMixed(op syntax.Op, l, r Value) (Value, *Error) {
-	a, okA, errA := number(l)
-	b, okB, errB := number(r)
-	switch {
-	case !okA || !okB:
-		return Null, cannotApply(op, l, r)
-	case errA != nil:
-		return Null, errA
-	case errB != nil:
-		return Null, errB
-	case a.kind == KindInt && b.kind == KindInt:
-		return arithInt(op, a.Int(), b.Int())
-	}
-	return arithFloat(op, floatOf(a), floatOf(b))
-}
-
-func arithFloat(op syntax.Op, x, y float64) (Value, *Error) {
+func arithFloat(op syntax.Op, x, y float64) (float64, *Error) {
+	var f float64
 	switch op {
 	case syntax.Plus:
-		return finite(x + y)
+		f = x + y
 	case syntax.Minus:
-		return finite(x - y)
+		f = x - y
 	case syntax.Star:
-		return finite(x * y)
+		f = x * y
+	default: // syntax.Slash, syntax.Percent
+		if y == 0 {
+			return 0, divisionByZero()
+		}
+		if op == syntax.Slash {
+			f = x / y
+		} else {
+			f = math.Mod(x, y)
+		}
 	}
-	if y == 0 {
-		return Null, divisionByZero()
+	if !isFinite(f) {
+		return 0, floatOverflow()
 	}
-	if op == syntax.Slash {
-		return finite(x / y)
-	}
-	return finite(math.Mod(x, y))
+	return f, nil
 }
 
 func divisionByZero() *Error  { return errf(CodeDivisionByZero, "division by zero") }
@@ -130,7 +148,7 @@ func cannotApply(op syntax.Op, l, r Value) *Error {
 
 // negate returns -v.
 func negate(v Value) (Value, *Error) {
-	n, ok, err := number(v)
+	n, ok, err := number(&v)
 	switch {
 	case !ok:
 		err := errf(CodeType, "cannot apply '-' to %s", describe(v))
@@ -140,12 +158,12 @@ func negate(v Value) (Value, *Error) {
 		return Null, err
 	case err != nil:
 		return Null, err
-	case n.kind == KindFloat:
-		return Float(-n.Float()), nil
-	case n.Int() == math.MinInt64:
+	case n.float:
+		return Float(-n.f), nil
+	case n.i == math.MinInt64:
 		return Null, integerOverflow()
 	}
-	return Int(-n.Int()), nil
+	return Int(-n.i), nil
 }
 
 // order returns l op r for < <= > and >=.
@@ -153,8 +171,8 @@ func order(op syntax.Op, l, r Value) (bool, *Error) {
 	if l.kind == KindInt && r.kind == KindInt {
 		return ordered(op, cmp.Compare(l.Int(), r.Int())), nil
 	}
-	a, okA, errA := number(l)
-	b, okB, errB := number(r)
+	a, okA, errA := number(&l)
+	b, okB, errB := number(&r)
 	switch {
 	case l.kind == KindString && r.kind == KindString && !okA && !okB:
 		return ordered(op, strings.Compare(l.str, r.str)), nil
@@ -182,16 +200,16 @@ func ordered(op syntax.Op, c int) bool {
 }
 
 // compareNumbers compares two numbers by their exact mathematical values.
-func compareNumbers(a, b Value) int {
+func compareNumbers(a, b num) int {
 	switch {
-	case a.kind == KindInt && b.kind == KindInt:
-		return cmp.Compare(a.Int(), b.Int())
-	case a.kind == KindFloat && b.kind == KindFloat:
-		return cmp.Compare(a.Float(), b.Float())
-	case a.kind == KindInt:
-		return compareIntFloat(a.Int(), b.Float())
+	case !a.float && !b.float:
+		return cmp.Compare(a.i, b.i)
+	case a.float && b.float:
+		return cmp.Compare(a.f, b.f)
+	case a.float:
+		return -compareIntFloat(b.i, a.f)
 	}
-	return -compareIntFloat(b.Int(), a.Float())
+	return compareIntFloat(a.i, b.f)
 }
 
 // compareIntFloat compares i with f without rounding either.
@@ -226,25 +244,26 @@ func equal(l, r Value) bool {
 		}
 		return equalArrays(l, r, 1)
 	}
-	return equalKinds(l, r)
+	return equalKinds(&l, &r)
 }
 
 // equalKinds compares two values of different types.
-func equalKinds(l, r Value) bool {
+func equalKinds(l, r *Value) bool {
 	if l.kind > r.kind {
 		l, r = r, l
 	}
 	// From here on the types stand in the order of the kinds.
 	switch {
 	case l.kind == KindInt && r.kind == KindFloat:
-		return compareNumbers(l, r) == 0
+		return compareIntFloat(l.Int(), r.Float()) == 0
 	case r.kind != KindString || l.kind == KindNull:
 		return false
 	case l.kind == KindBool:
 		return l.Bool() && spells(r.str, "true") || !l.Bool() && spells(r.str, "false")
 	}
-	n, ok, err := numericText(r.str)
-	return ok && err == nil && compareNumbers(l, n) == 0
+	a, _, _ := number(l)
+	b, ok, err := numericText(r.str)
+	return ok && err == nil && compareNumbers(a, b) == 0
 }
 
 // equalArrays compares two arrays at the given depth. Below the greatest

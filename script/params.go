@@ -125,5 +125,5 @@ func valueOfNumber(n json.Number) (Value, *Error) {
 	case err != nil:
 		return Null, errf(CodeBadParameter, "the json.Number %s is too large", quote(string(n)))
 	}
-	return v, nil
+	return v.value(), nil
 }
