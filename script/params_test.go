@@ -1,0 +1,117 @@
+package script
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestValueOf(t *testing.T) {
+	for _, c := range []struct {
+		x    any
+		want string
+	}{
+		{nil, "null"},
+		{true, "true"},
+		{int(-1), "-1"},
+		{int8(-8), "-8"},
+		{int16(-16), "-16"},
+		{int32(-32), "-32"},
+		{int64(math.MinInt64), "-9223372036854775808"},
+		{uint(1), "1"},
+		{uint8(8), "8"},
+		{uint16(16), "16"},
+		{uint32(math.MaxUint32), "4294967295"},
+		{uint64(math.MaxInt64), "9223372036854775807"},
+		{uintptr(5), "5"},
+		{uint64(1 << 63), "bad_parameter: the uint64 9223372036854775808 does not fit an int64"},
+		{uint(1 << 63), "bad_parameter: the uint 9223372036854775808 does not fit an int64"},
+		{uintptr(1 << 63), "bad_parameter: the uintptr 9223372036854775808 does not fit an int64"},
+		{float32(0.5), "float 0.5"},
+		{1e300, "float 1e+300"},
+		{math.NaN(), "bad_parameter: the float64 NaN is not a finite number"},
+		{float32(math.Inf(-1)), "bad_parameter: the float32 -Inf is not a finite number"},
+		{"text", `"text"`},
+		{[]byte("bytes\xff"), "\"bytes\uFFFD\""},
+		{json.Number("12"), "12"},
+		{json.Number("-1.5e1"), "float -15"},
+		{json.Number("12x"), `bad_parameter: the json.Number "12x" is not a number`},
+		{json.Number(""), `bad_parameter: the json.Number "" is not a number`},
+		{json.Number("9223372036854775808"), `bad_parameter: the json.Number "9223372036854775808" is too large`},
+		{json.Number("1e400"), `bad_parameter: the json.Number "1e400" is too large`},
+		{[]any{nil, 1, "a", []any{true}, []string{"b"}}, `[null,1,"a",[true],["b"]]`},
+		{[]any{}, "[]"},
+		{[]string{"a", "b"}, `["a","b"]`},
+		{[]int64{1, 2}, "[1,2]"},
+		{[]Value{Int(1), String("x")}, `[1,"x"]`},
+		{String("v").WithMeta(3, 4), `"v"`},
+		{Value{}, "null"},
+		{Array([]Value{Int(1).WithMeta(3, 4), Array(nil)}), "[1,[]]"},
+		{map[string]int{}, "bad_parameter: a value of Go type map[string]int is not supported"},
+		{[]int{1}, "bad_parameter: a value of Go type []int is not supported"},
+		{new(int), "bad_parameter: a value of Go type *int is not supported"},
+		{[]any{struct{}{}}, "bad_parameter: a value of Go type struct {} is not supported"},
+		{make([]string, 100_001), "limit: array too long: more than 100000 elements (Limits.Elements)"},
+	} {
+		v, err := ValueOf(c.x)
+		var fault *Error
+		if err != nil && !errors.As(err, &fault) {
+			t.Errorf("ValueOf(%T): error of type %T", c.x, err)
+		}
+		if got := shown(v, fault); got != c.want {
+			t.Errorf("ValueOf(%T) = %s, want %s", c.x, got, c.want)
+		}
+	}
+}
+
+func TestValueOfOwnsItsArrays(t *testing.T) {
+	xs := []Value{Int(1).WithMeta(7, 8), Int(2)}
+	v, err := ValueOf(xs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	xs[0] = String("changed")
+	if got := v.Elems()[0]; got != Int(1) {
+		t.Errorf("the element became %s", shown(got, nil))
+	}
+}
+
+func TestValueOfNesting(t *testing.T) {
+	nested := func(depth int) (x any, v Value) {
+		x, v = []any{}, Array(nil)
+		for range depth - 1 {
+			x, v = []any{x}, Array([]Value{v})
+		}
+		return x, v
+	}
+	slice, value := nested(maxNesting)
+	for _, x := range []any{slice, value} {
+		v, err := ValueOf(x)
+		if err != nil {
+			t.Errorf("%T nested to the limit: %v", x, err)
+		} else if depth, weight := measure(v); v.num == 0 || depth != maxNesting || weight != maxNesting-1 {
+			t.Errorf("%T: measured %d, %d", x, depth, weight)
+		}
+	}
+	slice, value = nested(maxNesting + 1)
+	// Slices that contain themselves, or themselves twice, end as soon.
+	cyclic := []any{nil, nil}
+	cyclic[0], cyclic[1] = cyclic, cyclic
+	for _, x := range []any{slice, value, cyclic} {
+		if _, err := ValueOf(x); err == nil || !strings.Contains(err.Error(), "nested deeper than 200") {
+			t.Errorf("%T nested too deep: %v", x, err)
+		}
+	}
+	// So does sharing that would write out as 2^60 values.
+	shared := []any{1, 2}
+	for range 60 {
+		shared = []any{shared, shared}
+	}
+	var fault *Error
+	if _, err := ValueOf(slices.Clone(shared)); !errors.As(err, &fault) || fault.Code != CodeLimit {
+		t.Errorf("2^60 values: %v", err)
+	}
+}
