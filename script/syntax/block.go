@@ -1,0 +1,176 @@
+package syntax
+
+import "fmt"
+
+// openBlock is a block that is being parsed: what its end belongs to.
+type openBlock struct {
+	kind kind   // kIf, kSwitch, kFor, kWhile, kBegin; tBad for a faulty one
+	word string // of the source
+	pos  Pos
+	// first tells that the word is the first on its line, so that its column
+	// is an indentation.
+	first  bool
+	inElse bool
+	// elseIf is the place of an else whose block begins with an if on the
+	// same line, which looks like an elseif.
+	elseIf Pos
+}
+
+// suspectEnd is the first end whose indentation is not that of its block.
+type suspectEnd struct {
+	line int32
+	open *openBlock
+}
+
+// openBlock returns a block of kind k that the next token opens.
+func (p *parser) openBlock(k kind) *openBlock {
+	return &openBlock{kind: k, word: p.text(&p.tok), pos: p.tok.pos, first: p.tok.first}
+}
+
+// accepts reports whether k ends o's block, or its present part.
+func (o *openBlock) accepts(k kind) bool {
+	switch k {
+	case kElseif:
+		return o.kind == kIf && !o.inElse || o.kind == tBad
+	case kCase:
+		return o.kind == kSwitch && !o.inElse || o.kind == tBad
+	case kElse:
+		return (o.kind == kIf || o.kind == kSwitch) && !o.inElse || o.kind == tBad
+	}
+	return k == kEnd
+}
+
+// block parses the statements of o up to the word that ends them, which it
+// leaves. The block is one level of nesting.
+func (p *parser) block(o *openBlock) []Stmt {
+	if !p.enter(o.pos) {
+		return nil
+	}
+	p.blocks = append(p.blocks, o)
+	body := p.list()
+	p.blocks = p.blocks[:len(p.blocks)-1]
+	p.leave()
+	return body
+}
+
+// list parses statements up to the end of the innermost block, or of the
+// script.
+func (p *parser) list() []Stmt {
+	var list []Stmt
+	for {
+		p.mend()
+		if k := p.tok.word(); p.tok.kind == tEOF || endsBlock(k) && p.ends(k) {
+			return list
+		}
+		at := p.tok.pos.Offset
+		s := p.statement()
+		if s != nil {
+			list = append(list, s)
+			continue
+		}
+		if p.tok.pos.Offset == at {
+			p.next()
+		}
+		p.sync()
+		if p.tok.kind == kThen || p.tok.kind == kDo {
+			p.faultyBlock()
+		}
+	}
+}
+
+// faultyBlock parses a block whose head was not understood, so that its end
+// is not taken for that of another.
+func (p *parser) faultyBlock() {
+	o := p.openBlock(tBad)
+	for {
+		switch p.tok.kind {
+		case kThen, kDo, kElse:
+			p.next()
+		}
+		p.block(o)
+		switch p.tok.word() {
+		case kElse:
+		case kElseif, kCase:
+			p.next()
+			p.sync()
+		default:
+			p.take(kEnd)
+			return
+		}
+	}
+}
+
+// ends reports whether k, the next word, ends the innermost block. When it
+// does not, but ends one around it, an end is missing. When it ends none, it
+// is reported and skipped.
+func (p *parser) ends(k kind) bool {
+	for i := len(p.blocks) - 1; i >= 0; i-- {
+		o := p.blocks[i]
+		if o.accepts(k) {
+			if in := p.blocks[len(p.blocks)-1]; in != o {
+				p.unexpected(fmt.Sprintf("'end' for %s", in), "")
+			}
+			return true
+		}
+	}
+	switch {
+	case k == kEnd:
+		p.unexpected("a statement", "no block is open here")
+	case len(p.blocks) > 0 && p.blocks[len(p.blocks)-1].inElse:
+		p.unexpected("'end'", "'else' is the last part")
+	default:
+		p.unexpected("a statement", "")
+	}
+	p.next()
+	if k == kElseif || k == kCase {
+		p.sync()
+		p.take(kThen)
+	}
+	return false
+}
+
+// String names o in a message.
+func (o *openBlock) String() string { return fmt.Sprintf("the '%s' at line %d", o.word, o.pos.Line) }
+
+// end parses the end of o and returns its place. One that is missing has been
+// reported already, unless the script is over.
+func (p *parser) end(o *openBlock) Pos {
+	pos := p.tok.pos
+	if p.tok.kind == kEnd {
+		if p.suspect.open == nil && p.tok.first && o.first && pos.Column != o.pos.Column {
+			p.suspect = suspectEnd{line: pos.Line, open: o}
+		}
+		p.next()
+		return pos
+	}
+	if p.tok.kind == tEOF && o.kind != tBad {
+		hint := ""
+		switch s := p.suspect; {
+		case o.elseIf.IsValid():
+			hint = fmt.Sprintf("'else if' at line %d opens a block of its own, 'elseif' does not", o.elseIf.Line)
+		case s.open != nil && s.open != o && s.open.pos.Line != s.line:
+			hint = fmt.Sprintf("the 'end' at line %d closes %s", s.line, s.open)
+		}
+		p.unexpected(fmt.Sprintf("'end' for %s", o), hint)
+	}
+	return pos
+}
+
+// opens parses the then or do after the head of o. ok tells whether the head
+// was understood; when it was not, the word is looked for.
+func (p *parser) opens(k kind, o *openBlock, ok bool) {
+	if ok && p.take(k) {
+		return
+	}
+	if ok {
+		hint := ""
+		if p.tok.kind == kThen || p.tok.kind == kDo {
+			hint = fmt.Sprintf("write '%s'", kindText[k])
+		}
+		p.unexpected(fmt.Sprintf("'%s' for %s", kindText[k], o), hint)
+	}
+	p.sync()
+	if p.tok.kind == kThen || p.tok.kind == kDo {
+		p.next()
+	}
+}

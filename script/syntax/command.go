@@ -1,0 +1,237 @@
+package syntax
+
+import "fmt"
+
+// command parses the command that begins with k, the next token.
+func (p *parser) command(k kind) Expr {
+	pos := p.tok.pos
+	// The operand of at may be a command with an at, and so on.
+	if !p.enter(pos) {
+		return nil
+	}
+	x := p.commandAt(k, pos)
+	p.leave()
+	return x
+}
+
+func (p *parser) commandAt(k kind, pos Pos) Expr {
+	p.next()
+	p.height = 1
+	space := Persistent
+	switch k {
+	case kESet, kEDelete, kEExtend, kEGet, kEExists, kEScan:
+		space = Ephemeral
+	}
+	switch k {
+	case kGet, kEGet:
+		if p.tok.kind == kBy {
+			return p.multi(pos, space, kBucket)
+		}
+		x := &Get{Pos: pos, Space: space}
+		if !p.key(&x.Key, "key") || !p.version(&x.At, &x.AsOf) {
+			return nil
+		}
+		return x
+	case kExists, kEExists:
+		x := &Exists{Pos: pos, Space: space}
+		if !p.key(&x.Key, "key") || !p.version(&x.At, &x.AsOf) {
+			return nil
+		}
+		return x
+	case kScan, kEScan:
+		return p.multi(pos, space, kPrefix)
+	case kSet, kESet:
+		return p.set(pos, space)
+	case kDelete, kEDelete:
+		x := &Delete{Pos: pos, Space: space}
+		if !p.key(&x.Key, "key") {
+			return nil
+		}
+		return x
+	case kExtend, kEExtend:
+		x := &Extend{Pos: pos, Space: space}
+		if !p.key(&x.Key, "key") {
+			return nil
+		}
+		h := p.height
+		if x.X = p.expression(); x.X == nil {
+			return nil
+		}
+		p.height = max(h, p.height) + 1
+		return x
+	}
+	return nil
+}
+
+// multi parses the rest of get by bucket and scan by prefix; word is the one
+// that belongs after by.
+func (p *parser) multi(pos Pos, space Space, word kind) Expr {
+	if !p.take(kBy) {
+		p.unexpected("'by prefix'", "")
+		return nil
+	}
+	switch p.tok.kind {
+	case word:
+	case kBucket, kPrefix:
+		p.unexpected(fmt.Sprintf("'%s'", kindText[word]), "write 'get by bucket' or 'scan by prefix'")
+	default:
+		p.unexpected(fmt.Sprintf("'%s'", kindText[word]), "")
+		return nil
+	}
+	p.next()
+	x := &Multi{Pos: pos, Space: space, Prefix: word == kPrefix}
+	if !p.key(&x.Key, kindText[word]) {
+		return nil
+	}
+	switch p.tok.kind {
+	case kAs:
+		h := p.height
+		if x.AsOf = p.asOf(); x.AsOf == nil {
+			return nil
+		}
+		p.height = max(h, p.height) + 1
+	case kAt:
+		p.unexpected("'as of'", "many keys have no common revision; 'as of' reads them as of a time")
+		p.next()
+		p.unary()
+		return nil
+	}
+	return x
+}
+
+// version parses the at or as of after a key.
+func (p *parser) version(at, asOf *Expr) bool {
+	h := p.height
+	for p.tok.kind == kAt || p.tok.kind == kAs {
+		switch {
+		case *at != nil && p.tok.kind == kAt, *asOf != nil && p.tok.kind == kAs:
+			p.errs.add(p.tok.pos, fmt.Sprintf("'%s' is repeated", shorten(p.text(&p.tok))), "")
+		case *at != nil, *asOf != nil:
+			p.errs.add(p.tok.pos, "'at' and 'as of' exclude each other", "")
+		}
+		into := at
+		var x Expr
+		if p.tok.kind == kAt {
+			p.next()
+			x = p.unary()
+		} else {
+			into = asOf
+			x = p.asOf()
+		}
+		if x == nil {
+			return false
+		}
+		*into = x
+		h = max(h, p.height+1)
+	}
+	p.height = h
+	return true
+}
+
+func (p *parser) asOf() Expr {
+	p.next()
+	if !p.take(kOf) {
+		p.unexpected("'of'", "")
+		return nil
+	}
+	return p.binary(precAdditive)
+}
+
+// key parses a key, of which what says what it is: key, bucket or prefix. It
+// sets height to that of the command.
+func (p *parser) key(k *Key, what string) bool {
+	t := &p.tok
+	k.Pos = t.pos
+	switch t.kind {
+	case tIdent:
+		k.Kind, k.Name = NameKey, t.str
+		if t.quoted {
+			k.Kind = QuotedNameKey
+		}
+	case tString:
+		k.Kind, k.Name, k.Text = StringKey, t.str, p.text(t)
+		if t.str == "" && !p.sc.unclosed {
+			p.errs.report(Diagnostic{Code: CodeBadKey, Pos: t.pos,
+				Message: fmt.Sprintf("a %s must be a non-empty text", what)})
+		}
+	case tPlaceholder:
+		k.Kind, k.Name = PlaceholderKey, t.str
+	case tLParen:
+		k.Kind = ComputedKey
+		if !p.enter(t.pos) {
+			return false
+		}
+		p.next()
+		k.X = p.argument()
+		p.leave()
+		if k.X == nil || !p.closing(tRParen, k.Pos) {
+			return false
+		}
+		p.height++
+		return true
+	default:
+		p.unexpected("a "+what, p.keyHint())
+		return false
+	}
+	p.height = 2
+	p.next()
+	return true
+}
+
+func (p *parser) set(pos Pos, space Space) Expr {
+	x := &Set{Pos: pos, Space: space}
+	if !p.key(&x.Key, "key") {
+		return nil
+	}
+	h := p.height
+	if x.X = p.expression(); x.X == nil {
+		return nil
+	}
+	h = max(h, p.height+1)
+	for {
+		f := SetFlag{Pos: p.tok.pos}
+		switch p.tok.kind {
+		case kNX:
+			f.Kind = FlagNX
+		case kXX:
+			f.Kind = FlagXX
+		case kNoRev:
+			f.Kind = FlagNoRev
+		case kEx:
+			f.Kind = FlagEx
+		case kCmp:
+			f.Kind = FlagCmp
+		case kCmpRev:
+			f.Kind = FlagCmpRev
+		default:
+			p.height = h
+			return x
+		}
+		p.checkFlag(x.Flags, f.Kind)
+		p.next()
+		if f.Kind >= FlagEx {
+			if f.X = p.expression(); f.X == nil {
+				return nil
+			}
+			h = max(h, p.height+1)
+		}
+		// Six kinds are all there are; a longer list has been reported.
+		if len(x.Flags) < 6 {
+			x.Flags = append(x.Flags, f)
+		}
+	}
+}
+
+// checkFlag reports a flag that stands there twice, and xx with nx.
+func (p *parser) checkFlag(flags []SetFlag, k FlagKind) {
+	for _, f := range flags {
+		switch {
+		case f.Kind == k:
+			p.errs.add(p.tok.pos, fmt.Sprintf("flag '%s' is repeated", p.text(&p.tok)), "")
+			return
+		case f.Kind == FlagNX && k == FlagXX, f.Kind == FlagXX && k == FlagNX:
+			p.errs.add(p.tok.pos, "'nx' and 'xx' contradict each other", "nx: only if the key is absent, xx: only if it is there")
+			return
+		}
+	}
+}

@@ -1,0 +1,40 @@
+// Package syntax turns the text of a script into a tree: scanner, parser,
+// formatter, and the small tools around them. The language is the one of the
+// language specification, sections 1 and 2.
+//
+//	source ── scanner ──> tokens ── parser ──> Script, or diagnostics
+//	                         │                    │
+//	                         └────── Format <─────┘  (comments from the tokens,
+//	                                                  structure from the tree)
+//
+// It answers questions of form only. Whether a function exists, a variable is
+// assigned or an option makes sense is the business of package check; what a
+// script does is the business of package script.
+//
+// # What Parse guarantees
+//
+// A script has a tree or diagnostics, never both and never neither:
+//
+//   - Invariant SYN-1: Parse returns a nil *Script exactly when it returns at
+//     least one diagnostic. All of them are errors, they stand in source
+//     order, no two at the same place, and there are at most 20.
+//   - Invariant SYN-2: no input makes Parse, Format, Complete or Walk panic,
+//     exhaust the stack, or take more than linear time (formatting adds the
+//     indentation it writes). Recursion is bounded by Limits.Nesting, and
+//     operator chains, which need no recursion to parse, are bounded in
+//     length, so that a consumer may walk the tree recursively: no path from
+//     the root to a leaf has more than 22 times Limits.Nesting nodes.
+//   - Invariant SYN-3: Format changes white space, letter case of keywords
+//     and the spelling of synonyms, and nothing else: the formatted source
+//     has the same tree but for positions, the same comments in the same
+//     order, and formatting it again changes nothing.
+//
+// # How an error is survived
+//
+// All mistakes of a script are worth reporting at once, and none of them
+// twice. The parser works in three ways to that end. Where the slip is known
+// (a misspelt keyword, "and" for "&&", a missing "then") it reports it and
+// goes on as if it had been written right. Otherwise it gives up the statement
+// and looks for a token at which the next one must begin. And a token that the
+// scanner has already complained about is never complained about again.
+package syntax

@@ -1,0 +1,91 @@
+package syntax
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+const errorPrefix = "Syntax error: "
+
+// errorList collects the diagnostics of one source for scanner and parser.
+type errorList struct {
+	list []Diagnostic
+	// stopped ends parsing: a limit is exceeded, or there are enough errors.
+	stopped bool
+	// incomplete holds the offsets of those errors that more text could
+	// mend: the script ends too early.
+	incomplete []int32
+}
+
+// add reports a syntax error, without its prefix, unless one stands at pos
+// already: the second is a consequence of the first.
+func (e *errorList) add(pos Pos, message, hint string) {
+	e.report(Diagnostic{Code: CodeSyntax, Pos: pos, Message: errorPrefix + message, Hint: hint})
+}
+
+func (e *errorList) report(d Diagnostic) {
+	if e.stopped {
+		return
+	}
+	for i := range e.list {
+		if e.list[i].Pos.Offset == d.Pos.Offset {
+			return
+		}
+	}
+	e.list = append(e.list, d)
+	e.stopped = len(e.list) >= errorsMax
+}
+
+// limit reports that a limit is exceeded, and ends parsing.
+func (e *errorList) limit(pos Pos, message, setting string) {
+	e.report(Diagnostic{Code: CodeLimit, Pos: pos, Message: message, Hint: "the limit is " + setting})
+	e.stopped = true
+}
+
+// addIncomplete is add for an error that more text could mend.
+func (e *errorList) addIncomplete(pos Pos, message, hint string) {
+	before := len(e.list)
+	e.add(pos, message, hint)
+	if len(e.list) > before {
+		e.incomplete = append(e.incomplete, pos.Offset)
+	}
+}
+
+// sorted returns the diagnostics in source order. The scanner is a token
+// ahead of the parser, so they do not come in that order.
+func (e *errorList) sorted() []Diagnostic {
+	slices.SortStableFunc(e.list, func(a, b Diagnostic) int {
+		return cmp.Compare(a.Pos.Offset, b.Pos.Offset)
+	})
+	return e.list
+}
+
+// textMax is how many characters of the source a message quotes.
+const textMax = 40
+
+// shorten makes source text fit into a one-line message.
+func shorten(s string) string {
+	var b strings.Builder
+	n := 0
+	for _, r := range s {
+		if n == textMax {
+			b.WriteString("...")
+			break
+		}
+		b.WriteString(printable(r))
+		n++
+	}
+	return b.String()
+}
+
+// printable returns r as it may stand in a message.
+func printable(r rune) string {
+	if unicode.IsPrint(r) {
+		return string(r)
+	}
+	q := strconv.QuoteRune(r)
+	return q[1 : len(q)-1]
+}

@@ -1,0 +1,195 @@
+package syntax
+
+import "strings"
+
+// formatter lays out the tokens and comments of a script. The tree tells it
+// where lines begin, and what a token means where the token alone does not.
+type formatter struct {
+	src   string
+	out   strings.Builder
+	roles map[int32]role
+	lines []line // those that are still to come
+
+	prev, prev2 token // the last two tokens written
+	endLine     int32 // source line on which the last token or comment ended
+	depth       int   // of the present line
+	brackets    int   // open ones
+	// head tells that the last line is the head of a begin block.
+	head bool
+	// opening tells that nothing stands in the present block yet.
+	opening bool
+	// commented tells that a comment ends the present line.
+	commented bool
+}
+
+// indentMax keeps the text of a deeply nested script in proportion.
+const indentMax = 40
+
+func (f *formatter) format() {
+	sc := newScanner(f.src, &errorList{})
+	sc.comments = true
+	var list []token
+	for {
+		t := sc.next()
+		list = append(list, t)
+		if t.kind == tEOF {
+			break
+		}
+	}
+	for i := range list {
+		switch t := &list[i]; t.kind {
+		case tEOF:
+			f.out.WriteByte('\n')
+		case tComment:
+			j := i
+			for list[j].kind == tComment {
+				j++
+			}
+			f.comment(t, &list[j])
+		case tComma:
+			// A comma before the bracket stays only at the end of a line.
+			if n := &list[i+1]; n.kind != tRBracket || n.first {
+				f.token(t)
+			}
+		default:
+			f.token(t)
+		}
+	}
+}
+
+// comment writes the comment t; next is the first token after it.
+func (f *formatter) comment(t, next *token) {
+	switch {
+	case !t.first:
+		f.out.WriteByte(' ')
+	case next.kind == tEOF:
+		f.newLine(t, 0, false)
+	case f.lines[0].offset == next.pos.Offset:
+		depth := f.lines[0].depth
+		if f.lines[0].divides {
+			depth++
+		}
+		f.newLine(t, depth, false)
+	default:
+		f.breakLine(next)
+	}
+	f.out.WriteString(strings.TrimRight(f.src[t.pos.Offset:t.end], " \t\f\v"))
+	f.commented = true
+	f.endLine = t.endLine
+}
+
+// token writes the token t.
+func (f *formatter) token(t *token) {
+	text := f.text(t)
+	switch {
+	case len(f.lines) > 0 && f.lines[0].offset == t.pos.Offset:
+		l := f.lines[0]
+		f.lines = f.lines[1:]
+		f.newLine(t, l.depth, l.divides)
+		f.depth = l.depth
+		f.head = t.kind == kBegin
+		if t.soft != tEOF {
+			text = kindText[t.soft]
+		}
+	case f.commented || t.pos.Line > f.endLine && f.mayBreak(t):
+		f.breakLine(t)
+	case !f.tight(t):
+		f.out.WriteByte(' ')
+	}
+	f.out.WriteString(text)
+	f.commented = false
+	f.endLine = t.endLine
+	switch t.kind {
+	case tLParen, tLBracket:
+		f.brackets++
+	case tRParen, tRBracket:
+		f.brackets--
+	}
+	f.opening = t.kind == kThen || t.kind == kDo || t.kind == kElse || f.head
+	f.prev, f.prev2 = *t, f.prev
+}
+
+// newLine begins the line of t, a token or a comment, at depth. One blank line
+// stays, but not at the beginning or the end of a block.
+func (f *formatter) newLine(t *token, depth int, divides bool) {
+	if f.out.Len() > 0 {
+		f.out.WriteByte('\n')
+		if t.pos.Line-f.endLine > 1 && !f.opening && !divides {
+			f.out.WriteByte('\n')
+		}
+		f.indent(depth)
+	}
+	f.opening = false
+	f.commented = false
+}
+
+// breakLine goes on with a statement on the next line; t is its next token.
+func (f *formatter) breakLine(t *token) {
+	f.out.WriteByte('\n')
+	deeper := f.brackets
+	if t.kind == tRParen || t.kind == tRBracket {
+		deeper--
+	}
+	if f.brackets == 0 {
+		deeper = 2 // unlike a block
+	}
+	f.indent(f.depth + deeper)
+	f.commented = false
+}
+
+func (f *formatter) indent(depth int) {
+	for range min(depth, indentMax) {
+		f.out.WriteString("  ")
+	}
+}
+
+// text returns t in its canonical spelling.
+func (f *formatter) text(t *token) string {
+	switch {
+	case t.kind == tAssign && f.prev2.kind != kLet && !f.head:
+		return kindText[tEqEq]
+	case kindText[t.kind] != "":
+		return kindText[t.kind]
+	case t.kind == tIdent && !t.quoted && f.prev.kind == kNot:
+		if w := strings.ToLower(t.str); w == "deleted" || w == "extended" {
+			return w
+		}
+	}
+	return f.src[t.pos.Offset:t.end]
+}
+
+// mayBreak reports whether a line break before t may stay.
+func (f *formatter) mayBreak(t *token) bool {
+	switch {
+	case t.kind == tComma || f.roles[f.prev.pos.Offset] != 0 || f.roles[t.pos.Offset] == roleIndex:
+		return false
+	case f.brackets > 0:
+		return true
+	}
+	return operators[f.prev.kind].prec > 0 || operators[t.kind].prec > 0
+}
+
+// tight reports whether t touches the token before it.
+func (f *formatter) tight(t *token) bool {
+	switch t.kind {
+	case tRParen, tRBracket, tComma, tRange:
+		return true
+	case tAssign:
+		return f.head
+	case tLBracket:
+		if f.roles[t.pos.Offset] == roleIndex {
+			return true
+		}
+	}
+	switch f.prev.kind {
+	case tLParen, tLBracket, tRange:
+		return true
+	case tAssign:
+		return f.head
+	case tMinus, tBang:
+		return f.roles[f.prev.pos.Offset] == roleUnary
+	case tIdent:
+		return f.roles[f.prev.pos.Offset] == roleCall && t.kind == tLParen
+	}
+	return false
+}

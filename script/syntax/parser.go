@@ -1,0 +1,222 @@
+package syntax
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// byteOrderMark may stand before the source; positions do not count it.
+const byteOrderMark = "\ufeff"
+
+// Parse returns the tree of src, or all its syntax errors (Invariant SYN-1).
+// A text longer than limits, with too many statements, or nested too deeply
+// is refused with code "limit"; nothing after that place is looked at.
+//
+// Besides the grammar Parse checks what needs no names: flags and modifiers
+// that contradict each other, empty key names, break and continue outside a
+// loop, and scripts that do nothing.
+func Parse(src string, limits Limits) (*Script, []Diagnostic) {
+	p := parser{limits: limits.withDefaults()}
+	s := p.parse(src)
+	if len(p.errs.list) > 0 {
+		return nil, p.errs.sorted()
+	}
+	return s, nil
+}
+
+// parser is a recursive-descent parser with one token of lookahead. A method
+// that returns nil has met an error and has reported it, or has met the end
+// of what is worth parsing.
+type parser struct {
+	limits Limits
+	errs   errorList
+	sc     scanner
+
+	tok, ahead token
+	prev       lastToken
+
+	depth      int // what Limits.Nesting bounds
+	height     int // of the expression parsed last
+	statements int
+	loops      int
+	blocks     []*openBlock
+	last       kind  // the word that began the last statement
+	guardEnd   int32 // offset after the last guard
+	// suspect is an end that closes a block of another indentation.
+	suspect suspectEnd
+}
+
+// lastToken is what is still of interest of the token before.
+type lastToken struct {
+	kind    kind
+	pos     Pos
+	end     int32
+	endLine int32
+}
+
+func (p *parser) parse(src string) *Script {
+	if len(src) > p.limits.SourceBytes {
+		p.errs.limit(Pos{Line: 1, Column: 1},
+			fmt.Sprintf("script is longer than %d bytes", p.limits.SourceBytes), "Limits.SourceBytes")
+		return nil
+	}
+	src = strings.TrimPrefix(src, byteOrderMark)
+	if !utf8.ValidString(src) {
+		p.errs.add(invalidByte(src))
+		return nil
+	}
+	p.sc = newScanner(src, &p.errs)
+	p.ahead = p.sc.next()
+	p.next()
+	return p.script(src)
+}
+
+// invalidByte describes the first byte of src that is not UTF-8.
+func invalidByte(src string) (pos Pos, message, hint string) {
+	s := scanner{src: src, line: 1}
+	for s.off < len(src) {
+		if c := src[s.off]; c == '\n' || c == '\r' {
+			s.newline()
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(src[s.off:])
+		if r == utf8.RuneError && n == 1 {
+			break
+		}
+		s.off += n
+		s.wide += n - 1
+	}
+	return s.pos(), fmt.Sprintf("byte 0x%02x is not UTF-8", src[s.off]), "a script is UTF-8 text; write other bytes in a string as \\xHH"
+}
+
+// next goes on to the next token.
+func (p *parser) next() {
+	p.prev = lastToken{kind: p.tok.kind, pos: p.tok.pos, end: p.tok.end, endLine: p.tok.endLine}
+	p.tok = p.ahead
+	p.ahead = p.sc.next()
+	if p.errs.stopped && p.tok.kind != tEOF {
+		p.tok = token{kind: tEOF, pos: p.tok.pos, end: p.tok.pos.Offset}
+	}
+}
+
+// take skips the token of kind k, if that is the next one.
+func (p *parser) take(k kind) bool {
+	if p.tok.kind != k {
+		return false
+	}
+	p.next()
+	return true
+}
+
+// text returns the source text of t.
+func (p *parser) text(t *token) string { return p.sc.src[t.pos.Offset:t.end] }
+
+// enter counts one more level of nesting, begun by the token at pos. When it
+// returns false parsing is over.
+func (p *parser) enter(pos Pos) bool {
+	p.depth++
+	if p.depth <= p.limits.Nesting {
+		return true
+	}
+	p.depth--
+	p.errs.limit(pos, fmt.Sprintf("nested deeper than %d", p.limits.Nesting), "Limits.Nesting")
+	p.stop()
+	return false
+}
+
+func (p *parser) leave() { p.depth-- }
+
+// stop turns the rest of the source into its end.
+func (p *parser) stop() {
+	p.tok = token{kind: tEOF, pos: p.tok.pos, end: p.tok.pos.Offset}
+	p.ahead = p.tok
+}
+
+// grow sets the height of the expression parsed last, whose root stands at
+// pos. When it returns false the expression is too high, and parsing is over.
+func (p *parser) grow(pos Pos, height int) bool {
+	p.height = height
+	if height <= chainFactor*p.limits.Nesting {
+		return true
+	}
+	p.errs.limit(pos, fmt.Sprintf("more than %d operators in a row", chainFactor*p.limits.Nesting),
+		fmt.Sprintf("%d times Limits.Nesting", chainFactor))
+	p.stop()
+	return false
+}
+
+// describe names t in a message.
+func (p *parser) describe(t *token) string {
+	switch t.kind {
+	case tEOF:
+		return "end of script"
+	case tString:
+		return "string " + shorten(p.text(t))
+	}
+	return "'" + shorten(p.text(t)) + "'"
+}
+
+// unexpected reports that the next token is none of what was expected. A
+// token the scanner has complained about is not reported again.
+func (p *parser) unexpected(expected, hint string) {
+	t := &p.tok
+	if t.kind == tBad || t.kind == tEOF && p.sc.unclosed {
+		return
+	}
+	if hint == "" {
+		hint = p.slip()
+	}
+	message := fmt.Sprintf("unexpected %s, expected %s", p.describe(t), expected)
+	if t.kind == tEOF {
+		p.errs.addIncomplete(p.prevEnd(), message, hint)
+		return
+	}
+	p.errs.add(t.pos, message, hint)
+}
+
+// prevEnd returns the place right after the last token, where what is missing
+// at the end of a script should stand.
+func (p *parser) prevEnd() Pos {
+	if p.prev.end == 0 {
+		return Pos{Line: 1, Column: 1}
+	}
+	text := p.sc.src[p.prev.pos.Offset:p.prev.end]
+	pos := Pos{Offset: p.prev.end, Line: p.prev.endLine, Column: p.prev.pos.Column}
+	if n := strings.LastIndexAny(text, "\r\n"); n >= 0 && p.prev.endLine > p.prev.pos.Line {
+		text = text[n+1:]
+		pos.Column = 1
+	}
+	pos.Column += int32(utf8.RuneCountInString(text))
+	return pos
+}
+
+// canStart reports whether the next token, found while looking for the end of
+// a faulty statement, begins a statement or ends a block. Commands and soft
+// keywords also occur inside expressions.
+func (p *parser) canStart(parens int) bool {
+	switch k := p.tok.word(); k {
+	case kLet, kIf, kFor, kReturn, kThrow, kSleep, kCommit, kRollback, kBegin, kEnd, kElse:
+		return true
+	default:
+		return (startsStatement(k) || endsBlock(k)) &&
+			(p.tok.first || parens <= 0 && endsOperand(p.prev.kind))
+	}
+}
+
+// sync skips the rest of a faulty statement. It stops at a then or do too,
+// since a block begins there.
+func (p *parser) sync() {
+	parens := 0
+	for p.tok.kind != tEOF && !p.canStart(parens) {
+		switch p.tok.kind {
+		case kThen, kDo:
+			return
+		case tLParen, tLBracket:
+			parens++
+		case tRParen, tRBracket:
+			parens--
+		}
+		p.next()
+	}
+}

@@ -1,0 +1,407 @@
+package syntax
+
+import "fmt"
+
+// script parses the whole source.
+func (p *parser) script(src string) *Script {
+	s := &Script{Source: src}
+	if p.tok.kind == tEOF && len(p.errs.list) == 0 {
+		p.errs.add(Pos{Line: 1, Column: 1}, "empty script", "")
+		return nil
+	}
+	if p.tok.kind == kBegin {
+		s.Begin, s.Body = p.begin()
+		if p.tok.kind != tEOF {
+			p.afterBegin(s.Begin)
+		}
+		return s
+	}
+	s.Body = p.list()
+	if len(s.Body) == 1 {
+		switch s.Body[0].(type) {
+		case *Commit, *Rollback:
+			p.errs.add(s.Body[0].Position(), "nothing to commit", "")
+		}
+	}
+	return s
+}
+
+// begin parses a begin block.
+func (p *parser) begin() (*Begin, []Stmt) {
+	b := &Begin{Pos: p.tok.pos}
+	o := p.openBlock(kBegin)
+	p.next()
+	if p.tok.kind == tLParen {
+		p.next()
+		b.Options = p.options()
+	}
+	body := p.block(o)
+	b.End = p.end(o)
+	return b, body
+}
+
+// afterBegin reports what stands after the end of a begin block. What it is
+// no longer matters: it may not be there.
+func (p *parser) afterBegin(b *Begin) {
+	if p.tok.kind == kBegin {
+		p.errs.add(p.tok.pos, "nested transactions are not supported", "a script has one begin block")
+	} else {
+		p.unexpected(fmt.Sprintf("nothing after the end of the 'begin' at line %d", b.Pos.Line), "a begin block is the whole script")
+	}
+	p.stop()
+}
+
+// options parses the options of a begin block after their parenthesis.
+func (p *parser) options() []*Option {
+	var list []*Option
+	for {
+		o := p.option()
+		if o == nil {
+			p.syncOptions()
+			return list
+		}
+		list = append(list, o)
+		if p.take(tComma) {
+			continue
+		}
+		if !p.take(tRParen) {
+			p.unexpected("',' or ')'", "")
+			p.syncOptions()
+		}
+		return list
+	}
+}
+
+// syncOptions skips the rest of faulty options.
+func (p *parser) syncOptions() {
+	for p.tok.kind != tEOF && !p.canStart(0) {
+		if p.take(tRParen) {
+			return
+		}
+		p.next()
+	}
+}
+
+func (p *parser) option() *Option {
+	if p.tok.kind != tIdent {
+		p.unexpected("the name of an option", "")
+		return nil
+	}
+	o := &Option{Pos: p.tok.pos, Name: p.tok.str}
+	p.next()
+	if p.tok.kind == tEqEq {
+		p.unexpected("'='", "")
+	} else if p.tok.kind != tAssign {
+		p.unexpected("'='", "")
+		return nil
+	}
+	p.next()
+	o.Value.Pos = p.tok.pos
+	switch p.tok.kind {
+	case tIdent:
+		o.Value.Word = p.tok.str
+		p.next()
+		return o
+	case tString, tPlaceholder, tInt, tFloat, kTrue, kFalse, kNull:
+		o.Value.Expr = p.primary()
+	case tMinus:
+		o.Value.Expr = p.negative()
+	default:
+		p.unexpected("a word, a literal or a placeholder", "")
+	}
+	if o.Value.Expr == nil {
+		return nil
+	}
+	return o
+}
+
+// negative parses a negative number as the value of an option.
+func (p *parser) negative() Expr {
+	pos := p.tok.pos
+	p.next()
+	switch t := p.tok; t.kind {
+	case tInt:
+		p.next()
+		return &IntLit{Pos: pos, Value: -int64(t.num), Text: "-" + t.str}
+	case tFloat:
+		x := p.primary().(*FloatLit)
+		return &FloatLit{Pos: pos, Value: -x.Value, Text: "-" + x.Text}
+	}
+	p.unexpected("a number", "")
+	return nil
+}
+
+// statement parses one statement. It returns nil when it is faulty, with the
+// next token somewhere inside it.
+func (p *parser) statement() Stmt {
+	pos := p.tok.pos
+	k := p.tok.word()
+	if !startsStatement(k) {
+		p.notStatement()
+		return nil
+	}
+	p.statements++
+	if p.statements > p.limits.Statements {
+		p.errs.limit(pos, fmt.Sprintf("script has more than %d statements", p.limits.Statements), "Limits.Statements")
+		p.stop()
+		return nil
+	}
+	p.last = k
+	switch k {
+	case kLet:
+		return p.let()
+	case kIf:
+		return p.ifChain()
+	case kSwitch:
+		return p.switchCases()
+	case kFor:
+		return p.forLoop()
+	case kWhile:
+		return p.whileLoop()
+	case kReturn:
+		return p.returns()
+	case kAssert:
+		return p.assert()
+	case kThrow:
+		p.next()
+		if x := p.expression(); x != nil {
+			return &Throw{Pos: pos, X: x}
+		}
+		return nil
+	case kSleep:
+		p.next()
+		if x := p.expression(); x != nil {
+			return &Sleep{Pos: pos, X: x}
+		}
+		return nil
+	case kCommit:
+		p.next()
+		return &Commit{Pos: pos}
+	case kRollback:
+		p.next()
+		return &Rollback{Pos: pos}
+	case kBreak:
+		p.inLoop()
+		return &Break{Pos: pos}
+	case kContinue:
+		p.inLoop()
+		return &Continue{Pos: pos}
+	case kBegin:
+		p.errs.add(pos, "nested transactions are not supported", "begin may only be the first word of a script")
+		p.begin()
+		return nil
+	}
+	x := p.command(k)
+	if x == nil {
+		return nil
+	}
+	return &CommandStmt{Command: x}
+}
+
+// inLoop parses a break or continue.
+func (p *parser) inLoop() {
+	if p.loops == 0 {
+		p.errs.add(p.tok.pos, fmt.Sprintf("'%s' outside a loop", p.text(&p.tok)), "it belongs between 'do' and 'end' of a for or while")
+	}
+	p.next()
+}
+
+func (p *parser) let() Stmt {
+	s := &Let{Pos: p.tok.pos}
+	p.next()
+	if !p.name(&s.Name, &s.NamePos) {
+		return nil
+	}
+	if p.tok.kind == tEqEq {
+		p.unexpected("'='", "")
+	} else if p.tok.kind != tAssign {
+		p.unexpected("'='", "")
+		return nil
+	}
+	p.next()
+	s.X = p.argument()
+	if s.X == nil {
+		return nil
+	}
+	return s
+}
+
+// name parses the name of a variable that is assigned.
+func (p *parser) name(name *string, pos *Pos) bool {
+	if p.tok.kind != tIdent {
+		p.unexpected("the name of a variable", p.nameHint())
+		return false
+	}
+	*name, *pos = p.tok.str, p.tok.pos
+	p.next()
+	return true
+}
+
+func (p *parser) ifChain() Stmt {
+	s := &If{}
+	o := p.openBlock(kIf)
+	for {
+		b := Branch{Pos: p.tok.pos}
+		head := &openBlock{word: p.text(&p.tok), pos: p.tok.pos}
+		p.next()
+		b.Cond = p.expression()
+		p.opens(kThen, head, b.Cond != nil)
+		b.Body = p.block(o)
+		s.Branches = append(s.Branches, b)
+		if p.tok.word() != kElseif || p.errs.stopped {
+			break
+		}
+	}
+	s.HasElse, s.ElsePos, s.Else = p.elseBlock(o)
+	s.End = p.end(o)
+	return s
+}
+
+// elseBlock parses the else of an if or switch, where there is one.
+func (p *parser) elseBlock(o *openBlock) (has bool, pos Pos, body []Stmt) {
+	if p.tok.kind != kElse || o.inElse {
+		return false, Pos{}, nil
+	}
+	pos = p.tok.pos
+	p.next()
+	o.inElse = true
+	if p.tok.kind == kIf && p.tok.pos.Line == pos.Line {
+		o.elseIf = pos
+	}
+	if o.kind == kIf && p.tok.kind == kThen {
+		p.unexpected("a statement", "'else' has no 'then'")
+		p.next()
+	}
+	return true, pos, p.block(o)
+}
+
+func (p *parser) switchCases() Stmt {
+	s := &Switch{Pos: p.tok.pos}
+	o := p.openBlock(kSwitch)
+	p.next()
+	s.X = p.expression()
+	if s.X == nil {
+		p.sync()
+	}
+	if p.tok.soft != kCase {
+		if s.X != nil {
+			p.unexpected(fmt.Sprintf("'case' for %s", o), "")
+		}
+		// What follows is parsed for its own errors only.
+		if p.tok.kind != tEOF && p.tok.kind != kElse && p.tok.soft != kCase {
+			p.sync()
+			if p.tok.kind == kThen || p.tok.kind == kDo {
+				p.next()
+			}
+			p.block(o)
+		}
+	}
+	for p.tok.soft == kCase && !p.errs.stopped {
+		s.Cases = append(s.Cases, p.switchCase(o))
+	}
+	s.HasElse, s.ElsePos, s.Else = p.elseBlock(o)
+	s.End = p.end(o)
+	return s
+}
+
+func (p *parser) switchCase(o *openBlock) Case {
+	c := Case{Pos: p.tok.pos}
+	head := &openBlock{word: p.text(&p.tok), pos: p.tok.pos}
+	p.next()
+	for {
+		x := p.expression()
+		if x == nil {
+			p.opens(kThen, head, false)
+			break
+		}
+		c.Values = append(c.Values, x)
+		if !p.take(tComma) {
+			p.opens(kThen, head, true)
+			break
+		}
+	}
+	c.Body = p.block(o)
+	return c
+}
+
+func (p *parser) forLoop() Stmt {
+	s := &For{Pos: p.tok.pos}
+	o := p.openBlock(kFor)
+	p.next()
+	if p.name(&s.Name, &s.NamePos) {
+		switch p.tok.kind {
+		case kIn:
+			p.next()
+			s.X = p.expression()
+		case tAssign, kOf:
+			p.unexpected("'in'", "write 'in'")
+			p.next()
+			s.X = p.expression()
+		default:
+			p.unexpected("'in'", "")
+		}
+	}
+	p.opens(kDo, o, s.X != nil)
+	p.loops++
+	s.Body = p.block(o)
+	p.loops--
+	s.End = p.end(o)
+	return s
+}
+
+func (p *parser) whileLoop() Stmt {
+	s := &While{Pos: p.tok.pos}
+	o := p.openBlock(kWhile)
+	p.next()
+	s.Cond = p.expression()
+	p.opens(kDo, o, s.Cond != nil)
+	p.loops++
+	s.Body = p.block(o)
+	p.loops--
+	s.End = p.end(o)
+	return s
+}
+
+func (p *parser) returns() Stmt {
+	s := &Return{Pos: p.tok.pos}
+	p.next()
+	if !p.beginsOperand() {
+		return s
+	}
+	s.X = p.argument()
+	if s.X == nil {
+		return nil
+	}
+	return s
+}
+
+// beginsOperand reports whether the token after a return begins its operand.
+func (p *parser) beginsOperand() bool {
+	switch k := p.tok.kind; k {
+	case tIdent:
+		return p.tok.soft == tEOF
+	case tPlaceholder, tInt, tFloat, tString, kTrue, kFalse, kNull,
+		tLParen, tLBracket, tMinus, tBang, kNot:
+		return true
+	default:
+		return isCommand(k)
+	}
+}
+
+func (p *parser) assert() Stmt {
+	s := &Assert{Pos: p.tok.pos}
+	p.next()
+	s.Cond = p.expression()
+	if s.Cond == nil {
+		return nil
+	}
+	if !p.take(tComma) {
+		p.unexpected("',' and a message", "")
+		return nil
+	}
+	s.Message = p.expression()
+	if s.Message == nil {
+		return nil
+	}
+	return s
+}

@@ -1,0 +1,231 @@
+package syntax
+
+import "slices"
+
+// kind is the class of a token.
+type kind uint8
+
+// The tokens. tBad stands for source the scanner has reported already.
+const (
+	tEOF kind = iota
+	tBad
+	tComment
+	tIdent
+	tPlaceholder
+	tInt
+	tFloat
+	tString
+
+	tPlus
+	tMinus
+	tStar
+	tSlash
+	tPercent
+	tAssign // =
+	tEqEq
+	tNotEq
+	tLess
+	tLessEq
+	tGreater
+	tGreaterEq
+	tAndAnd
+	tOrOr
+	tBang
+	tCoalesce
+	tRange
+	tLParen
+	tRParen
+	tLBracket
+	tRBracket
+	tComma
+
+	kAs // the keywords, see kindText
+	kAt
+	kBegin
+	kBucket
+	kBy
+	kCmp
+	kCmpRev
+	kCommit
+	kDelete
+	kDo
+	kEDelete
+	kEExists
+	kEExtend
+	kEGet
+	kElse
+	kEnd
+	kEScan
+	kESet
+	kEx
+	kExists
+	kExtend
+	kFalse
+	kFor
+	kFound
+	kGet
+	kIf
+	kIn
+	kLet
+	kNoRev
+	kNot
+	kNull
+	kNX
+	kOf
+	kPrefix
+	kReturn
+	kRollback
+	kScan
+	kSet
+	kSleep
+	kThen
+	kThrow
+	kTrue
+	kXX
+
+	kAssert // the soft keywords: identifiers, unless a statement may begin
+	kBreak
+	kCase
+	kContinue
+	kElseif
+	kSwitch
+	kWhile
+
+	kindCount
+)
+
+// kindText is the canonical spelling of every token that has only one.
+var kindText = [kindCount]string{
+	tPlus: "+", tMinus: "-", tStar: "*", tSlash: "/", tPercent: "%",
+	tAssign: "=", tEqEq: "==", tNotEq: "!=", tLess: "<", tLessEq: "<=",
+	tGreater: ">", tGreaterEq: ">=", tAndAnd: "&&", tOrOr: "||", tBang: "!",
+	tCoalesce: "??", tRange: "..", tLParen: "(", tRParen: ")",
+	tLBracket: "[", tRBracket: "]", tComma: ",",
+
+	kAs: "as", kAt: "at", kBegin: "begin", kBucket: "bucket", kBy: "by",
+	kCmp: "cmp", kCmpRev: "cmprev", kCommit: "commit", kDelete: "delete",
+	kDo: "do", kEDelete: "edelete", kEExists: "eexists", kEExtend: "eextend",
+	kEGet: "eget", kElse: "else", kEnd: "end", kEScan: "escan", kESet: "eset",
+	kEx: "ex", kExists: "exists", kExtend: "extend", kFalse: "false",
+	kFor: "for", kFound: "found", kGet: "get", kIf: "if", kIn: "in",
+	kLet: "let", kNoRev: "norev", kNot: "not", kNull: "null", kNX: "nx",
+	kOf: "of", kPrefix: "prefix", kReturn: "return", kRollback: "rollback",
+	kScan: "scan", kSet: "set", kSleep: "sleep", kThen: "then",
+	kThrow: "throw", kTrue: "true", kXX: "xx",
+
+	kAssert: "assert", kBreak: "break", kCase: "case", kContinue: "continue",
+	kElseif: "elseif", kSwitch: "switch", kWhile: "while",
+}
+
+// keywordLenMax is the length of the longest keyword.
+const keywordLenMax = 8
+
+// keywords finds a keyword, hard or soft, by its lower-case spelling. It is
+// only read.
+var keywords = func() map[string]kind {
+	m := map[string]kind{"del": kDelete, "edel": kEDelete, "elif": kElseif}
+	for k := kAs; k < kindCount; k++ {
+		m[kindText[k]] = k
+	}
+	return m
+}()
+
+// lookup returns the keyword spelt word in any letter case, or tIdent.
+func lookup(word string) kind {
+	if len(word) < 2 || len(word) > keywordLenMax {
+		return tIdent
+	}
+	var lower [keywordLenMax]byte
+	for i := 0; i < len(word); i++ {
+		c := word[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		lower[i] = c
+	}
+	if k, ok := keywords[string(lower[:len(word)])]; ok {
+		return k
+	}
+	return tIdent
+}
+
+// Keywords returns every keyword in lower case, soft ones and short forms
+// (del, edel, elif) included, in alphabetical order.
+func Keywords() []string {
+	words := make([]string, 0, len(keywords))
+	for w := range keywords {
+		words = append(words, w)
+	}
+	slices.Sort(words)
+	return words
+}
+
+// token is one token. Its text is the source from pos.Offset to end.
+type token struct {
+	kind kind
+	// soft is the soft keyword a bare identifier may be, else tEOF.
+	soft   kind
+	quoted bool // an identifier between backticks
+	first  bool // nothing but white space stands before it on its line
+	pos    Pos
+	end    int32 // offset after it
+	// endLine is the line of its last byte: only strings span lines.
+	endLine int32
+	str     string // name, decoded string, or text of a number
+	num     uint64 // value of tInt, bits of tFloat
+}
+
+// word returns the keyword t is where a statement may begin, else its kind.
+func (t *token) word() kind {
+	if t.soft != tEOF {
+		return t.soft
+	}
+	return t.kind
+}
+
+// startsStatement reports whether a statement begins with k.
+func startsStatement(k kind) bool {
+	switch k {
+	case kSet, kESet, kDelete, kEDelete, kExtend, kEExtend,
+		kGet, kEGet, kExists, kEExists, kScan, kEScan,
+		kLet, kIf, kFor, kReturn, kThrow, kSleep, kCommit, kRollback, kBegin,
+		kAssert, kBreak, kContinue, kSwitch, kWhile:
+		return true
+	}
+	return false
+}
+
+// isCommand reports whether k begins a read or write command.
+func isCommand(k kind) bool { return isWrite(k) || isRead(k) }
+
+func isWrite(k kind) bool {
+	switch k {
+	case kSet, kESet, kDelete, kEDelete, kExtend, kEExtend:
+		return true
+	}
+	return false
+}
+
+func isRead(k kind) bool {
+	switch k {
+	case kGet, kEGet, kExists, kEExists, kScan, kEScan:
+		return true
+	}
+	return false
+}
+
+// endsBlock reports whether k ends a block, or one part of it.
+func endsBlock(k kind) bool {
+	return k == kEnd || k == kElse || k == kElseif || k == kCase
+}
+
+// endsOperand reports whether an expression can be complete after a token of
+// kind k.
+func endsOperand(k kind) bool {
+	switch k {
+	case tIdent, tPlaceholder, tInt, tFloat, tString, tRParen, tRBracket,
+		kTrue, kFalse, kNull, kSet, kFound, kNX, kXX, kNoRev, tBad:
+		return true
+	}
+	return false
+}
