@@ -66,6 +66,9 @@ func TestIndexValue(t *testing.T) {
 // TestNewArrayNesting breaks Invariant VALUE-2 by depth.
 func TestNewArrayNesting(t *testing.T) {
 	e := testEnv(nil)
+	if got := shown(newArray(make([]Value, 100_001), e.meter)); got != "limit: array too long: more than 100000 elements (Limits.Elements)" {
+		t.Errorf("one element too many: %s", got)
+	}
 	v, err := newArray(nil, e.meter)
 	for range maxNesting - 1 {
 		if err != nil {
@@ -110,6 +113,14 @@ func TestNewArrayWeight(t *testing.T) {
 func TestMeasureUnsealed(t *testing.T) {
 	if depth, weight := measure(Array([]Value{Int(1), Array([]Value{Int(2)}), Array(nil)})); depth != 2 || weight != 4 {
 		t.Errorf("measured %d, %d", depth, weight)
+	}
+	// A small array that is large through sharing is measured as too large.
+	wide := Array(make([]Value, 100_000))
+	for range 3 {
+		wide = Array([]Value{wide, wide, wide, wide, wide, wide, wide, wide, wide, wide})
+	}
+	if _, weight := measure(wide); weight != weightHuge {
+		t.Errorf("an array of 10^8 values has weight %d", weight)
 	}
 	deep := Array(nil)
 	for range 100_000 {

@@ -145,6 +145,8 @@ func TestConversions(t *testing.T) {
 		{"to_bool", args(String("FALSE")), "false"},
 		{"to_bool", args(String("no")), "false"},
 		{"to_bool", args(String("yes")), "false"},
+		{"to_bool", args(String("tRUe ")), "false"},
+		{"to_bool", args(String("99999999999999999999")), "range: integer out of range"},
 		{"to_bool", args(someArray), "type: cannot convert array to bool"},
 		{"to_boolean", args(String("1")), "true"},
 

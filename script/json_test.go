@@ -46,6 +46,9 @@ func TestJSONBeyondTheDeepest(t *testing.T) {
 	if got := JSON(v); got != want {
 		t.Errorf("JSON of a deep array = %s", got)
 	}
+	if size, ok := jsonSize(v, 0, 1000); !ok || size != int64(len(want)) {
+		t.Errorf("size of a deep array: %d, %v", size, ok)
+	}
 }
 
 // TestJSONSize: the size asked for is the size written, and another reader
@@ -91,6 +94,13 @@ func TestJSONLimits(t *testing.T) {
 		if got := shown(Null, err); got != "limit: value too long: more than 100 bytes (Limits.ValueBytes)" {
 			t.Errorf("to_json of %s: %s", JSON(v), got)
 		}
+	}
+	limits.MemoryBytes = 200
+	if got := shown(callToJSON(&callEnv{meter: m}, []Value{String(strings.Repeat("x", 99-10))})); strings.HasPrefix(got, "limit") {
+		t.Error(got)
+	}
+	if got := shown(callToJSON(&callEnv{meter: m}, []Value{String("0123456789")})); got != "limit: script uses too much memory: more than 200 bytes (Limits.MemoryBytes)" {
+		t.Errorf("to_json without memory: %s", got)
 	}
 	// A text of 2^60 bytes is refused without writing it.
 	big := String(strings.Repeat("x", 1000))
