@@ -1,6 +1,9 @@
 package script
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // maxNesting is how deep arrays may be nested (language specification,
 // Appendix B). It is fixed: what walks an array recursively relies on it.
@@ -123,8 +126,7 @@ func rangeArray(from, to Value, m *meter) (Value, *Error) {
 		return flatArray(nil), nil
 	}
 	// The difference fits a uint64, its successor may not.
-	n := uint64(last) - uint64(first)
-	n = min(n, uint64(m.limits.Elements)) + 1
+	n := min(uint64(last)-uint64(first), math.MaxInt64-1) + 1
 	if err := m.makeArray(int64(n)); err != nil {
 		return Null, err
 	}

@@ -37,6 +37,12 @@ func TestRangeArray(t *testing.T) {
 			t.Errorf("%s..%s = %s, want %s", JSON(c.from), JSON(c.to), got, c.want)
 		}
 	}
+	// A store without a bound on elements still has one on memory.
+	limits.Elements = math.MaxInt
+	got := shown(rangeArray(Int(math.MinInt64), Int(math.MaxInt64), newMeter(&limits)))
+	if got != "limit: script uses too much memory: more than 268435456 bytes (Limits.MemoryBytes)" {
+		t.Errorf("the longest range: %s", got)
+	}
 }
 
 func TestIndexValue(t *testing.T) {

@@ -27,9 +27,13 @@ func (m *meter) charge(bytes int) *Error { return m.charge64(int64(bytes)) }
 func (m *meter) charge64(bytes int64) *Error {
 	m.memory += bytes
 	if m.memory > m.limits.MemoryBytes {
-		return errf(CodeLimit, "script uses too much memory: more than %d bytes (Limits.MemoryBytes)", m.limits.MemoryBytes)
+		return m.memoryLimit()
 	}
 	return nil
+}
+
+func (m *meter) memoryLimit() *Error {
+	return errf(CodeLimit, "script uses too much memory: more than %d bytes (Limits.MemoryBytes)", m.limits.MemoryBytes)
 }
 
 // makeString admits a new string of size bytes, or says which limit it
@@ -49,6 +53,9 @@ func (m *meter) valueLimit() *Error {
 func (m *meter) makeArray(n int64) *Error {
 	if n > int64(m.limits.Elements) {
 		return errf(CodeLimit, "array too long: more than %d elements (Limits.Elements)", m.limits.Elements)
+	}
+	if n > m.limits.MemoryBytes/valueBytes { // the product might not fit
+		return m.memoryLimit()
 	}
 	return m.charge64(n * valueBytes)
 }
