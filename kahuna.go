@@ -55,7 +55,9 @@ func OpenMemory(opts *Options) (*DB, error) {
 		o = *opts
 	}
 	o.fs = vfs.NewMem()
-	o.segment = 4 << 20
+	if o.segment == 0 {
+		o.segment = 4 << 20
+	}
 	return open("memory", &o)
 }
 

@@ -161,9 +161,14 @@ func (r *Runner) contended(ctx context.Context, j *Job, err error) (*script.Resu
 		}
 		var res *script.Result
 		var d partition.Done
-		if res, d, err = a.once(); err == nil || !again(err) {
-			return r.answer(ctx, res, d, err)
+		res, d, err = a.once()
+		if err != nil && again(err) {
+			continue
 		}
+		if why := a.why.Err(); err != nil && why != nil && errors.Is(err, why) {
+			err = a.stop() // without the place where it struck
+		}
+		return r.answer(ctx, res, d, err)
 	}
 }
 
