@@ -21,8 +21,8 @@ type Call struct {
 	known     bool // footprint is computed
 }
 
-// calls holds frames of past calls, whatever their program.
-var calls = sync.Pool{New: func() any {
+// callPool holds frames of past calls, whatever their program.
+var callPool = sync.Pool{New: func() any {
 	c := new(Call)
 	c.visitRow = c.visit // made once: a method value allocates
 	return c
@@ -43,7 +43,7 @@ var calls = sync.Pool{New: func() any {
 //     MemoryBytes;
 //   - bad_option: a parameter does not fit the begin option it stands for.
 func (p *Program) Bind(params map[string]any) (*Call, error) {
-	c := calls.Get().(*Call)
+	c := callPool.Get().(*Call)
 	c.prog = p
 	c.limits = &p.limits
 	if err := c.bind(params); err != nil {
@@ -63,7 +63,7 @@ func (c *Call) Release() {
 	c.footprint.reset()
 	c.known = false
 	c.prog, c.limits = nil, nil
-	calls.Put(c)
+	callPool.Put(c)
 }
 
 // Options returns the options of the begin block: the time-out with its

@@ -94,7 +94,8 @@ func (f *frame) wrote(op Op, space Space, key string, size int, w WriteResult, e
 	hit := guardMiss
 	if w.Done {
 		hit = guardHit
-		l.entry.Own, l.entry.Expires, l.entry.TTL = true, w.Expires, w.TTL
+		l.entry.Own = op != OpExtend // an extend leaves the version as it is
+		l.entry.Expires, l.entry.TTL = w.Expires, w.TTL
 		l.value.exp = w.Expires
 		if fault := f.written.add(space, key, size, f.limits); fault != nil {
 			return f.at(fault, pos)
