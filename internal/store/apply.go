@@ -31,6 +31,10 @@ type applier struct {
 	time    hlc.Timestamp // of the batch
 	horizon hlc.Timestamp
 	rows    int64
+	// touchedLarge is set once the expiry of any large version has changed.
+	// From then on the stored row of a key may have more in it than a hint
+	// (meta.touched, meta.hasPrev), and lookup reads it.
+	touchedLarge bool
 
 	// overlay has what the earlier operations of the batch left. A batch of
 	// one operation does without.
@@ -96,6 +100,7 @@ func (s *Store) commitFailed(err error) error {
 
 func (s *Store) publish(a *applier) {
 	s.horizon.Store(uint64(a.horizon))
+	s.touchedLarge = a.touchedLarge
 	if len(a.groups) == 0 {
 		return
 	}
@@ -201,7 +206,7 @@ func checkBatch(b *kv.Batch) (op int, detail string) {
 
 func (a *applier) begin(s *Store, w *pebble.Batch) {
 	a.store, a.w = s, w
-	a.horizon, a.rows = s.Horizon(), 0
+	a.horizon, a.rows, a.touchedLarge = s.Horizon(), 0, s.touchedLarge
 	if a.overlay == nil {
 		a.overlay = make(map[string]version)
 	}
@@ -260,6 +265,10 @@ func (a *applier) op(op *kv.Op, several bool) (detail string, err error) {
 			return "", nil
 		}
 		next.row.Expires = op.Row.Expires
+		if next.large {
+			next.touched = true
+			a.distrustHints()
+		}
 		a.setRow(op.Key, &next)
 	case kv.Purge:
 		if !old.exists {
@@ -289,6 +298,14 @@ func (a *applier) op(op *kv.Op, several bool) (detail string, err error) {
 	return "", nil
 }
 
+// distrustHints notes for good that a large version was touched.
+func (a *applier) distrustHints() {
+	if !a.touchedLarge {
+		a.touchedLarge = true
+		a.w.Set(metaKey(metaTouched, 0), nil, nil)
+	}
+}
+
 // endOfLife returns the time from which on a purged key was absent anyway.
 func endOfLife(r *kv.Row, batch hlc.Timestamp) hlc.Timestamp {
 	switch {
@@ -305,8 +322,15 @@ func (a *applier) lookup(op *kv.Op) (version, error) {
 	if v, ok := a.overlay[op.Key]; ok {
 		return v, nil
 	}
-	if op.Old != nil && op.Old.Revision < 0 {
-		return version{}, nil
+	if old := op.Old; old != nil {
+		switch {
+		case old.Revision < 0:
+			return version{}, nil
+		case len(old.Value) < largeBytes && !a.touchedLarge:
+			v := version{meta: meta{row: *old}, exists: true, text: old.Value}
+			v.row.Value = ""
+			return v, nil
+		}
 	}
 	a.key = appendRowKey(a.key[:0], prefixRow, op.Key)
 	data, closer, err := a.store.db.Get(a.key)
@@ -341,7 +365,9 @@ func (a *applier) put(op *kv.Op, old *version) version {
 		kept := !old.row.NoRev && a.store.keeps(old.row.Revision, op.Row.Revision)
 		switch {
 		case kept && old.large:
-			next.hasPrev, next.prevExpires = true, old.row.Expires
+			if old.touched {
+				next.hasPrev, next.prevExpires = true, old.row.Expires
+			}
 			next.fresh = true
 		case kept:
 			a.setHistory(op.Key, old)

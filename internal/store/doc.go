@@ -40,7 +40,7 @@
 // batch of small deletes can cost. Therefore the history of a key is the H rows
 // with a revision below that of its L row (Invariant STORE-4). The expiry of a
 // large version can change after its H row was written (kv.Touch); its last
-// value then stands in the row of the version that superseded it.
+// expiry then stands in the row of the version that superseded it.
 //
 // # Failure
 //

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io"
 )
 
 // Errors of the store, to be tested with errors.Is.
@@ -60,6 +61,14 @@ func (e *BatchError) Error() string {
 		return fmt.Sprintf("log entry %d of group %d refused: %s", e.Index, e.Group, e.Detail)
 	}
 	return fmt.Sprintf("log entry %d of group %d refused: operation %d: %s", e.Index, e.Group, e.Op, e.Detail)
+}
+
+// closing closes c when a function ends. An error of that counts only if there
+// was none before, which stays as it is.
+func closing(c io.Closer, err *error) {
+	if e := c.Close(); *err == nil {
+		*err = e
+	}
 }
 
 func corrupt(key []byte, detail string) error {

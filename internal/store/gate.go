@@ -15,6 +15,7 @@ import (
 // after a crash.
 type gate struct {
 	vfs.FS
+	fail func(error) // called when a directory can not be synced; shuts the gate
 	shut atomic.Pointer[error]
 }
 
@@ -60,7 +61,11 @@ func (g *gate) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCate
 
 // OpenDir implements vfs.FS.
 func (g *gate) OpenDir(name string) (vfs.File, error) {
-	return g.file(g.FS.OpenDir(name))
+	f, err := g.FS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return &gatedDir{f, g}, nil
 }
 
 // Link implements vfs.FS.
@@ -106,7 +111,7 @@ func (g *gate) MkdirAll(dir string, perm os.FileMode) error {
 // Unwrap implements vfs.FS.
 func (g *gate) Unwrap() vfs.FS { return g.FS }
 
-// gatedFile is a file open for writing, or a directory open for syncing.
+// gatedFile is a file open for writing.
 type gatedFile struct {
 	vfs.File
 	gate *gate
@@ -159,3 +164,25 @@ func (f *gatedFile) SyncData() error {
 	}
 	return f.File.SyncData()
 }
+
+// gatedDir is a directory open for syncing. Pebble panics when that fails, so
+// it never does: the store fails instead. All that comes after is refused, and
+// FlushedIndex believes nothing that comes after.
+type gatedDir struct {
+	vfs.File
+	gate *gate
+}
+
+// Sync implements vfs.File.
+func (d *gatedDir) Sync() error {
+	if d.gate.check() != nil {
+		return nil
+	}
+	if err := d.File.Sync(); err != nil {
+		d.gate.fail(err)
+	}
+	return nil
+}
+
+// SyncData implements vfs.File.
+func (d *gatedDir) SyncData() error { return d.Sync() }

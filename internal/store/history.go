@@ -1,8 +1,6 @@
 package store
 
 import (
-	"errors"
-
 	"github.com/cockroachdb/pebble/v2"
 )
 
@@ -83,7 +81,7 @@ func (a *applier) dropExisting(key string, below int64) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, it.Close()) }()
+	defer closing(it, &err)
 	n := 0
 	for it.First(); it.Valid(); it.Next() {
 		if len(it.Key()) != len(prefix)+8 {

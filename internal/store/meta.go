@@ -17,6 +17,7 @@ const (
 	metaConf    = 'c' // per group: membership
 	metaHorizon = 'h' // purge horizon
 	metaNamed   = 'n' // per name: whatever the caller keeps
+	metaTouched = 't' // present once a large version was touched
 	metaVersion = 'v' // format version
 )
 
@@ -72,7 +73,7 @@ func (s *Store) eachGroup(durable bool, visit func(id uint64, g group)) (err err
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, it.Close()) }()
+	defer closing(it, &err)
 	for it.First(); it.Valid(); it.Next() {
 		g, ok := decodeApplied(it.Value())
 		if !ok || len(it.Key()) != len(prefix)+8 {
@@ -88,6 +89,16 @@ func (s *Store) loadGroups() error {
 	if err != nil {
 		return err
 	}
+	// Without a log, all that Open finds is in tables.
+	s.flushed = make(map[uint64]uint64)
+	for id, g := range s.groups {
+		s.flushed[id] = g.index
+	}
+	touched, err := s.read(metaKey(metaTouched, 0))
+	if err != nil {
+		return err
+	}
+	s.touchedLarge = touched != nil
 	key := metaKey(metaHorizon, 0)
 	value, err := s.read(key)
 	if err != nil || value == nil {
@@ -130,20 +141,22 @@ func (s *Store) Horizon() hlc.Timestamp { return hlc.Timestamp(s.horizon.Load())
 // were filled and a batch, with the applied index in it, lies in one of them;
 // so the index found is that of the last batch that is in the tables, and all
 // earlier ones are too. The iterator is opened again only after a flush has
-// ended. On an error the last known index stands, which is lower.
+// ended. On an error, and after the failure of the store, when Pebble may take for
+// synced what is not (see gatedDir), the last known index stands; it is lower.
 func (s *Store) FlushedIndex(groupID uint64) uint64 {
 	s.flushedMu.Lock()
 	defer s.flushedMu.Unlock()
 	// Read the counter first: a flush ending in between is seen next time.
 	generation := s.flushes.Load()
-	if (s.flushed == nil || generation != s.flushedGen) && s.life.begin() {
+	if generation != s.flushedGen && s.life.begin() {
 		defer s.life.done()
 		found := make(map[uint64]uint64)
 		err := s.eachGroup(true, func(id uint64, g group) { found[id] = g.index })
-		if err == nil {
-			s.flushed, s.flushedGen = found, generation
-		} else {
+		switch {
+		case err != nil:
 			s.log.Error("flushed index not readable", "dir", s.dir, "error", err)
+		case s.Err() == nil:
+			s.flushed, s.flushedGen = found, generation
 		}
 	}
 	return s.flushed[groupID]

@@ -83,7 +83,9 @@ type Store struct {
 
 	writer sync.Mutex // one writer at a time; guards what follows
 	apply  applier
-	groups map[uint64]*group
+	// touchedLarge is that of the applier, as committed.
+	touchedLarge bool
+	groups       map[uint64]*group
 
 	// groupsMu guards the fields of every group and the map for readers.
 	// Taken after writer.
@@ -144,7 +146,7 @@ func open(o Options) (_ *Store, err error) {
 		disk = vfs.Default
 	}
 	disk, s.diskChecks = vfs.WithDiskHealthChecks(disk, 5*time.Second, nil, s.diskSlow)
-	s.gate = &gate{FS: disk}
+	s.gate = &gate{FS: disk, fail: s.fail}
 	defer func() {
 		if err != nil {
 			s.abandon()

@@ -129,7 +129,7 @@ func (s *Store) versions(key string, visit func(kv.Row) bool) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, it.Close()) }()
+	defer closing(it, &err)
 	rowKey := appendRowKey(nil, prefixRow, key)
 	if !it.SeekGE(rowKey) || string(it.Key()) != string(rowKey) {
 		return it.Error()

@@ -17,13 +17,15 @@ const (
 	flagNoRev
 	flagExpires
 	flagApart       // an L row whose value is in the H row of its revision
-	flagPrevExpires // has the last expiry of the large version it superseded
+	flagPrevExpires // has the last expiry of the touched version it superseded
+	flagTouched     // an L row with flagApart whose expiry is not that of the H row
 )
 
 // meta is a stored version without the bytes of its value.
 type meta struct {
 	row         kv.Row // Value stays empty
 	apart       bool   // L row: the value is in the H row of the same revision
+	touched     bool   // apart, and the H row has an earlier expiry
 	hasPrev     bool   // prevExpires is present
 	prevExpires int64
 }
@@ -45,6 +47,9 @@ func appendMeta(b []byte, m *meta) []byte {
 	}
 	if m.apart {
 		flags |= flagApart
+	}
+	if m.touched {
+		flags |= flagTouched
 	}
 	if m.hasPrev {
 		flags |= flagPrevExpires
@@ -91,6 +96,7 @@ func decodeRow(b []byte) (m meta, value []byte, ok bool) {
 	m.row.Deleted = flags&flagDeleted != 0
 	m.row.NoRev = flags&flagNoRev != 0
 	m.apart = flags&flagApart != 0
+	m.touched = flags&flagTouched != 0
 	m.hasPrev = flags&flagPrevExpires != 0
 	m.row.Revision = int64(unsigned())
 	m.row.Prev = m.row.Revision - 1 - signed()

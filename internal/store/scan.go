@@ -54,13 +54,13 @@ func (s *Store) scan(prefix bool, text, after string, visit func(key string, row
 	if err != nil {
 		return readError(err)
 	}
-	defer func() { err = errors.Join(err, it.Close()) }()
+	defer closing(it, &err)
 	var from []byte
 	if after != "" {
 		from = append(appendRowKey(nil, prefixRow, after), 0)
 	}
 	large := largeValues{of: it}
-	defer func() { err = errors.Join(err, large.close()) }()
+	defer closing(&large, &err)
 	for _, r := range spans {
 		low := r.low
 		if string(from) > string(low) {
@@ -119,7 +119,7 @@ func (l *largeValues) value(key string, revision int64) (string, error) {
 	return valueApart(l.it, key, revision)
 }
 
-func (l *largeValues) close() error {
+func (l *largeValues) Close() error {
 	if l.it == nil {
 		return nil
 	}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/binary"
-	"errors"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -73,7 +72,7 @@ func (s *Store) walk(low, high []byte, visit func(*pebble.Iterator) (bool, error
 	if err != nil {
 		return readError(err)
 	}
-	defer func() { err = errors.Join(err, it.Close()) }()
+	defer closing(it, &err)
 	for it.First(); it.Valid(); it.Next() {
 		if more, err := visit(it); err != nil || !more {
 			return err
@@ -103,7 +102,7 @@ func (s *Store) OldVersions(before hlc.Timestamp, after string, budget int, visi
 	if err != nil {
 		return "", readError(err)
 	}
-	defer func() { err = errors.Join(err, it.Close()) }()
+	defer closing(it, &err)
 	if after == "" {
 		it.First()
 	} else {

@@ -1,0 +1,357 @@
+package store_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"kahuna/internal/hlc"
+	"kahuna/internal/kv"
+	"kahuna/internal/store"
+)
+
+// versions describes a key: its versions, newest first.
+func versions(t testing.TB, s *store.Store, key string) string {
+	t.Helper()
+	var out []string
+	err := s.Versions(key, func(r kv.Row) bool {
+		out = append(out, fmt.Sprintf("r%d=%.4s", r.Revision, r.Value))
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(out, " ")
+}
+
+func TestTwoPutsInOneBatch(t *testing.T) {
+	s := openMem(t, vfs.NewMem(), 3)
+	defer s.Close()
+	apply(t, s, 1, put("k", "a", 1), next("k", "b", 0, 2))
+	if got := versions(t, s, "k"); got != "r1=b r0=a" {
+		t.Fatal(got)
+	}
+	// Purged and written again, all in one.
+	apply(t, s, 3, next("k", "c", 1, 3), kv.Op{Kind: kv.Purge, Key: "k"}, put("k", "d", 3), next("k", "e", 0, 3))
+	if got := versions(t, s, "k"); got != "r1=e r0=d" {
+		t.Fatal(got)
+	}
+	if s.Horizon() != 3 || s.Metrics().Rows != 1 {
+		t.Fatal(s.Horizon(), s.Metrics().Rows)
+	}
+}
+
+func TestHistoryCount(t *testing.T) {
+	s := openMem(t, vfs.NewMem(), 3)
+	defer s.Close()
+	apply(t, s, 1, put("k", "0", 1))
+	for i := range int64(6) {
+		apply(t, s, 1, next("k", fmt.Sprint(i+1), i, 1))
+	}
+	if got := versions(t, s, "k"); got != "r6=6 r5=5 r4=4" {
+		t.Fatal(got)
+	}
+	jump := next("k", "8", 6, 1)
+	jump.Row.Revision = 8 // a script that wrote twice
+	apply(t, s, 1, jump)
+	if got := versions(t, s, "k"); got != "r8=8 r6=6" {
+		t.Fatal(got)
+	}
+	norev := next("k", "9", 8, 1)
+	norev.Row.NoRev = true
+	apply(t, s, 1, norev)
+	if r, ok, err := s.At("k", 9); !ok || err != nil || r.Value != "9" {
+		t.Fatal("a norev version is readable while it is the newest", r, ok, err)
+	}
+	apply(t, s, 1, next("k", "10", 9, 1))
+	if got := versions(t, s, "k"); got != "r10=10 r8=8" {
+		t.Fatal(got)
+	}
+	if _, ok, err := s.At("k", 9); ok || err != nil {
+		t.Fatal("superseded norev version found", err)
+	}
+	jump = next("k", "x", 10, 1)
+	jump.Row.Revision = 1_000_000
+	apply(t, s, 1, jump)
+	if got := versions(t, s, "k"); got != "r1000000=x" {
+		t.Fatal(got)
+	}
+	apply(t, s, 1, kv.Op{Kind: kv.Prune, Key: "k", Row: kv.Row{Revision: 1 << 40}})
+	if got := versions(t, s, "k"); got != "r1000000=x" {
+		t.Fatal("prune took the newest: ", got)
+	}
+}
+
+// A long history goes in one piece, and only the part that was meant.
+func TestPruneLongHistory(t *testing.T) {
+	s := openMem(t, vfs.NewMem(), -1)
+	defer s.Close()
+	ops := []kv.Op{put("k", "0", 1), put("k/", "", 1), put("j", "", 1), next("j", "", 0, 1)}
+	for i := range int64(500) {
+		ops = append(ops, next("k", fmt.Sprint(i+1), i, 1))
+	}
+	apply(t, s, 1, ops...)
+	apply(t, s, 1, kv.Op{Kind: kv.Prune, Key: "k", Row: kv.Row{Revision: 498}})
+	if got := versions(t, s, "k"); got != "r500=500 r499=499 r498=498" {
+		t.Fatal(got)
+	}
+	if got := versions(t, s, "j"); got != "r1= r0=" {
+		t.Fatal(got)
+	}
+}
+
+func TestBatchRefused(t *testing.T) {
+	s := openMem(t, vfs.NewMem(), -1)
+	defer s.Close()
+	apply(t, s, 1, put("k", "v", 1))
+	ephemeral := put("x", "", 1)
+	ephemeral.Space = kv.Ephemeral
+	wrongPrev := next("k", "", 0, 1)
+	wrongPrev.Row.Prev = -1
+	backwards := next("k", "", 0, 1)
+	backwards.Row.Revision = 0
+	negative := put("x", "", 1)
+	negative.Row.Expires = -1
+	full := remove("k", 0, 1)
+	full.Row.Value = "v"
+	before, err := storeText(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, op := range map[string]kv.Op{
+		"ephemeral":    ephemeral,
+		"empty key":    put("", "", 1),
+		"NUL":          put("a\x00b", "", 1),
+		"long key":     put(strings.Repeat("k", store.KeyBytesMax+1), "", 1),
+		"kind":         {Key: "k"},
+		"wrong prev":   wrongPrev,
+		"backwards":    backwards,
+		"expires":      negative,
+		"tombstone":    full,
+		"again":        put("k", "", 1),
+		"out of thin":  next("new", "", 4, 1),
+		"far revision": {Kind: kv.Put, Key: "k", Row: kv.Row{Revision: -5, Prev: -6}},
+	} {
+		var refused *store.BatchError
+		err := s.Apply(1, 2, &kv.Batch{Time: 9, Ops: []kv.Op{put("good", "", 1), op}})
+		if !errors.As(err, &refused) || refused.Op != 1 || refused.Index != 2 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := s.Apply(1, 2, &kv.Batch{DropResults: []string{""}}); err == nil {
+		t.Error("empty idempotency key taken")
+	}
+	if after, err := storeText(s); after != before || err != nil {
+		t.Fatalf("refused batches left a trace:\n%s\n%v", after, err)
+	}
+	if s.Err() != nil {
+		t.Fatal(s.Err())
+	}
+	apply(t, s, 1, put(strings.Repeat("k", store.KeyBytesMax), "", 1)) // the longest
+}
+
+func TestIndexes(t *testing.T) {
+	fs := vfs.NewMem()
+	s := openMem(t, fs, -1)
+	applied := func(group, index uint64, time hlc.Timestamp) {
+		t.Helper()
+		if i, h, err := s.Applied(group); i != index || h != time || err != nil {
+			t.Fatalf("group %d applied %d %d %v", group, i, h, err)
+		}
+	}
+	apply := func(group, index uint64, time hlc.Timestamp, ops ...kv.Op) {
+		t.Helper()
+		if err := s.Apply(group, index, &kv.Batch{Time: time, Ops: ops}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	applied(1, 0, 0)
+	apply(1, 5, 50, put("a", "", 1)) // gaps are fine
+	apply(2, 1, 10, put("b", "", 1))
+	applied(1, 5, 50)
+	applied(2, 1, 10)
+	applied(3, 0, 0)
+	apply(1, 5, 99, put("a", "", 1)) // no-op, not even looked at
+	apply(1, 4, 99)
+	applied(1, 5, 50)
+	apply(1, 6, 20) // the mark does not go back
+	applied(1, 6, 50)
+	if err := s.Apply(1, 7, nil); err != nil {
+		t.Fatal(err)
+	}
+	applied(1, 7, 50)
+	if err := s.SetConfState(1, 0, []byte("start")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetConfState(1, 8, []byte("grown")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetConfState(1, 8, []byte("late")); err != nil {
+		t.Fatal(err)
+	}
+	applied(1, 8, 50)
+	if n := s.FlushedIndex(1); n != 0 {
+		t.Fatalf("flushed index %d before any flush", n)
+	}
+	if err := s.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	apply(2, 2, 10)
+	if a, b, c := s.FlushedIndex(1), s.FlushedIndex(2), s.FlushedIndex(3); a != 8 || b != 1 || c != 0 {
+		t.Fatal(a, b, c)
+	}
+	if err := s.SetMeta("x", []byte{}); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	s = openMem(t, fs, -1)
+	defer s.Close()
+	applied(1, 8, 50)
+	applied(2, 2, 10)
+	if c, err := s.ConfState(1); string(c) != "grown" || err != nil {
+		t.Fatalf("%q %v", c, err)
+	}
+	if c, err := s.ConfState(2); c != nil || err != nil {
+		t.Fatalf("%q %v", c, err)
+	}
+	if v, err := s.Meta("x"); v == nil || len(v) != 0 || err != nil {
+		t.Fatalf("%q %v", v, err)
+	}
+	if err := s.SetMeta("x", nil); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := s.Meta("x"); v != nil || err != nil {
+		t.Fatalf("%q %v", v, err)
+	}
+}
+
+// FlushedIndex follows the flushes that Pebble makes by itself, and each is
+// reported.
+func TestInvariantSTORE2(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	flushed := make(chan struct{}, 1)
+	s, err := store.Open(store.Options{FS: fs, Dir: "db", HistoryRevisions: -1, MemTableBytes: 64 << 10,
+		OnFlush: func() {
+			select {
+			case flushed <- struct{}{}:
+			default:
+			}
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	last := uint64(0)
+	for i := int64(0); last < 200; i++ {
+		apply(t, s, 1, put(fmt.Sprint(i), strings.Repeat("v", 900), 1))
+		select {
+		case <-flushed:
+		default:
+			continue
+		}
+		n := s.FlushedIndex(1)
+		if n < last || n > uint64(i+1) {
+			t.Fatalf("flushed index %d after %d, applied %d", n, last, i+1)
+		}
+		last = n
+		crashed := openMem(t, fs.CrashClone(vfs.CrashCloneCfg{}), -1)
+		index, _, err := crashed.Applied(1)
+		if err != nil || index < n {
+			t.Fatalf("applied %d after a crash, flushed %d: %v", index, n, err)
+		}
+		if rows := crashed.Metrics().Rows; rows != int64(index) {
+			t.Fatalf("%d rows at index %d", rows, index)
+		}
+		crashed.Close()
+	}
+}
+
+// A value may have 16 MiB, and a batch many of them; superseding them copies
+// none.
+func TestLargeBatch(t *testing.T) {
+	s, err := store.Open(store.Options{FS: vfs.NewMem(), Dir: "db", HistoryRevisions: -1, DisableCompression: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	value := string(bytes.Repeat([]byte("16 MiB: "), 2<<20))
+	b := &kv.Batch{Time: 1}
+	var removals []kv.Op
+	for i := range 6 {
+		key := fmt.Sprintf("large/%d", i)
+		b.Ops = append(b.Ops, put(key, value, 1))
+		removals = append(removals, remove(key, 0, 2))
+	}
+	if err := s.Apply(1, 1, b); err != nil {
+		t.Fatal(err)
+	}
+	row, ok, err := s.Get("large/3")
+	if err != nil || !ok || row.Value != value {
+		t.Fatal(len(row.Value), ok, err)
+	}
+	if err := s.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	before := s.Metrics().DiskBytes
+	apply(t, s, 2, removals...)
+	if err := s.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if grown := s.Metrics().DiskBytes - before; grown > 1<<20 {
+		t.Fatalf("removing large values wrote %d bytes", grown)
+	}
+	if row, ok, err = s.At("large/5", 0); err != nil || !ok || row.Value != value {
+		t.Fatal(len(row.Value), ok, err)
+	}
+}
+
+// Disk use stays about the same however often the same rows are written, or
+// made and purged, while there is a bound on the history.
+func TestDiskPlateau(t *testing.T) {
+	s, err := store.Open(store.Options{FS: vfs.NewMem(), Dir: "db", HistoryRevisions: 3,
+		MemTableBytes: 256 << 10, DisableCompression: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	const keys, size = 50, 400
+	rng := rand.New(rand.NewPCG(1, 2))
+	round := func(prev int64) {
+		var ops []kv.Op
+		for k := range keys {
+			value := make([]byte, size)
+			for i := range value {
+				value[i] = byte(rng.Uint32())
+			}
+			ops = append(ops, next(fmt.Sprintf("counters/%d", k), string(value), prev, 1))
+			session := put(fmt.Sprintf("sessions/%d/%d", prev, k), string(value), 1)
+			session.Row.Expires = 1
+			ops = append(ops, session)
+			if prev >= 5 {
+				ops = append(ops, kv.Op{Kind: kv.Purge, Key: fmt.Sprintf("sessions/%d/%d", prev-5, k)})
+			}
+		}
+		apply(t, s, 1, ops...)
+	}
+	most := func(from, to int64) (bytes int64) {
+		for prev := from; prev < to; prev++ {
+			round(prev)
+			if prev%20 == 0 {
+				bytes = max(bytes, s.Metrics().DiskBytes)
+			}
+		}
+		return bytes
+	}
+	early := most(-1, 300)
+	late := most(300, 900)
+	written := int64(900 * keys * size * 2)
+	t.Logf("at most %d KiB early, %d KiB late, of %d KiB written", early>>10, late>>10, written>>10)
+	if late > 2*early || late > written/3 {
+		t.Fatalf("disk use grows: at most %d bytes early, %d late", early, late)
+	}
+}

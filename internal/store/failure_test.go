@@ -1,0 +1,229 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"kahuna/internal/hlc"
+	"kahuna/internal/kv"
+	"kahuna/internal/store"
+)
+
+// failing is a disk on which the operations that match fail once broken.
+func failing(fs vfs.FS, broken *atomic.Bool, match func(errorfs.Op) bool) vfs.FS {
+	return errorfs.Wrap(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if broken.Load() && match(op) {
+			return &vfsError{op.Path}
+		}
+		return nil
+	}))
+}
+
+func isSync(op errorfs.Op) bool {
+	return op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo
+}
+
+type vfsError struct{ path string }
+
+func (e *vfsError) Error() string { return "disk full: " + e.path }
+func (e *vfsError) Unwrap() error { return syscall.ENOSPC }
+
+// image is the names and sizes of all files.
+func image(t *testing.T, fs vfs.FS) string {
+	t.Helper()
+	names, err := fs.List("db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(names)
+	var b strings.Builder
+	for _, n := range names {
+		info, err := fs.Stat(fs.PathJoin("db", n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintln(&b, n, info.Size())
+	}
+	return b.String()
+}
+
+// Whatever write fails: the store says so, keeps answering reads, refuses
+// writes without hanging, leaves the disk alone, and opens again on a healed
+// disk with everything that was flushed.
+func TestInvariantSTORE3(t *testing.T) {
+	for name, match := range map[string]func(errorfs.Op) bool{
+		"create table": func(op errorfs.Op) bool { return op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, ".sst") },
+		"write table":  func(op errorfs.Op) bool { return op.Kind == errorfs.OpFileWrite && strings.HasSuffix(op.Path, ".sst") },
+		"sync table":   func(op errorfs.Op) bool { return isSync(op) && strings.HasSuffix(op.Path, ".sst") },
+		"write manifest": func(op errorfs.Op) bool {
+			return op.Kind == errorfs.OpFileWrite && strings.Contains(op.Path, "MANIFEST")
+		},
+		"sync manifest":  func(op errorfs.Op) bool { return isSync(op) && strings.Contains(op.Path, "MANIFEST") },
+		"sync directory": func(op errorfs.Op) bool { return isSync(op) && op.Path == "db" },
+		"everything":     func(op errorfs.Op) bool { return op.Kind.ReadOrWrite() == errorfs.OpIsWrite },
+	} {
+		t.Run(name, func(t *testing.T) {
+			mem := vfs.NewCrashableMem()
+			var broken atomic.Bool
+			s, err := store.Open(store.Options{FS: failing(mem, &broken, match), Dir: "db", HistoryRevisions: -1, MemTableBytes: 64 << 10})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			apply(t, s, 1, put("flushed", "v", 1))
+			if err := s.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			if n := s.FlushedIndex(1); n != 1 {
+				t.Fatalf("flushed index %d", n)
+			}
+			broken.Store(true)
+			var index uint64 = 1
+			for err == nil {
+				index++
+				err = s.Apply(1, index, &kv.Batch{Ops: []kv.Op{put(fmt.Sprint(index), strings.Repeat("v", 900), 1)}})
+				if index > 100_000 {
+					t.Fatal("a broken disk is never noticed")
+				}
+			}
+			if !errors.Is(err, store.ErrFailed) {
+				t.Fatalf("Apply on a broken disk: %v", err)
+			}
+			<-s.Failed()
+			if !errors.Is(s.Err(), store.ErrFailed) || !strings.Contains(s.Err().Error(), "disk full") {
+				t.Fatal(s.Err())
+			}
+			if err := s.Flush(); !errors.Is(err, store.ErrFailed) {
+				t.Fatalf("Flush: %v", err)
+			}
+			if n := s.FlushedIndex(1); n != 1 {
+				t.Fatalf("flushed index %d after the failure", n)
+			}
+			if _, ok, err := s.Get("2"); !ok || err != nil {
+				t.Fatal("reads have stopped", ok, err)
+			}
+			broken.Store(false)
+			left := image(t, mem)
+			if err := s.Close(); !errors.Is(err, store.ErrFailed) {
+				t.Fatalf("Close: %v", err)
+			}
+			if after := image(t, mem); after != left {
+				t.Fatalf("files changed after the failure\n%s\n%s", left, after)
+			}
+			for _, fs := range []vfs.FS{mem.CrashClone(vfs.CrashCloneCfg{}), mem} {
+				again := openMem(t, fs, -1)
+				first, _, err := again.Applied(1)
+				if err != nil || first < 1 || first >= index {
+					t.Fatalf("applied %d: %v", first, err)
+				}
+				if _, ok, err := again.Get("flushed"); !ok || err != nil {
+					t.Fatal(ok, err)
+				}
+				if rows := again.Metrics().Rows; rows != int64(first) {
+					t.Fatalf("%d rows at index %d", rows, first)
+				}
+				apply(t, again, 1, put("healed", "", 1))
+				if err := again.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// Opening on a broken disk is an error, not the end of the process, and lets
+// go of the directory.
+func TestOpenFails(t *testing.T) {
+	for n := range 40 {
+		mem := vfs.NewMem()
+		var writes atomic.Int64
+		fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && writes.Add(1) > int64(n) {
+				return &vfsError{op.Path}
+			}
+			return nil
+		}))
+		s, err := store.Open(store.Options{FS: fs, Dir: "db"})
+		if err == nil {
+			s.Close()
+			if n == 0 {
+				t.Fatal("opened without a single write")
+			}
+			continue
+		}
+		if s, err = store.Open(store.Options{FS: mem, Dir: "db"}); err != nil {
+			t.Fatalf("after a failure at write %d: %v", n, err)
+		}
+		apply(t, s, 1, put("k", "", 1))
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// stuckFS is a disk on which tables can not be made until released.
+type stuckFS struct {
+	vfs.FS
+	stuck   chan struct{} // closed when somebody waits
+	once    sync.Once
+	release chan struct{}
+}
+
+func (fs *stuckFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.HasSuffix(name, ".sst") {
+		fs.once.Do(func() { close(fs.stuck) })
+		<-fs.release
+	}
+	return fs.FS.Create(name, c)
+}
+
+// A slow disk holds Apply back while memory is bounded, and Close ends the
+// wait.
+func TestBackpressure(t *testing.T) {
+	fs := &stuckFS{FS: vfs.NewMem(), stuck: make(chan struct{}), release: make(chan struct{})}
+	s, err := store.Open(store.Options{FS: fs, Dir: "db", HistoryRevisions: -1, MemTableBytes: 64 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var index atomic.Uint64
+	refused := make(chan error, 1)
+	go func() {
+		for {
+			i := index.Load() + 1
+			err := s.Apply(1, i, &kv.Batch{Ops: []kv.Op{put(fmt.Sprint(i), strings.Repeat("v", 900), hlc.Timestamp(1))}})
+			if err != nil {
+				refused <- err
+				return
+			}
+			index.Store(i)
+		}
+	}()
+	<-fs.stuck
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	if err := <-refused; err != store.ErrClosed {
+		t.Fatalf("held back Apply: %v", err)
+	}
+	// Even if Close came late, only a few memtables fit.
+	if n := index.Load() * 900; n > 6*(64<<10) {
+		t.Fatalf("%d bytes taken without a flush", n)
+	}
+	close(fs.release)
+	if err := <-closed; err != nil {
+		t.Fatal(err)
+	}
+	s = openMem(t, fs.FS, -1)
+	defer s.Close()
+	if n, _, err := s.Applied(1); n != index.Load() || err != nil {
+		t.Fatalf("applied %d of %d: %v", n, index.Load(), err)
+	}
+}
