@@ -197,7 +197,7 @@ func rangeText(prefix bool, text string) string {
 func (c *compiler) set(x *syntax.Set) command {
 	key, value := c.key(&x.Key), c.expr(x.X)
 	var fixed SetOptions
-	var flags []func(f *frame, o *SetOptions) error
+	var flags []flag
 	for i := range x.Flags {
 		switch fl := &x.Flags[i]; fl.Kind {
 		case syntax.FlagNX:
@@ -226,7 +226,7 @@ func (c *compiler) set(x *syntax.Set) command {
 		}
 		o := fixed
 		for _, flag := range flags {
-			if err := flag(f, &o); err != nil {
+			if o, err = flag(f, o); err != nil {
 				return err
 			}
 		}
@@ -245,45 +245,49 @@ func (f *frame) stored(v Value) (string, *Error) {
 	return text, fault
 }
 
-// flag compiles a flag that has an operand.
-func (c *compiler) flag(fl *syntax.SetFlag) func(f *frame, o *SetOptions) error {
+// flag is a compiled flag that has an operand. It adds to the options it is
+// given; they are passed by value, as a pointer would move them to the heap.
+type flag func(f *frame, o SetOptions) (SetOptions, error)
+
+func (c *compiler) flag(fl *syntax.SetFlag) flag {
 	pos := fl.Pos
 	if fl.Kind == syntax.FlagEx {
 		ttl := c.natural(fl.X, "ex", pos)
-		return func(f *frame, o *SetOptions) (err error) {
+		return func(f *frame, o SetOptions) (SetOptions, error) {
+			var err error
 			o.TTL, err = ttl(f)
-			return err
+			return o, err
 		}
 	}
 	eval := c.expr(fl.X)
 	if fl.Kind == syntax.FlagCmp {
-		return func(f *frame, o *SetOptions) error {
+		return func(f *frame, o SetOptions) (SetOptions, error) {
 			v, err := eval(f)
 			if err != nil {
-				return err
+				return o, err
 			}
 			text, fault := f.stored(v)
 			if fault != nil {
-				return f.at(fault, pos)
+				return o, f.at(fault, pos)
 			}
 			o.HasCmp, o.Cmp, o.CmpNull = true, text, v.kind == KindNull
-			return nil
+			return o, nil
 		}
 	}
-	return func(f *frame, o *SetOptions) error {
+	return func(f *frame, o SetOptions) (SetOptions, error) {
 		v, err := eval(f)
 		if err != nil {
-			return err
+			return o, err
 		}
-		n := int64(-1)
+		o.HasCmpRev, o.CmpRev = true, -1
 		if v.kind != KindNull {
-			var fault *Error
-			if n, fault = whole(v, "cmprev"); fault != nil {
-				return f.at(fault, pos)
+			n, fault := whole(v, "cmprev")
+			if fault != nil {
+				return o, f.at(fault, pos)
 			}
+			o.CmpRev = n
 		}
-		o.HasCmpRev, o.CmpRev = true, n
-		return nil
+		return o, nil
 	}
 }
 

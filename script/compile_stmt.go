@@ -210,10 +210,7 @@ func (c *compiler) switchCases(s *syntax.Switch) func(*frame) (flow, error) {
 }
 
 // pass runs a loop's body once. It reports whether the loop goes on.
-func (f *frame) pass(body block, pos syntax.Pos) (bool, flow, error) {
-	if err := f.step(pos); err != nil {
-		return false, flowEnd, err
-	}
+func (f *frame) pass(body block) (bool, flow, error) {
 	fl, err := body.run(f)
 	switch {
 	case err != nil || fl == flowEnd:
@@ -243,8 +240,11 @@ func (c *compiler) forRange(s *syntax.For, r *syntax.Range) func(*frame) (flow, 
 			return flowEnd, f.at(fault, rangePos)
 		}
 		for ; i <= last; i++ {
+			if err := f.step(pos); err != nil {
+				return flowEnd, err
+			}
 			f.vars[slot] = Int(i)
-			if more, fl, err := f.pass(body, pos); !more {
+			if more, fl, err := f.pass(body); !more {
 				return fl, err
 			}
 			if i == last { // i++ may overflow
@@ -269,8 +269,11 @@ func (c *compiler) forArray(s *syntax.For) func(*frame) (flow, error) {
 			return flowEnd, f.at(errf(CodeType, "for needs an array, got %s", describe(v)), pos)
 		}
 		for _, e := range v.Elems() {
+			if err := f.step(pos); err != nil {
+				return flowEnd, err
+			}
 			f.vars[slot] = e
-			if more, fl, err := f.pass(body, pos); !more {
+			if more, fl, err := f.pass(body); !more {
 				return fl, err
 			}
 		}
@@ -284,6 +287,11 @@ func (c *compiler) while(s *syntax.While) func(*frame) (flow, error) {
 	pos := s.Pos
 	return func(f *frame) (flow, error) {
 		for {
+			// The step comes before the condition, which may be where the
+			// loop spends its time.
+			if err := f.step(pos); err != nil {
+				return flowEnd, err
+			}
 			ok, err := f.test(cond, "while", pos)
 			if err != nil {
 				return flowEnd, err
@@ -291,7 +299,7 @@ func (c *compiler) while(s *syntax.While) func(*frame) (flow, error) {
 			if !ok {
 				return flowNext, nil
 			}
-			if more, fl, err := f.pass(body, pos); !more {
+			if more, fl, err := f.pass(body); !more {
 				return fl, err
 			}
 		}

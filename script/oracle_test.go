@@ -169,8 +169,11 @@ func (o *oracle) stmt(s syntax.Stmt) string {
 	case *syntax.For:
 		return o.loop(s)
 	case *syntax.While:
-		for o.condition("while", o.eval(s.Cond), s.Pos) {
+		for {
 			o.step(s.Pos)
+			if !o.condition("while", o.eval(s.Cond), s.Pos) {
+				break
+			}
 			if how := o.block(s.Body); how == "break" {
 				break
 			} else if how == "return" || how == "commit" {
