@@ -49,6 +49,7 @@ type Options struct {
 	disableSync bool
 	sweep       time.Duration
 	segment     int64
+	memTable    int64
 	now         func() int64
 }
 
@@ -63,7 +64,7 @@ func (o *Options) node(dir string) node.Options {
 			KeyBytes:    o.Limits.KeyBytes, ValueBytes: o.Limits.ValueBytes,
 		},
 		BlockCacheBytes: o.BlockCacheBytes, HistoryRevisions: o.HistoryRevisions,
-		SweepInterval: o.sweep, SegmentBytes: o.segment, DisableSync: o.disableSync, Now: o.now, Logger: o.Logger,
+		SweepInterval: o.sweep, SegmentBytes: o.segment, MemTableBytes: o.memTable, DisableSync: o.disableSync, Now: o.now, Logger: o.Logger,
 	}
 	if o.HistoryAge < 0 {
 		n.Partition.RetentionMs = forever

@@ -143,7 +143,7 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 func (n *Node) open() (err error) {
 	o := n.opts
 	fs := o.FS
-	if err := fs.MkdirAll(o.Dir, 0o755); err != nil {
+	if err := makeDir(fs, o.Dir); err != nil {
 		return err
 	}
 	if n.owner, err = takeOwnership(fs, o.Dir); err != nil {
@@ -165,6 +165,10 @@ func (n *Node) open() (err error) {
 		// The partition bounds what is on its way: Append never waits.
 		QueueBytes: 1 << 40, DisableSync: o.DisableSync, Logger: o.Logger})
 	if err != nil {
+		return err
+	}
+	// The names of the two directories must be as durable as what is in them.
+	if err := syncDir(fs, o.Dir); err != nil {
 		return err
 	}
 	g := &group{node: n, id: groupID, log: n.log.Group(groupID), part: partition.New(n.store, o.Partition)}

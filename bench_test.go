@@ -1,0 +1,111 @@
+package kahuna
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+)
+
+const benchBucket = `let interval = to_int(@refill_interval_param)
+let capacity = to_int(@capacity)
+let now = current_time()
+
+let stored = get @rate_limit_param
+let since = get @last_refill_param
+
+if is_null(stored) || is_null(since) then
+  set @rate_limit_param capacity - 1
+  set @last_refill_param now
+  return 1
+end
+
+let refill = max(0, (now - to_int(since)) / interval)
+let tokens = min(to_int(stored) + refill, capacity)
+
+if tokens <= 0 then
+  return 0
+end
+
+set @rate_limit_param tokens - 1
+set @last_refill_param to_int(since) + refill * interval
+return 1`
+
+func benchParallel(b *testing.B, callers int, body func(i int64) error) {
+	b.Helper()
+	b.ReportAllocs()
+	b.SetParallelism((callers + 1) / 2) // of GOMAXPROCS 2
+	var n atomic.Int64
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if err := body(n.Add(1)); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}
+
+func BenchmarkDurable(b *testing.B) {
+	ctx := context.Background()
+	for _, callers := range []int{1, 64} {
+		for _, keys := range []int64{1, 100_000} {
+			b.Run(fmt.Sprintf("leaky-bucket/callers=%d/keys=%d", callers, keys), func(b *testing.B) {
+				db := openTest(b, b.TempDir(), nil)
+				p, err := db.Compile(benchBucket)
+				if err != nil {
+					b.Fatal(err)
+				}
+				run := func(i int64) error {
+					k := fmt.Sprint("rl/", i*2654435761%keys)
+					_, err := p.Run(ctx, Params{"rate_limit_param": k + "/tokens", "last_refill_param": k + "/refill",
+						"refill_interval_param": 1, "capacity": 1000000})
+					return err
+				}
+				if callers == 1 {
+					b.ReportAllocs()
+					for i := 0; i < b.N; i++ {
+						if err := run(int64(i)); err != nil {
+							b.Fatal(err)
+						}
+					}
+					return
+				}
+				benchParallel(b, callers, run)
+			})
+		}
+	}
+}
+
+func BenchmarkEphemeralCAS(b *testing.B) {
+	ctx := context.Background()
+	db := openTest(b, "", nil)
+	p, err := db.Compile(`let v = eget k if v == @old then eset k @new cmp v end`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := db.Run(ctx, "eset k 1", nil); err != nil {
+		b.Fatal(err)
+	}
+	params := Params{"old": "1", "new": "1"}
+	b.ReportAllocs()
+	for i := 0; i < b.N; i++ {
+		if _, err := p.Run(ctx, params); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkGet(b *testing.B) {
+	ctx := context.Background()
+	db := openTest(b, "", nil)
+	if _, err := db.Set(ctx, "k", "v", nil); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for i := 0; i < b.N; i++ {
+		if _, _, err := db.Get(ctx, "k"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

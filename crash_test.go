@@ -1,0 +1,365 @@
+package kahuna
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"kahuna/script"
+)
+
+// The crash tests run a store on a disk in memory and take images of it as a
+// power failure would leave it: what was synced, and any part of what was not.
+// Each image is opened as a store and must hold exactly a prefix of the scripts
+// in their order, at least as long as what had been acknowledged when the
+// image was taken (Invariant LOG-1).
+
+const crashKeys = 5
+
+// crashWorld is what the keys must hold after the first n scripts.
+type crashWorld struct {
+	mu     sync.Mutex
+	states []map[string]string // states[n], rendered rows by key
+	acked  int
+}
+
+func renderRow(value string, revision int64) string { return fmt.Sprintf("r%d %s", revision, value) }
+
+// crashScript makes the next script and the state after it. It always writes
+// two keys or more, so that a torn script shows.
+func (w *crashWorld) next(rng *rand.Rand, counters map[string]int64) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := len(w.states)
+	state := map[string]string{}
+	for k, v := range w.states[n-1] {
+		state[k] = v
+	}
+	src := ""
+	for _, i := range rng.Perm(crashKeys)[:2+rng.IntN(crashKeys-2)] {
+		key := fmt.Sprintf("dir%d/k%d", i%2, i)
+		if _, live := state[key]; live && rng.IntN(4) == 0 {
+			src += fmt.Sprintf("delete '%s'\n", key)
+			counters[key]++
+			delete(state, key)
+			continue
+		}
+		size := rng.IntN(40)
+		if rng.IntN(20) == 0 {
+			size = 3000
+		}
+		value := fmt.Sprintf("%d:%0*d", n, size, 0)
+		src += fmt.Sprintf("set '%s' '%s'\n", key, value)
+		rev, ok := counters[key]
+		if ok {
+			rev++
+		}
+		counters[key] = rev
+		state[key] = renderRow(value, rev)
+	}
+	w.states = append(w.states, state)
+	return src
+}
+
+func (w *crashWorld) ack(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.acked = n
+}
+
+func (w *crashWorld) progress() (acked, sent int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.acked, len(w.states) - 1
+}
+
+// check opens image and says what is wrong with it. It returns how many
+// scripts the image holds.
+func (w *crashWorld) check(image vfs.FS, acked, sent int) (int, error) {
+	db, err := open("db", crashOptions(image, false))
+	if err != nil {
+		return 0, fmt.Errorf("open: %w", err)
+	}
+	defer db.Close()
+	found := map[string]string{}
+	after := ""
+	for prefix := "dir"; ; {
+		page, err := db.Prefix(context.Background(), prefix, after, 0)
+		if err != nil {
+			return 0, err
+		}
+		for _, e := range page.Entries {
+			found[e.Key] = renderRow(e.Value, e.Revision)
+		}
+		if after = page.Next; after == "" {
+			break
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for n := sent; n >= acked; n-- {
+		if equalRows(w.states[n], found) {
+			// The store goes on where it stopped.
+			if _, err := db.Run(context.Background(), "set probe 1", nil); err != nil {
+				return n, fmt.Errorf("write after recovery: %w", err)
+			}
+			return n, nil
+		}
+	}
+	for n := range acked {
+		if equalRows(w.states[n], found) {
+			return n, fmt.Errorf("lost: the image holds %d scripts, %d were acknowledged", n, acked)
+		}
+	}
+	return 0, fmt.Errorf("torn: the image matches no prefix of the scripts (%d acknowledged, %d sent): %v", acked, sent, found)
+}
+
+func equalRows(a, b map[string]string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		if b[k] != v {
+			return false
+		}
+	}
+	return true
+}
+
+func crashOptions(fs vfs.FS, disableSync bool) *Options {
+	return &Options{fs: fs, segment: 64 << 10, memTable: 64 << 10, disableSync: disableSync}
+}
+
+// crashRun runs n scripts and checks images taken before every sync, and at
+// other operations now and then. It returns how many images it checked, and
+// the first violation.
+func crashRun(t *testing.T, seed uint64, n int, disableSync bool) (images int, violation error) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(seed, 1))
+	imageRNG := rand.New(rand.NewPCG(seed, 2))
+	mem := vfs.NewCrashableMem()
+	w := &crashWorld{states: []map[string]string{{}}}
+
+	type shot struct {
+		fs          vfs.FS
+		acked, sent int
+	}
+	var mu sync.Mutex
+	var shots []shot
+	ops := 0
+	take := func() {
+		acked, _ := w.progress()
+		percent := [...]int{0, 50, 90}[imageRNG.IntN(3)]
+		image := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: imageRNG})
+		_, sent := w.progress()
+		shots = append(shots, shot{image, acked, sent})
+	}
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		mu.Lock()
+		defer mu.Unlock()
+		ops++
+		switch op.Kind {
+		case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
+			take()
+		default:
+			if imageRNG.IntN(40) == 0 {
+				take()
+			}
+		}
+		return nil
+	}))
+	db, err := open("db", crashOptions(fs, disableSync))
+	if err != nil {
+		t.Fatal(err)
+	}
+	counters := map[string]int64{}
+	verify := func() {
+		mu.Lock()
+		pending := shots
+		shots = nil
+		mu.Unlock()
+		for _, s := range pending {
+			images++
+			if _, err := w.check(s.fs, s.acked, s.sent); err != nil && violation == nil {
+				violation = fmt.Errorf("seed %d, image %d: %w", seed, images, err)
+			}
+		}
+	}
+	for i := 1; i <= n && violation == nil; i++ {
+		src := w.next(rng, counters)
+		if _, err := db.Run(context.Background(), src, nil); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		w.ack(i)
+		if disableSync || rng.IntN(10) == 0 {
+			mu.Lock()
+			take()
+			mu.Unlock()
+		}
+		verify()
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	verify()
+	return images, violation
+}
+
+func TestCrash(t *testing.T) {
+	seeds, scripts := crashSeeds(t, 6), 60
+	total := 0
+	for _, seed := range seeds {
+		images, err := crashRun(t, seed, scripts, false)
+		if err != nil {
+			t.Errorf("%v\nreplay: go test -run 'TestCrash$' -seed %d .", err, seed)
+		}
+		total += images
+	}
+	if total < len(seeds)*scripts {
+		t.Errorf("only %d images were checked: this proved too little", total)
+	}
+	t.Logf("%d images", total)
+}
+
+// TestCrashWithoutSync is the negative control: without fsync the same check
+// must find a loss.
+func TestCrashWithoutSync(t *testing.T) {
+	for _, seed := range crashSeeds(t, 3) {
+		if _, err := crashRun(t, seed, 60, true); err != nil {
+			t.Logf("found, as it should be: %v", err)
+			return
+		}
+	}
+	t.Error("the check did not notice that nothing was synced")
+}
+
+// TestDiskFailure lets writes and syncs fail at every point in turn: nothing
+// acknowledged is lost, nothing called "not applied" is there, and the store
+// says that it stopped.
+func TestDiskFailure(t *testing.T) {
+	for at := 1; at < 120; at += 7 {
+		t.Run(fmt.Sprint(at), func(t *testing.T) { diskFailure(t, at) })
+	}
+}
+
+func diskFailure(t *testing.T, at int) {
+	mem := vfs.NewCrashableMem()
+	var mu sync.Mutex
+	armed, ops := false, 0
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		mu.Lock()
+		defer mu.Unlock()
+		switch op.Kind {
+		case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo, errorfs.OpFileWrite, errorfs.OpFileWriteAt:
+			if armed {
+				if ops++; ops >= at {
+					return fmt.Errorf("input/output error (injected, operation %d)", ops)
+				}
+			}
+		}
+		return nil
+	}))
+	db, err := open("db", crashOptions(fs, false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	armed = true
+	mu.Unlock()
+	ctx := context.Background()
+	sure, maybe := 0, 0 // the highest value acknowledged, and the highest that may be there
+	var failure error
+	for i := 1; i <= 200; i++ {
+		_, err := db.Run(ctx, "set n @i", Params{"i": i})
+		if err == nil {
+			sure, maybe = i, i
+			continue
+		}
+		var e *Error
+		if !errors.As(err, &e) {
+			t.Fatalf("%v is no *Error", err)
+		}
+		if e.Outcome == Unknown {
+			maybe = i
+		}
+		failure = err
+		if _, _, err := db.Get(ctx, "n"); err != nil {
+			t.Errorf("read after the failure: %v", err)
+		}
+		if _, err := db.Run(ctx, "set n 0", nil); !errors.Is(err, ErrStorage) {
+			t.Errorf("write after the failure: %v, want ErrStorage", err)
+		}
+		break
+	}
+	_ = db.Close()
+	if failure == nil {
+		t.Fatalf("the failure at operation %d did not show in 200 scripts", at)
+	}
+	again, err := open("db", crashOptions(mem.CrashClone(vfs.CrashCloneCfg{}), false))
+	if err != nil {
+		t.Fatalf("reopen: %v", err)
+	}
+	defer again.Close()
+	res, err := again.Run(ctx, "return to_int(get n)", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := res.Text(); got != fmt.Sprint(sure) && got != fmt.Sprint(maybe) {
+		t.Errorf("after the crash n is %s; %d was acknowledged, %d may be there (%v)", got, sure, maybe, failure)
+	}
+}
+
+// TestOutcomeOfCanceledCommit: a caller that leaves while committing is told
+// that the outcome is unknown, never "not applied".
+func TestOutcomeOfCanceledCommit(t *testing.T) {
+	gate := make(chan struct{})
+	var once sync.Once
+	var armed sync.Mutex
+	blocking := false
+	reached := make(chan struct{})
+	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		armed.Lock()
+		block := blocking && op.Kind == errorfs.OpFileSyncData
+		armed.Unlock()
+		if block {
+			once.Do(func() { close(reached) })
+			<-gate
+		}
+		return nil
+	}))
+	db, err := open("db", crashOptions(fs, false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	armed.Lock()
+	blocking = true
+	armed.Unlock()
+	ctx, cancel := context.WithCancel(context.Background())
+	answer := make(chan error, 1)
+	go func() {
+		_, err := db.Run(ctx, "set k 1", nil)
+		answer <- err
+	}()
+	select {
+	case <-reached:
+	case <-time.After(10 * time.Second):
+		t.Fatal("no sync")
+	}
+	cancel()
+	err = <-answer
+	var e *Error
+	if !errors.As(err, &e) || e.Outcome != Unknown || e.Code != script.CodeOutcomeUnknown || !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want outcome unknown and context.Canceled", err)
+	}
+	close(gate)
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+}
