@@ -211,8 +211,8 @@ func someParams() map[string]any {
 // TestGenerated compares both implementations on random scripts that are well
 // formed, and mostly run.
 func TestGenerated(t *testing.T) {
-	ran := 0
-	rapid.Check(t, func(t *rapid.T) {
+	ran, committed := 0, 0
+	check := func(t *rapid.T) {
 		g := generator{pick: func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "pick") }}
 		source := g.script()
 		budget := int64(rapid.IntRange(1, 40).Draw(t, "budget"))
@@ -223,11 +223,35 @@ func TestGenerated(t *testing.T) {
 		}
 		if ok {
 			ran++
+			if commits(source) {
+				committed++
+			}
 		}
-	})
-	if ran < 20 {
-		t.Errorf("only %d scripts compiled: the generator is no good", ran)
 	}
+	for range 10 { // rapid's own number of checks is small
+		if rapid.Check(t, check); t.Failed() {
+			return
+		}
+	}
+	t.Logf("%d scripts compiled, %d committed", ran, committed)
+	if ran < 20 || committed < ran/4 {
+		t.Errorf("of %d scripts %d committed: the generator is no good", ran, committed)
+	}
+}
+
+// commits reports whether a script that compiles commits.
+func commits(source string) bool {
+	p, err := script.Compile(source, &smallLimits)
+	if err != nil {
+		return false
+	}
+	c, err := p.Bind(someParams())
+	if err != nil {
+		return false
+	}
+	defer c.Release()
+	_, err = c.Run(startStore().Begin(clock(nowMs)), nil, 0)
+	return err == nil
 }
 
 // FuzzEval compares both implementations on whatever text compiles.

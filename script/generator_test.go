@@ -6,8 +6,9 @@ import (
 )
 
 // generator makes random scripts that are well formed: every variable is
-// assigned somewhere, every function gets its number of arguments. Types it
-// leaves to chance, with a bias to what works.
+// assigned somewhere, every function gets its number of arguments. The
+// variable i always holds an int64; otherwise types are left to chance, but
+// most of the time something is chosen that works.
 type generator struct {
 	pick  func(n int) int // a number from 0 to n-1
 	depth int
@@ -16,10 +17,44 @@ type generator struct {
 
 var (
 	genVars = []string{"x", "y", "z", "s"}
-	genKeys = []string{"a", "b", "c", "d", "e", "`n/1`", "'n/2'", "@a", "@k", "(concat('n/', x))", "(y)", "(concat('a', ''))", "(get a)", "(null ?? 'b')"}
+	genKeys = []string{"a", "a", "b", "c", "d", "e", "`n/1`", "'n/2'", "@a", "@k", "(concat('n/', i))", "(concat('a', @n))", "(get a ?? 'none')", "(null ?? 'b')"}
+	// Now and then a key that is none, or depends on what a variable holds.
+	genOddKeys = []string{"(x)", "(y)", "(null)", "(concat('a', s))", "(z)"}
 )
 
 func (g *generator) one(of ...string) string { return of[g.pick(len(of))] }
+
+// odd reports whether to choose something that may well fail.
+func (g *generator) odd() bool { return g.pick(12) == 11 }
+
+func (g *generator) key() string {
+	if g.odd() {
+		return g.one(genOddKeys...)
+	}
+	return g.one(genKeys...)
+}
+
+// num is an expression that is a number.
+func (g *generator) num() string {
+	if g.depth > 4 {
+		return g.one("1", "i")
+	}
+	g.depth++
+	defer func() { g.depth-- }()
+	switch g.pick(9) {
+	case 0, 1, 2:
+		return g.one("0", "1", "2", "3", "-3", "1.5", "'4'", "@b", "@n", "@f", "9223372036854775807")
+	case 3, 4:
+		return "i"
+	case 5:
+		return fmt.Sprintf("(%s %s %s)", g.num(), g.one("+", "-", "*", "/", "%"), g.num())
+	case 6:
+		return fmt.Sprintf("%s %s %s %s %s", g.one("1", "i", "2.5"), g.one("+", "-", "*"), g.one("2", "i"), g.one("+", "-", "/"), g.one("3", "i"))
+	case 7:
+		return fmt.Sprintf("%s(%s, %s)", g.one("min", "max"), g.num(), g.num())
+	}
+	return g.one("rev(get a)", "to_int(get a)", "expires(get b)", "current_time()", "hlc_counter()", "count(z ?? [])", "rev(set e 1)")
+}
 
 func (g *generator) script() string {
 	var b strings.Builder
@@ -30,9 +65,12 @@ func (g *generator) script() string {
 	}
 	// All variables are assigned somewhere; in some scripts not on every path.
 	if g.pick(5) == 0 {
-		b.WriteString("if exists e then let x = 1 let y = 2 let z = 3 let s = 4 end\n")
+		b.WriteString("if exists e then let x = 1 let y = 2 let z = 3 let s = 4 let i = 5 end\n")
 	} else {
-		b.WriteString("let x = 3 let y = 'a' let z = [1, 'b', null, [2.5]] let s = true\n")
+		b.WriteString("let x = 3 let y = 'a' let z = [1, 'b', null, [2.5]] let s = true let i = 1\n")
+	}
+	if !begin || !strings.Contains(b.String(), "snapshot") {
+		b.WriteString(g.one("", "get e set b 'text' delete e extend a 50\n", "exists a eset a 2 xx delete a extend e 50\n"))
 	}
 	b.WriteString(g.block())
 	if begin {
@@ -57,8 +95,10 @@ func (g *generator) stmt() string {
 	g.depth++
 	defer func() { g.depth-- }()
 	switch g.pick(20) {
-	case 0, 1, 2, 3:
+	case 0, 1, 2:
 		return fmt.Sprintf("let %s = %s", g.one(genVars...), g.expr())
+	case 3:
+		return "let i = (i + " + g.one("1", "2", "7") + ") % 5"
 	case 4, 5, 6:
 		return g.write()
 	case 7, 8:
@@ -74,19 +114,22 @@ func (g *generator) stmt() string {
 	case 13:
 		g.loops++
 		defer func() { g.loops-- }()
-		over := g.one("1..4", "z", "x..5", "[1, 'a', y]", "get by bucket n", g.expr())
+		over := g.one("1..4", "i..5", "[1, 'a', x]", "get by bucket n", "@list")
+		if g.odd() {
+			over = g.expr()
+		}
 		return fmt.Sprintf("for %s in %s do\n%send", g.one(genVars...), over, g.block())
 	case 14:
 		g.loops++
 		defer func() { g.loops-- }()
-		return fmt.Sprintf("let x = 0 while x < %d && %s do let x = x + 1\n%send", g.pick(5), g.cond(), g.block())
+		return fmt.Sprintf("let i = 0 while i < %d && %s do let i = i + 1\n%send", g.pick(5), g.one("true", g.cond()), g.block())
 	case 15:
 		if g.loops > 0 {
 			return fmt.Sprintf("if %s then %s end", g.cond(), g.one("break", "continue"))
 		}
-		return "sleep " + g.one("0", "5", "x", "'7'", "2000")
+		return "sleep " + g.one("0", "5", "i", "'7'")
 	case 16:
-		return fmt.Sprintf("assert %s, %s", g.cond(), g.expr())
+		return fmt.Sprintf("assert %s, %s", g.one("true", "exists a", "i < 9", g.cond()), g.expr())
 	case 17:
 		return fmt.Sprintf("if %s then %s end", g.cond(), g.one("commit", "rollback", "return", "return "+g.expr(), "return "+g.write(), "throw "+g.expr(), "commit return "+g.expr()))
 	case 18:
@@ -97,17 +140,17 @@ func (g *generator) stmt() string {
 
 func (g *generator) write() string {
 	e := g.one("", "", "e")
-	key := g.one(genKeys...)
+	key := g.key()
 	switch g.pick(6) {
 	case 0:
 		return e + "delete " + key
 	case 1:
-		return e + "extend " + key + " " + g.one("0", "500", "5s", "x", "-1", "@n")
+		return e + "extend " + key + " " + g.one("0", "500", "5s", "i", "@n", g.expr())
 	}
 	var flags []string
 	flags = append(flags, g.one("", "", "", "nx", "xx"))
 	if g.pick(4) == 0 {
-		flags = append(flags, "ex "+g.one("0", "100", "x", "'50'", "-1", g.expr()))
+		flags = append(flags, "ex "+g.one("0", "100", "i", "'50'", "70", g.expr()))
 	}
 	if g.pick(4) == 0 {
 		flags = append(flags, "cmp "+g.one("'7'", "null", "''", "5", g.expr()))
@@ -118,40 +161,47 @@ func (g *generator) write() string {
 	if g.pick(6) == 0 {
 		flags = append(flags, "norev")
 	}
-	return fmt.Sprintf("%sset %s %s %s", e, key, g.expr(), strings.Join(flags, " "))
+	value := g.num()
+	if g.pick(3) == 0 {
+		value = g.expr()
+	}
+	return fmt.Sprintf("%sset %s %s %s", e, key, value, strings.Join(flags, " "))
 }
 
 func (g *generator) read() string {
 	e := g.one("", "", "e")
-	key := g.one(genKeys...)
+	key := g.key()
 	switch g.pick(5) {
 	case 0:
-		return e + "get by bucket " + g.one("n", "'n/'", "`n/2`", key) + g.one("", "", " as of 350", " as of x")
+		return e + "get by bucket " + g.one("n", "'n/'", "`n/2`", key) + g.one("", "", " as of 350", " as of 450 + i")
 	case 1:
 		return e + "scan by prefix " + g.one("n", "'n/'", "a", key) + g.one("", "", " as of 350")
 	}
-	mod := g.one("", "", "", "", " at 0", " at 1", " at x", " as of 150", " as of x", " as of 2000000", " at -1")
+	mod := g.one("", "", "", "", " at 0", " at 1", " at i", " as of 150", " as of 90 + i", " as of 2000000", " at (x)")
 	return e + g.one("get ", "get ", "exists ") + key + mod
 }
 
 func (g *generator) cond() string {
-	switch g.pick(10) {
-	case 0, 1:
+	if g.odd() {
+		return g.one("true && x", "false || 1", "(get a)", "s", fmt.Sprintf("(%s) < (%s)", g.expr(), g.expr()))
+	}
+	switch g.pick(9) {
+	case 0:
+		return "(" + g.write() + ")"
+	case 1:
 		return g.one("not set", "not found", "not deleted", "not extended", "!set")
 	case 2, 3:
-		return fmt.Sprintf("(%s) %s (%s)", g.expr(), g.one("==", "!=", "<", "<=", ">", ">="), g.expr())
+		return fmt.Sprintf("(%s) %s (%s)", g.num(), g.one("==", "!=", "<", "<=", ">", ">="), g.num())
 	case 4:
-		return g.one("true", "false", "s", "s == true", "exists a", "(exists e)")
+		return fmt.Sprintf("(%s) %s (%s)", g.expr(), g.one("==", "!="), g.expr())
 	case 5:
-		return fmt.Sprintf("not (%s)", g.one("s", "x == 3", "exists e"))
+		return g.one("true", "false", "s == true", "exists a", "(exists e)", "not (exists e)")
 	case 6:
-		return fmt.Sprintf("x %s %d", g.one("<", ">", "==", "!="), g.pick(5))
+		return fmt.Sprintf("i %s %d", g.one("<", ">", "==", "!="), g.pick(5))
 	case 7:
-		return fmt.Sprintf("is_null(%s)", g.expr())
-	case 8:
-		return g.one("x == 3 && y == 'a'", "x == 1 || s", "true && false || true", "false || 1", "true && x")
+		return g.one("i == 3 && y == 'a'", "i == 1 || exists a", "true && false || true", "not true == false")
 	}
-	return fmt.Sprintf("type_of(%s) == 'int64'", g.expr())
+	return fmt.Sprintf(g.one("is_null(%s)", "type_of(%s) == 'int64'", "to_json(%s) != 'null'"), g.expr())
 }
 
 func (g *generator) expr() string {
@@ -168,9 +218,12 @@ func (g *generator) expr() string {
 	case 5:
 		return g.one("@a", "@b", "@k", "@n", "@f", "@list", "@no")
 	case 6, 7:
-		return fmt.Sprintf("(%s %s %s)", g.expr(), g.one("+", "-", "*", "/", "%", "??"), g.expr())
+		return g.num()
 	case 8:
-		return fmt.Sprintf("%s %s %s %s %s", g.one("1", "x", "2.5"), g.one("+", "-", "*"), g.one("2", "x"), g.one("+", "-", "/", "%"), g.one("3", "x", "0"))
+		if g.odd() {
+			return fmt.Sprintf("(%s %s %s)", g.expr(), g.one("+", "-", "*", "/", "%"), g.expr())
+		}
+		return fmt.Sprintf("(%s ?? %s)", g.expr(), g.expr())
 	case 9:
 		return fmt.Sprintf("[%s, %s]", g.arg(), g.arg())
 	case 10:
@@ -178,11 +231,11 @@ func (g *generator) expr() string {
 	case 11:
 		return fmt.Sprintf("(%s)", g.cond())
 	case 12:
-		return fmt.Sprintf("%s[%s]", g.one("z", "[1, 2, [3]]", "(get by bucket n)", "@list"), g.one("0", "1", "2", "x", g.expr()))
+		return fmt.Sprintf("%s[%s]", g.one("[1, 'b', [3]]", "(get by bucket n)", "@list"), g.one("0", "0", "1", "1", "i", "(x)"))
 	case 13:
-		return fmt.Sprintf("(%s..%s)", g.one("1", "x", "-2"), g.one("3", "x", "100"))
+		return fmt.Sprintf("(%s..%s)", g.one("1", "i", "-2"), g.one("3", "i", "'6'"))
 	case 14:
-		return fmt.Sprintf("-%s", g.one("x", "'5'", "(y)", "1.5"))
+		return fmt.Sprintf("-%s", g.one("i", "'5'", "1.5", "(i + 1)"))
 	}
 	return g.call()
 }
@@ -202,15 +255,15 @@ func (g *generator) call() string {
 	case 0:
 		return g.one("current_time()", "hlc()", "hlc_counter()")
 	case 1:
-		return fmt.Sprintf("%s(%s)", g.one("rev", "expires", "count", "to_json", "to_bool"), g.arg())
+		return fmt.Sprintf("%s(%s)", g.one("rev", "expires", "to_json", "is_array", "is_str"), g.arg())
 	case 2:
-		return fmt.Sprintf("%s(%s, %s)", g.one("min", "max", "concat", "coalesce", "contains"), g.arg(), g.expr())
+		return fmt.Sprintf("%s(%s, %s)", g.one("coalesce", "coalesce", "concat"), g.arg(), g.expr())
 	case 3:
-		return fmt.Sprintf("%s(%s)", g.one("to_int", "to_str", "len", "abs", "floor"), g.expr())
+		return fmt.Sprintf("%s(%s)", g.one("to_int", "to_str", "to_bool", "abs", "floor"), g.num())
 	case 4:
-		return fmt.Sprintf("repeat(%s, %s)", g.one("'xyz'", "y"), g.one("3", "x", "50", "100"))
+		return fmt.Sprintf("repeat(%s, %s)", g.one("'xyz'", "'t'"), g.one("3", "i", "60", "(x)"))
 	case 5:
-		return fmt.Sprintf("split(%s, %s)", g.one("'a,b,c'", "y"), g.one("','", "'b'"))
+		return fmt.Sprintf("split(%s, %s)", g.one("'a,b,c'", "'-'"), g.one("','", "'b'"))
 	case 6:
 		return fmt.Sprintf("upper(to_str(%s))", g.arg())
 	}
