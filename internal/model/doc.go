@@ -27,9 +27,10 @@
 //
 // # Choices where the specification leaves room
 //
-//   - The time to live of a set starts at commit, that of an extend of a
-//     committed row when the command runs (script.Tx). A row written or
-//     extended by the transaction itself never expires inside it.
+//   - The time to live of an extend starts at commit, like that of a set. A
+//     row written or extended by the transaction itself never expires inside
+//     it.
+//   - A time to live that ends beyond the last int64 ends there.
 //   - "as of" a time after Now reads what is visible now: a row whose time to
 //     live ends between now and then is still shown.
 //   - A norev version that the transaction itself has superseded is no longer

@@ -2,6 +2,7 @@ package model
 
 import (
 	"errors"
+	"math"
 	"reflect"
 	"testing"
 
@@ -174,6 +175,16 @@ func TestExtend(t *testing.T) {
 	do(s, 30, func(tx *Tx) { _, _ = tx.Extend(pers, "k", 0) })
 	if row := get(s, 1e9, "k"); !row.Found || row.Expires != 0 {
 		t.Errorf("extend 0: %+v", row)
+	}
+	late := s.Begin(at(35))
+	_, _ = late.Extend(pers, "k", 1000)
+	late.Commit(at(38))
+	if row := get(s, 39, "k"); row.Expires != 1038 {
+		t.Errorf("extended by a transaction that took 3 ms: %+v", row)
+	}
+	do(s, 39, func(tx *Tx) { _, _ = tx.Extend(pers, "k", math.MaxInt64) })
+	if row := get(s, 39, "k"); row.Expires != math.MaxInt64 {
+		t.Errorf("extended beyond all time: %+v", row)
 	}
 	do(s, 40, func(tx *Tx) {
 		if r, _ := tx.Extend(pers, "none", 5); r.Done || r.Revision != -1 {

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"math"
 	"sort"
 	"strings"
 
@@ -21,8 +22,8 @@ var _ script.Tx = (*Tx)(nil)
 // change is what a transaction will do to one key at commit.
 type change struct {
 	row Row
-	// ttl is the time to live of a row that this transaction set; it starts
-	// at commit.
+	// ttl is the time to live that the set or extend asked for, 0 for none.
+	// It starts at commit; until then row.Expires is provisional.
 	ttl int64
 	// extended marks a committed row whose expiry alone is changed: it
 	// replaces the newest version and is not a new one.
@@ -45,14 +46,12 @@ func (t *Tx) Commit(commit script.Timestamp) {
 	t.done = true
 	for k, c := range t.pending {
 		list := t.store.versions[k]
+		c.row.Expires = expiry(commit.Millis(), c.ttl)
 		if c.extended {
 			list[len(list)-1].Expires = c.row.Expires
 			continue
 		}
 		c.row.Modified = commit
-		if c.ttl > 0 {
-			c.row.Expires = commit.Millis() + c.ttl
-		}
 		t.store.versions[k] = append(list, c.row)
 	}
 }
@@ -204,9 +203,7 @@ func (t *Tx) Set(space script.Space, key, value string, opts *script.SetOptions)
 		row: Row{Space: space, Key: key, Value: value, Revision: counter + 1, NoRev: opts.NoRev},
 		ttl: opts.TTL,
 	}
-	if c.ttl > 0 {
-		c.row.Expires = t.Now() + c.ttl
-	}
+	c.row.Expires = expiry(t.Now(), c.ttl)
 	t.pending[k] = c
 	return script.WriteResult{Done: true, Revision: c.row.Revision, Expires: c.row.Expires, TTL: c.ttl}, nil
 }
@@ -254,16 +251,21 @@ func (t *Tx) Extend(space script.Space, key string, ttl int64) (script.WriteResu
 	if !live {
 		return script.WriteResult{Revision: counter}, nil
 	}
-	row.Expires = 0
-	if ttl > 0 {
-		row.Expires = t.Now() + ttl
-	}
-	c := change{row: row, extended: true}
-	if own, ok := t.pending[k]; ok && !own.extended {
-		c = change{row: row, ttl: ttl}
-	}
-	t.pending[k] = c
+	own, wrote := t.pending[k]
+	row.Expires = expiry(t.Now(), ttl)
+	t.pending[k] = change{row: row, ttl: ttl, extended: !wrote || own.extended}
 	return script.WriteResult{Done: true, Revision: row.Revision, Expires: row.Expires, TTL: ttl}, nil
+}
+
+// expiry is the time ttl milliseconds after ms, 0 for a ttl of 0.
+func expiry(ms, ttl int64) int64 {
+	switch {
+	case ttl == 0:
+		return 0
+	case ttl > math.MaxInt64-ms:
+		return math.MaxInt64
+	}
+	return ms + ttl
 }
 
 func found(r Row) script.Row {
