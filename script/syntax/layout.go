@@ -36,16 +36,16 @@ func (f *formatter) format() {
 			break
 		}
 	}
+	after := 0 // the token after the comments at i
 	for i := range list {
 		switch t := &list[i]; t.kind {
 		case tEOF:
 			f.out.WriteByte('\n')
 		case tComment:
-			j := i
-			for list[j].kind == tComment {
-				j++
+			for after = max(after, i); list[after].kind == tComment; {
+				after++
 			}
-			f.comment(t, &list[j])
+			f.comment(t, &list[after])
 		case tComma:
 			// A comma before the bracket stays only at the end of a line.
 			if n := &list[i+1]; n.kind != tRBracket || n.first {
