@@ -149,7 +149,7 @@ func (n *Node) open() (err error) {
 	if n.owner, err = takeOwnership(fs, o.Dir); err != nil {
 		return err
 	}
-	n.store, err = store.Open(store.Options{FS: fs, Dir: fs.PathJoin(o.Dir, "rows"),
+	so := store.Options{FS: orderedFS{fs}, Dir: fs.PathJoin(o.Dir, "rows"),
 		CacheBytes: o.BlockCacheBytes, MemTableBytes: o.MemTableBytes,
 		HistoryRevisions: o.HistoryRevisions, Logger: o.Logger,
 		OnFlush: func() {
@@ -157,8 +157,11 @@ func (n *Node) open() (err error) {
 			case n.flushed <- struct{}{}:
 			default:
 			}
-		}})
-	if err != nil {
+		}}
+	if err := createRows(so); err != nil {
+		return err
+	}
+	if n.store, err = store.Open(so); err != nil {
 		return err
 	}
 	n.log, err = raftlog.Open(raftlog.Options{FS: fs, Dir: fs.PathJoin(o.Dir, "log"), SegmentBytes: o.SegmentBytes,
@@ -193,6 +196,32 @@ func (n *Node) open() (err error) {
 	n.group = g
 	n.Runner = &txn.Runner{Partition: g.part, Now: n.Now, Flush: g.flush, Closed: n.closing}
 	return nil
+}
+
+// createRows makes the rows' directory when it is missing: under another name
+// first, since a crash in the middle of making it could leave one that can not
+// be opened.
+func createRows(o store.Options) error {
+	fs, dir := o.FS, o.Dir
+	if _, err := fs.Stat(dir); err == nil {
+		return nil
+	}
+	o.Dir = dir + ".new"
+	o.OnFlush = nil
+	if err := fs.RemoveAll(o.Dir); err != nil {
+		return err
+	}
+	st, err := store.Open(o)
+	if err != nil {
+		return err
+	}
+	if err := st.Close(); err != nil {
+		return err
+	}
+	if err := fs.Rename(o.Dir, dir); err != nil {
+		return err
+	}
+	return syncDir(fs, fs.PathDir(dir))
 }
 
 // Now reads the physical clock in Unix milliseconds.
