@@ -326,3 +326,6 @@ func openError(dir string, err error) error {
 	}
 	return e
 }
+
+// PartitionStats returns the counters of the partition.
+func (n *Node) PartitionStats() partition.Stats { return n.group.part.Stats() }
