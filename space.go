@@ -2,6 +2,7 @@ package kahuna
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -49,6 +50,16 @@ type WriteResult struct {
 
 // Set writes key. A condition that does not hold is no error: Done is false.
 func (s Space) Set(ctx context.Context, key, value string, o *SetOptions) (WriteResult, error) {
+	w, err := setCall(key, value, o, &s.db.opts.Limits)
+	if err != nil {
+		return WriteResult{}, err
+	}
+	err = s.do(ctx, &w)
+	return WriteResult{w.write.Done, w.write.Revision}, err
+}
+
+// setCall makes the call of a Set.
+func setCall(key, value string, o *SetOptions, limits *Limits) (call, error) {
 	w := call{kind: callSet, key: key, value: value}
 	if o != nil {
 		w.set = script.SetOptions{NX: o.NX, XX: o.XX, NoRev: o.NoHistory, TTL: o.TTL.Milliseconds()}
@@ -62,15 +73,14 @@ func (s Space) Set(ctx context.Context, key, value string, o *SetOptions) (Write
 			w.set.TTL = 1
 		}
 		if o.TTL < 0 || o.NX && o.XX {
-			return WriteResult{}, badCall("set", key, "TTL must not be negative, and NX contradicts XX")
+			return call{}, badCall("set", key, "TTL must not be negative, and NX contradicts XX")
 		}
 	}
-	if n, limit := len(value), s.db.opts.Limits.ValueBytes; n > limit {
-		return WriteResult{}, &Error{Op: "set", Key: key, Code: script.CodeLimit,
+	if n, limit := len(value), limits.ValueBytes; n > limit {
+		return call{}, &Error{Op: "set", Key: key, Code: script.CodeLimit,
 			Message: fmt.Sprintf("the value has %d bytes, more than %d; the limit is Limits.ValueBytes", n, limit)}
 	}
-	err := s.do(ctx, &w)
-	return WriteResult{w.write.Done, w.write.Revision}, err
+	return w, nil
 }
 
 // Get reads key. ok is false when it is not live.
@@ -96,15 +106,24 @@ func (s Space) Delete(ctx context.Context, key string) (WriteResult, error) {
 // Extend makes key end ttl from now, earlier or later than before; 0 makes it
 // live for ever. Done is false when it was not live.
 func (s Space) Extend(ctx context.Context, key string, ttl time.Duration) (WriteResult, error) {
+	w, err := extendCall(key, ttl)
+	if err != nil {
+		return WriteResult{}, err
+	}
+	err = s.do(ctx, &w)
+	return WriteResult{w.write.Done, w.write.Revision}, err
+}
+
+// extendCall makes the call of an Extend.
+func extendCall(key string, ttl time.Duration) (call, error) {
 	if ttl < 0 {
-		return WriteResult{}, badCall("extend", key, "the time to live must not be negative")
+		return call{}, badCall("extend", key, "the time to live must not be negative")
 	}
 	w := call{kind: callExtend, key: key}
 	if w.set.TTL = ttl.Milliseconds(); ttl > 0 && w.set.TTL == 0 {
 		w.set.TTL = 1
 	}
-	err := s.do(ctx, &w)
-	return WriteResult{w.write.Done, w.write.Revision}, err
+	return w, nil
 }
 
 // Bucket returns the live keys bucket + "/" + rest, with no slash in rest, in
@@ -179,30 +198,43 @@ func badCall(op, key, message string) error {
 	return &Error{Op: op, Key: key, Code: script.CodeBadRequest, Message: message}
 }
 
+// checkKey refuses what is no key.
+func checkKey(op, key string, limits *Limits) error {
+	if key != "" && len(key) <= limits.KeyBytes && utf8.ValidString(key) && strings.IndexByte(key, 0) < 0 {
+		return nil
+	}
+	return &Error{Op: op, Key: shorten(key), Code: script.CodeBadKey,
+		Message: fmt.Sprintf("a key must be a non-empty UTF-8 text without NUL of at most %d bytes", limits.KeyBytes),
+		Hint:    "the limit is Limits.KeyBytes"}
+}
+
 // do checks the key and runs w.
 func (s Space) do(ctx context.Context, w *call) error {
-	op := callNames[w.kind]
-	if limit := s.db.opts.Limits.KeyBytes; w.key == "" || len(w.key) > limit ||
-		!utf8.ValidString(w.key) || strings.IndexByte(w.key, 0) >= 0 {
-		return &Error{Op: op, Key: shorten(w.key), Code: script.CodeBadKey,
-			Message: fmt.Sprintf("a key must be a non-empty UTF-8 text without NUL of at most %d bytes", limit),
-			Hint:    "the limit is Limits.KeyBytes"}
-	}
-	w.space = s.space
-	j := txn.Job{Work: w, Footprint: w.lockSet, TimeoutMs: s.db.opts.Limits.TimeoutMs}
-	if s.db.opts.forceSlow && w.kind != callPage {
-		j.Path = txn.Slow
-	}
-	if _, err := s.db.node.Runner.Run(ctx, &j); err != nil {
-		err = runError(err)
-		if e, ok := err.(*Error); ok {
-			named := *e
-			named.Op, named.Key = op, w.key
-			return &named
-		}
+	if err := checkKey(callNames[w.kind], w.key, &s.db.opts.Limits); err != nil {
 		return err
 	}
+	w.space = s.space
+	j := newJob()
+	defer j.free()
+	j.job = txn.Job{Work: w, Footprint: w.lockSet, TimeoutMs: s.db.opts.Limits.TimeoutMs}
+	if s.db.opts.forceSlow && w.kind != callPage {
+		j.job.Path = txn.Slow
+	}
+	if _, err := s.db.node.Runner.Run(ctx, &j.job); err != nil {
+		return callError(w, err)
+	}
 	return nil
+}
+
+// callError names the call in its error.
+func callError(w *call, err error) error {
+	var e *Error
+	if err = runError(err); !errors.As(err, &e) {
+		return err
+	}
+	named := *e
+	named.Op, named.Key = callNames[w.kind], w.key
+	return &named
 }
 
 func shorten(key string) string {

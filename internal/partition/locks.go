@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"slices"
 	"strings"
 
 	"kahuna/internal/kv"
@@ -70,12 +71,9 @@ func (s *LockSet) AddPoint(p Point) {
 
 // AddRange adds r unless it is there.
 func (s *LockSet) AddRange(r Range) {
-	for _, q := range s.Ranges {
-		if q == r {
-			return
-		}
+	if !slices.Contains(s.Ranges, r) {
+		s.Ranges = append(s.Ranges, r)
 	}
-	s.Ranges = append(s.Ranges, r)
 }
 
 type lockKey struct {
@@ -89,9 +87,42 @@ type Ticket struct {
 	points  map[lockKey]bool // write?
 	ranges  []Range
 	all     bool
-	waits   int       // conflicting requests still before this one
+	waits   []*Ticket // conflicting requests still before this one
 	next    []*Ticket // requests that wait for this one
+	holder  *holder   // of an interactive transaction, else nil
 	Granted chan struct{}
+}
+
+// holder is an interactive transaction as the lock table sees it: it asks for
+// locks bit by bit, with one ticket each time, and may wait while it holds
+// some. Among holders that is kept from deadlock by wound-wait (Rosenkrantz,
+// Stearns, Lewis, 1978):
+//
+//   - Invariant LOCK-3: a holder waits only for older holders and for scripts
+//     that have all their locks. One that is younger and in the way loses its
+//     locks at once, and with them its transaction.
+type holder struct {
+	age     uint64 // smaller is older
+	tickets []*Ticket
+	wounded chan struct{} // closed when it has lost
+	cause   string        // whose fault: the key
+}
+
+func (h *holder) lost() bool {
+	select {
+	case <-h.wounded:
+		return true
+	default:
+		return false
+	}
+}
+
+// granted reports whether the ticket has its locks.
+func (t *Ticket) granted() bool { return len(t.waits) == 0 }
+
+// same reports whether two tickets belong to one transaction.
+func same(a, b *Ticket) bool {
+	return a == b || a != nil && b != nil && a.holder != nil && a.holder == b.holder
 }
 
 // covers reports whether the ticket's locks allow reading (or writing) key.
@@ -99,6 +130,18 @@ func (t *Ticket) covers(space kv.Space, key string, write bool) bool {
 	if t == nil {
 		return false
 	}
+	if t.holder != nil {
+		for _, o := range t.holder.tickets {
+			if o.granted() && o.coversAlone(space, key, write) {
+				return true
+			}
+		}
+		return false
+	}
+	return t.coversAlone(space, key, write)
+}
+
+func (t *Ticket) coversAlone(space kv.Space, key string, write bool) bool {
 	if t.all {
 		return true
 	}
@@ -121,15 +164,15 @@ func (t *Ticket) coversRange(r Range) bool {
 	if t == nil {
 		return false
 	}
-	if t.all {
-		return true
-	}
-	for _, q := range t.ranges {
-		if q == r {
-			return true
+	if t.holder != nil {
+		for _, o := range t.holder.tickets {
+			if o.granted() && slices.Contains(o.ranges, r) {
+				return true
+			}
 		}
+		return false
 	}
-	return false
+	return t.all || slices.Contains(t.ranges, r)
 }
 
 // lockTable is guarded by the partition's mutex.
@@ -147,8 +190,7 @@ func newLockTable() lockTable {
 	return lockTable{queues: map[lockKey][]*Ticket{}, active: map[*Ticket]struct{}{}}
 }
 
-// enqueue adds a request for set. The ticket may be granted at once.
-func (l *lockTable) enqueue(set *LockSet) *Ticket {
+func (l *lockTable) ticket(set *LockSet) *Ticket {
 	l.lastNo++
 	t := &Ticket{no: l.lastNo, ranges: set.Ranges, all: set.All, Granted: make(chan struct{}),
 		points: make(map[lockKey]bool, len(set.Points))}
@@ -156,6 +198,12 @@ func (l *lockTable) enqueue(set *LockSet) *Ticket {
 		k := lockKey{p.Space, p.Key}
 		t.points[k] = t.points[k] || p.Write
 	}
+	return t
+}
+
+// enqueue adds a request for set. The ticket may be granted at once.
+func (l *lockTable) enqueue(set *LockSet) *Ticket {
+	t := l.ticket(set)
 	blockers := map[*Ticket]struct{}{}
 	for k, write := range t.points {
 		for _, b := range l.pointBlockers(k, write) {
@@ -173,20 +221,100 @@ func (l *lockTable) enqueue(set *LockSet) *Ticket {
 				blockers[o] = struct{}{}
 			}
 		}
+	}
+	l.insert(t, blockers)
+	return t
+}
+
+func (l *lockTable) insert(t *Ticket, blockers map[*Ticket]struct{}) {
+	if len(t.ranges) > 0 || t.all {
 		l.ranges = append(l.ranges, t)
 	}
 	for k := range t.points {
 		l.queues[k] = append(l.queues[k], t)
 	}
 	for b := range blockers {
-		b.next = append(b.next, t)
+		t.waitFor(b)
 	}
-	t.waits = len(blockers)
 	l.active[t] = struct{}{}
-	if t.waits == 0 {
+	if t.granted() {
 		close(t.Granted)
 	}
+}
+
+func (t *Ticket) waitFor(b *Ticket) {
+	b.next = append(b.next, t)
+	t.waits = append(t.waits, b)
+}
+
+// enqueueFor adds a request of an interactive transaction. One that holds
+// nothing yet takes its place at the end. One that does goes before all that
+// wait and hold nothing, since they may wait for it; among its kind it minds
+// LOCK-3.
+func (l *lockTable) enqueueFor(h *holder, set *LockSet, key string) *Ticket {
+	t := l.ticket(set)
+	t.holder = h
+	for l.woundOne(t, key) {
+	}
+	blockers := map[*Ticket]struct{}{}
+	var after []*Ticket
+	for o := range l.active {
+		switch {
+		case same(o, t) || !conflict(o, t):
+		case o.granted(), len(h.tickets) == 0, o.holder != nil && o.holder.age < h.age && len(o.holder.tickets) > 1:
+			blockers[o] = struct{}{}
+		default:
+			after = append(after, o)
+		}
+	}
+	l.insert(t, blockers)
+	h.tickets = append(h.tickets, t)
+	for _, o := range after {
+		o.waitFor(t)
+	}
+	// In the queues t stands before those, so that who comes later and looks
+	// only at the end of a queue waits for all of it.
+	for k := range t.points {
+		q := l.queues[k]
+		n := len(q) - 1
+		for i, o := range q[:n] {
+			if slices.Contains(after, o) {
+				copy(q[i+1:], q[i:n])
+				q[i] = t
+				break
+			}
+		}
+	}
 	return t
+}
+
+// woundOne wounds a younger holder that has a lock in the way of t. It reports
+// whether there was one: others may be in the way afterwards.
+func (l *lockTable) woundOne(t *Ticket, key string) bool {
+	for o := range l.active {
+		if o.holder != nil && o.granted() && o.holder.age > t.holder.age && conflict(o, t) {
+			l.wound(o.holder, key)
+			return true
+		}
+	}
+	return false
+}
+
+// wound takes the locks of a holder away.
+func (l *lockTable) wound(h *holder, key string) {
+	if h.lost() {
+		return
+	}
+	h.cause = key
+	close(h.wounded)
+	l.releaseAll(h)
+}
+
+func (l *lockTable) releaseAll(h *holder) {
+	for _, t := range h.tickets {
+		l.release(t)
+	}
+	h.tickets = nil
 }
 
 // pointBlockers returns the requests in k's queue that a new one must wait
@@ -259,39 +387,23 @@ func (l *lockTable) release(t *Ticket) {
 	if len(t.ranges) > 0 || t.all {
 		l.ranges = without(l.ranges, t)
 	}
-	// A request given up before it was granted hands its place on: who
-	// waited for it must still wait for whom it waited for. Adding those
-	// edges is simplest where they are still to be found: recompute.
-	if t.waits > 0 {
-		for o := range l.active {
-			o.next = without(o.next, t)
-		}
+	for _, b := range t.waits {
+		b.next = without(b.next, t)
 	}
 	for _, n := range t.next {
-		if _, ok := l.active[n]; !ok {
-			continue
+		n.waits = without(n.waits, t)
+		// A request given up before it was granted hands its place on: who
+		// waited for it still waits for whom it waited for.
+		for _, b := range t.waits {
+			if !slices.Contains(n.waits, b) {
+				n.waitFor(b)
+			}
 		}
-		if t.waits > 0 {
-			l.inherit(t, n)
-		}
-		n.waits--
-		if n.waits == 0 {
+		if n.granted() {
 			close(n.Granted)
 		}
 	}
-	t.next = nil
-}
-
-// inherit makes n wait for every active request before it that it conflicts
-// with and that only t, which leaves ungranted, stood for.
-func (l *lockTable) inherit(t, n *Ticket) {
-	for o := range l.active {
-		if o.no >= t.no || !conflict(o, n) || contains(o.next, n) {
-			continue
-		}
-		o.next = append(o.next, n)
-		n.waits++
-	}
+	t.next, t.waits = nil, nil
 }
 
 func conflict(a, b *Ticket) bool {
@@ -300,15 +412,6 @@ func conflict(a, b *Ticket) bool {
 	}
 	for k, w := range a.points {
 		if v, ok := b.points[k]; ok && (v || w) {
-			return true
-		}
-	}
-	return false
-}
-
-func contains(s []*Ticket, t *Ticket) bool {
-	for _, o := range s {
-		if o == t {
 			return true
 		}
 	}
@@ -334,12 +437,12 @@ func (l *lockTable) lockedByOther(own *Ticket, space kv.Space, key string, write
 	}
 	k := lockKey{space, key}
 	for _, t := range l.queues[k] {
-		if t != own && (write || t.points[k]) {
+		if !same(t, own) && (write || t.points[k]) {
 			return true
 		}
 	}
 	for _, t := range l.ranges {
-		if t == own {
+		if same(t, own) {
 			continue
 		}
 		if t.all {
@@ -363,7 +466,7 @@ func (l *lockTable) rangeLockedByOther(own *Ticket, r Range) bool {
 		return false
 	}
 	for t := range l.active {
-		if t == own {
+		if same(t, own) {
 			continue
 		}
 		if t.all {

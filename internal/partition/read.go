@@ -11,6 +11,8 @@ import (
 type slowRead struct {
 	sleep func(ms int64) (now int64, err error)
 	reads map[lockKey]readMark
+	// session is set in an interactive transaction.
+	session *Session
 	// more is what to lock in the next run, if this one does not validate.
 	more LockSet
 }
@@ -41,20 +43,25 @@ func (tx *Tx) latest(space kv.Space, key string, write bool) (kv.Row, error) {
 
 func (tx *Tx) latestSlow(space kv.Space, key string, write bool) (kv.Row, error) {
 	p := tx.p
+	if s := tx.slow.session; s != nil {
+		if err := s.lockFor(&LockSet{Points: []Point{{space, key, write}}}); err != nil {
+			return kv.Row{}, err
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if tx.ticket.covers(space, key, write) {
 		return tx.load(space, key)
 	}
 	tx.slow.more.AddPoint(Point{space, key, write})
-	if p.locks.lockedByOther(tx.ticket, space, key, write) {
+	if tx.slow.session == nil && p.locks.lockedByOther(tx.ticket, space, key, write) {
 		return kv.Row{}, errRestart
 	}
 	row, err := tx.load(space, key)
 	if err != nil {
 		return row, err
 	}
-	k, m := lockKey{space, key}, mark(row, tx.ts.Millis())
+	k, m := lockKey{space, key}, mark(row, tx.now)
 	if seen, ok := tx.slow.reads[k]; ok && seen != m {
 		return row, errRestart
 	}
@@ -203,6 +210,12 @@ func (tx *Tx) scan(rng Range, history bool, visit func(string, kv.Row) error) er
 	if err := tx.scanCells(p.overlay, rng, budget, visit); err != nil {
 		return err
 	}
+	return tx.scanStore(rng, budget, visit)
+}
+
+// scanStore visits the rows of the store that the overlay has not.
+func (tx *Tx) scanStore(rng Range, budget func() error, visit func(string, kv.Row) error) error {
+	p := tx.p
 	return p.store.Scan(rng.Prefix, rng.Text, func(key string, row kv.Row) error {
 		if err := budget(); err != nil {
 			return err
@@ -240,12 +253,26 @@ func (tx *Tx) scanSlow(rng Range, history bool, visit func(string, kv.Row) error
 	}
 	var memory []seenRow
 	seen := map[string]struct{}{}
+	session := tx.slow.session
+	if session != nil && !history {
+		if err := session.lockFor(&LockSet{Ranges: []Range{rng}}); err != nil {
+			return err
+		}
+	}
 	err := func() error {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if !history && !tx.ticket.coversRange(rng) {
+		switch {
+		case history || tx.ticket.coversRange(rng):
+		case session == nil:
 			tx.slow.more.AddRange(rng)
 			return errRestart
+		default:
+			digest, err := session.digestRange(rng, tx.now)
+			if err != nil {
+				return err
+			}
+			session.ranges = append(session.ranges, rangeMark{rng, digest})
 		}
 		tree := p.overlay
 		if rng.Space == kv.Ephemeral {

@@ -280,7 +280,7 @@ func (p *Partition) Acquire(set *LockSet) *Ticket {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := p.locks.enqueue(set)
-	if t.waits > 0 {
+	if !t.granted() {
 		p.stats.LockWaits++
 	}
 	return t
