@@ -23,7 +23,6 @@ type Tx struct {
 
 	writes []write
 	index  map[lockKey]int // into writes, once there are many
-	rows   int             // rows visited by range reads, on the fast path
 
 	// blocked is what the fast path met locked.
 	blocked LockSet

@@ -25,9 +25,8 @@ type Interactive struct {
 	timeout  time.Duration
 	ended    error // why it is over
 
-	// of the call that runs
-	ctx       context.Context
-	interrupt *script.Interrupt
+	// of the call that runs now
+	ctx context.Context
 }
 
 // InteractiveOptions say how an interactive transaction runs.
