@@ -101,7 +101,7 @@ func TestBindReportsAll(t *testing.T) {
 	if fp := c.Footprint(); len(fp.Points) != 3 || fp.Points[0].Key != "-2" {
 		t.Errorf("footprint %+v", fp)
 	}
-	if c.Footprint() != c.Footprint() {
+	if first := c.Footprint(); first != c.Footprint() {
 		t.Error("the footprint is made twice")
 	}
 }

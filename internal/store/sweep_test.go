@@ -46,7 +46,7 @@ func TestDying(t *testing.T) {
 	for range want {
 		after = dying(29, after, 1)
 	}
-	if after = dying(29, after, 1); !slices.Equal(got, want) {
+	if dying(29, after, 1); !slices.Equal(got, want) {
 		t.Fatalf("one by one: %q", got)
 	}
 	got = nil
