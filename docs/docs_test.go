@@ -4,7 +4,9 @@ package docs
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,6 +15,7 @@ import (
 
 	"kahuna"
 	"kahuna/internal/console"
+	"kahuna/script"
 )
 
 var update = flag.Bool("update", false, "write what the examples print into the pages")
@@ -105,7 +108,13 @@ func runExample(t *testing.T, db *kahuna.DB, page string, line int, block []stri
 	source := strings.Join(block[:n], "\n")
 	res, err := db.Run(context.Background(), source, params)
 	var b bytes.Buffer
-	if err := console.Render(&b, res, err, 0); err != nil {
+	var e *kahuna.Error
+	if errors.As(err, &e) && len(e.Diagnostics) > 1 {
+		for _, d := range e.Diagnostics { // as kahuna-cli does
+			line, column := int(d.Pos.Line), int(d.Pos.Column)
+			fmt.Fprintln(&b, script.Frame("error: "+d.Text(), block[line-1], line, column))
+		}
+	} else if err := console.Render(&b, res, err, 0); err != nil {
 		t.Fatal(err)
 	}
 	want := append([]string(nil), block[:n]...)

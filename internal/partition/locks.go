@@ -395,15 +395,26 @@ func (l *lockTable) release(t *Ticket) {
 		// A request given up before it was granted hands its place on: who
 		// waited for it still waits for whom it waited for.
 		for _, b := range t.waits {
-			if !slices.Contains(n.waits, b) {
-				n.waitFor(b)
-			}
+			n.inherit(b)
 		}
 		if n.granted() {
 			close(n.Granted)
 		}
 	}
 	t.next, t.waits = nil, nil
+}
+
+// inherit makes t wait for b if they conflict, or else for whom b stood for.
+func (t *Ticket) inherit(b *Ticket) {
+	if conflict(b, t) {
+		if !slices.Contains(t.waits, b) {
+			t.waitFor(b)
+		}
+		return
+	}
+	for _, o := range b.waits {
+		t.inherit(o)
+	}
 }
 
 func conflict(a, b *Ticket) bool {

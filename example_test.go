@@ -1,0 +1,321 @@
+package kahuna_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"time"
+
+	"kahuna"
+)
+
+var ctx = context.Background()
+
+// memory opens a store for an example.
+func memory() *kahuna.DB {
+	db, err := kahuna.OpenMemory(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return db
+}
+
+func ExampleOpen() {
+	dir, err := os.MkdirTemp("", "kahuna")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+
+	for range 2 { // the second time it is there already
+		db, err := kahuna.Open(dir, &kahuna.Options{HistoryRevisions: 10})
+		if err != nil {
+			log.Fatal(err)
+		}
+		res, err := db.Run(ctx, "set starts to_int(get starts) + 1 return get starts", nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(res.Text(), res.Revision())
+		if err := db.Close(); err != nil {
+			log.Fatal(err)
+		}
+	}
+	// Output:
+	// 1 0
+	// 2 1
+}
+
+func ExampleOpenMemory() {
+	db, err := kahuna.OpenMemory(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	_, err = db.Run(ctx, "set greeting 'hello'", nil)
+	fmt.Println(err)
+	// Output: <nil>
+}
+
+func ExampleDB_Run() {
+	db := memory()
+	defer db.Close()
+	if _, err := db.Set(ctx, "stock/sku-1", "10", nil); err != nil {
+		log.Fatal(err)
+	}
+	reserve := `
+		let stock = to_int(get @item)
+		if stock < @n then throw "sold out" end
+		set @item stock - @n
+		return stock - @n`
+	for _, n := range []int{3, 8} {
+		res, err := db.Run(ctx, reserve, kahuna.Params{"item": "stock/sku-1", "n": n})
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		fmt.Println(res.Text(), "left")
+	}
+	// Output:
+	// 7 left
+	// sold out at line 3
+}
+
+func ExampleDB_Compile() {
+	db := memory()
+	defer db.Close()
+	count, err := db.Compile("set @key to_int(get @key) + 1 return get @key")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, page := range []string{"a", "b", "a"} {
+		res, err := count.Run(ctx, kahuna.Params{"key": "hits/" + page})
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(page, res.Text())
+	}
+	// Output:
+	// a 1
+	// b 1
+	// a 2
+}
+
+func ExampleError() {
+	db := memory()
+	defer db.Close()
+	_, err := db.Run(ctx, "set a 1\nlet b = uper('x')", nil)
+	var e *kahuna.Error
+	if errors.As(err, &e) {
+		fmt.Println(e.Code, e.Outcome, e.Line, e.Column)
+		fmt.Println(e.Detail())
+	}
+	_, err = db.Run(ctx, "set a 1 throw 'no'", nil)
+	fmt.Println(errors.Is(err, kahuna.ErrThrow))
+	// Output:
+	// unknown_function not applied 2 9
+	// error: unknown function 'uper'; did you mean 'upper'?
+	//   2 | let b = uper('x')
+	//     |         ^
+	// true
+}
+
+func ExampleWithIdempotencyKey() {
+	db := memory()
+	defer db.Close()
+	for range 3 { // as a client that did not hear the answer would
+		res, err := db.Run(ctx, "set orders to_int(get orders) + 1 return get orders", nil,
+			kahuna.WithIdempotencyKey("order-17"))
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(res.Text())
+	}
+	// Output:
+	// 1
+	// 1
+	// 1
+}
+
+func ExampleWithTimeout() {
+	db := memory()
+	defer db.Close()
+	_, err := db.Run(ctx, "set a 1 sleep 1m", nil, kahuna.WithTimeout(10*time.Millisecond))
+	fmt.Println(err)
+	_, found, _ := db.Get(ctx, "a")
+	fmt.Println(found)
+	// Output:
+	// transaction timed out after 10 ms
+	// false
+}
+
+func ExampleSpace_Set() {
+	db := memory()
+	defer db.Close()
+	w, _ := db.Set(ctx, "leader", "node-a", &kahuna.SetOptions{NX: true, TTL: 10 * time.Second})
+	fmt.Println(w.Done, w.Revision)
+	w, _ = db.Set(ctx, "leader", "node-b", &kahuna.SetOptions{NX: true})
+	fmt.Println(w.Done, w.Revision)
+	rev := int64(0)
+	w, _ = db.Set(ctx, "leader", "node-a", &kahuna.SetOptions{Revision: &rev, TTL: 10 * time.Second})
+	fmt.Println(w.Done, w.Revision)
+	// Output:
+	// true 0
+	// false 0
+	// true 1
+}
+
+func ExampleSpace_Get() {
+	db := memory()
+	defer db.Close()
+	if _, err := db.Set(ctx, "k", "v", nil); err != nil {
+		log.Fatal(err)
+	}
+	e, ok, err := db.Get(ctx, "k")
+	fmt.Println(e.Value, e.Revision, ok, err)
+	there, err := db.Exists(ctx, "other")
+	fmt.Println(there, err)
+	// Output:
+	// v 0 true <nil>
+	// false <nil>
+}
+
+func ExampleSpace_Exists() {
+	db := memory()
+	defer db.Close()
+	fmt.Println(db.Exists(ctx, "k"))
+	// Output: false <nil>
+}
+
+func ExampleSpace_Delete() {
+	db := memory()
+	defer db.Close()
+	if _, err := db.Set(ctx, "k", "v", nil); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(db.Delete(ctx, "k"))
+	fmt.Println(db.Delete(ctx, "k"))
+	// Output:
+	// {true 1} <nil>
+	// {false 1} <nil>
+}
+
+func ExampleSpace_Extend() {
+	db := memory()
+	defer db.Close()
+	if _, err := db.Set(ctx, "session/42", "ann", &kahuna.SetOptions{TTL: time.Minute}); err != nil {
+		log.Fatal(err)
+	}
+	w, err := db.Extend(ctx, "session/42", time.Hour)
+	fmt.Println(w.Done, err)
+	// Output: true <nil>
+}
+
+func ExampleSpace_Bucket() {
+	db := memory()
+	defer db.Close()
+	if _, err := db.Run(ctx, "set `svc/b` 2 set `svc/a` 1 set `svc/eu/c` 3", nil); err != nil {
+		log.Fatal(err)
+	}
+	rows, err := db.Bucket(ctx, "svc")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, r := range rows {
+		fmt.Println(r.Key, r.Value)
+	}
+	// Output:
+	// svc/a 1
+	// svc/b 2
+}
+
+func ExampleSpace_Prefix() {
+	db := memory()
+	defer db.Close()
+	if _, err := db.Run(ctx, "for i in 1..5 do set (concat('n/', i)) i end", nil); err != nil {
+		log.Fatal(err)
+	}
+	for after := ""; ; {
+		page, err := db.Prefix(ctx, "n/", after, 2)
+		if err != nil {
+			log.Fatal(err)
+		}
+		for _, r := range page.Entries {
+			fmt.Println(r.Key, r.Value)
+		}
+		fmt.Println("--")
+		if after = page.Next; after == "" {
+			break
+		}
+	}
+	// Output:
+	// n/1 1
+	// n/2 2
+	// --
+	// n/3 3
+	// n/4 4
+	// --
+	// n/5 5
+	// --
+}
+
+func ExampleDB_Ephemeral() {
+	db := memory()
+	defer db.Close()
+	if _, err := db.Ephemeral().Set(ctx, "k", "in memory", nil); err != nil {
+		log.Fatal(err)
+	}
+	res, err := db.Run(ctx, "return [eget k, get k ?? 'nothing']", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(res.Entries[0].Value, "/", res.Entries[1].Value)
+	// Output: in memory / nothing
+}
+
+func ExampleDB_Update() {
+	db := memory()
+	defer db.Close()
+	err := db.Update(ctx, func(tx *kahuna.Tx) error {
+		e, ok, err := tx.Get(ctx, "config")
+		if err != nil {
+			return err
+		}
+		if !ok {
+			e.Value = "default"
+		}
+		_, err = tx.Set(ctx, "config", e.Value+"+", nil)
+		return err
+	})
+	fmt.Println(err)
+	err = db.View(ctx, func(tx *kahuna.Tx) error {
+		e, _, err := tx.Get(ctx, "config")
+		fmt.Println(e.Value)
+		return err
+	})
+	fmt.Println(err)
+	// Output:
+	// <nil>
+	// default+
+	// <nil>
+}
+
+func ExampleDB_Begin() {
+	db := memory()
+	defer db.Close()
+	tx, err := db.Begin(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer tx.Rollback() // does nothing after Commit
+	if _, err := tx.Run(ctx, "set a 1 set b 2", nil); err != nil {
+		log.Fatal(err)
+	}
+	if _, err := tx.Delete(ctx, "a"); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(tx.Commit(ctx))
+	// Output: <nil>
+}
