@@ -3,6 +3,8 @@ package raftlog
 import (
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -26,6 +28,9 @@ type hookFS struct {
 	vfs.FS
 	before func(op, string) error
 	after  func(op, string)
+
+	mu   sync.Mutex
+	open []*hookFile
 }
 
 func (fs *hookFS) do(o op, path string, fn func() error) error {
@@ -47,7 +52,12 @@ func (fs *hookFS) wrap(f vfs.File, err error, path string) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &hookFile{File: f, fs: fs, path: path}, nil
+	h := &hookFile{File: f, fs: fs}
+	h.path.Store(&path)
+	fs.mu.Lock()
+	fs.open = append(fs.open, h)
+	fs.mu.Unlock()
+	return h, nil
 }
 
 func (fs *hookFS) Create(name string, c vfs.DiskWriteCategory) (f vfs.File, err error) {
@@ -71,7 +81,20 @@ func (fs *hookFS) OpenDir(name string) (vfs.File, error) {
 }
 
 func (fs *hookFS) Rename(from, to string) error {
-	return fs.do(opRename, to, func() error { return fs.FS.Rename(from, to) })
+	return fs.do(opRename, to, func() error {
+		if err := fs.FS.Rename(from, to); err != nil {
+			return err
+		}
+		// Open files are known by their new name.
+		fs.mu.Lock()
+		defer fs.mu.Unlock()
+		for _, f := range fs.open {
+			if *f.path.Load() == from {
+				f.path.Store(&to)
+			}
+		}
+		return nil
+	})
 }
 
 func (fs *hookFS) Remove(name string) error {
@@ -81,30 +104,39 @@ func (fs *hookFS) Remove(name string) error {
 type hookFile struct {
 	vfs.File
 	fs   *hookFS
-	path string
+	path atomic.Pointer[string]
+}
+
+func (f *hookFile) do(o op, fn func() error) error { return f.fs.do(o, *f.path.Load(), fn) }
+
+func (f *hookFile) Close() error {
+	f.fs.mu.Lock()
+	f.fs.open = slices.DeleteFunc(f.fs.open, func(x *hookFile) bool { return x == f })
+	f.fs.mu.Unlock()
+	return f.File.Close()
 }
 
 func (f *hookFile) Write(b []byte) (n int, err error) {
-	err = f.fs.do(opWrite, f.path, func() error { n, err = f.File.Write(b); return err })
+	err = f.do(opWrite, func() error { n, err = f.File.Write(b); return err })
 	return n, err
 }
 
 func (f *hookFile) WriteAt(b []byte, off int64) (n int, err error) {
-	err = f.fs.do(opWrite, f.path, func() error { n, err = f.File.WriteAt(b, off); return err })
+	err = f.do(opWrite, func() error { n, err = f.File.WriteAt(b, off); return err })
 	return n, err
 }
 
 func (f *hookFile) ReadAt(b []byte, off int64) (n int, err error) {
 	if f.fs.before != nil {
-		if err := f.fs.before(opRead, f.path); err != nil {
+		if err := f.fs.before(opRead, *f.path.Load()); err != nil {
 			return 0, err
 		}
 	}
 	return f.File.ReadAt(b, off)
 }
 
-func (f *hookFile) Sync() error     { return f.fs.do(opSync, f.path, f.File.Sync) }
-func (f *hookFile) SyncData() error { return f.fs.do(opSync, f.path, f.File.SyncData) }
+func (f *hookFile) Sync() error     { return f.do(opSync, f.File.Sync) }
+func (f *hookFile) SyncData() error { return f.do(opSync, f.File.SyncData) }
 
 // files returns the contents of the directory, without the lock file.
 func files(t testing.TB, fs vfs.FS, dir string) map[string]string {

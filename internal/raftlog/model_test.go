@@ -84,18 +84,19 @@ func crash(fs *vfs.MemFS) *vfs.MemFS { return fs.CrashClone(vfs.CrashCloneCfg{})
 type modelGroup struct {
 	hs      hardState
 	synced  uint64 // the commit index that must survive
-	mark    Mark   // highest compacted
-	floor   uint64 // lowest mark a crash may go back to
+	mark    uint64 // where the log begins
+	floor   uint64 // lowest mark that a crash may go back to
 	entries map[uint64]*raftpb.Entry
 	last    uint64
 }
 
-func (g *modelGroup) apply(w *Write) {
+func (g *modelGroup) apply(w *modelWrite) {
+	g.mark = max(g.mark, w.compact)
 	if w.Drop {
 		*g = modelGroup{}
 	}
 	if w.Reset.Index > 0 {
-		g.mark, g.floor, g.last = w.Reset, w.Reset.Index, w.Reset.Index
+		g.mark, g.floor, g.last = w.Reset.Index, w.Reset.Index, w.Reset.Index
 		g.entries = nil
 	}
 	if hs := hardStateOf(w.HardState); hs != (hardState{}) {
@@ -105,35 +106,38 @@ func (g *modelGroup) apply(w *Write) {
 		g.hs = hs
 	}
 	for i, e := range w.Entries {
-		if e.GetIndex() <= g.floor {
+		if e.GetIndex() <= g.mark {
 			continue
 		}
 		if g.entries == nil {
 			g.entries = make(map[uint64]*raftpb.Entry)
 		}
-		if i == 0 || g.last < e.GetIndex() {
-			for j := e.GetIndex(); j <= g.last; j++ {
-				delete(g.entries, j)
-			}
+		for ; g.last >= e.GetIndex() && (i == 0 || e.GetIndex() == g.mark+1); g.last-- {
+			delete(g.entries, g.last)
 		}
 		g.entries[e.GetIndex()] = e
 		g.last = e.GetIndex()
 	}
 }
 
+// modelWrite is a write, or a Compact when compact is set.
+type modelWrite struct {
+	Write
+	compact uint64
+}
+
 // model is what was appended, in order, and how much of it is acknowledged.
 type model struct {
 	mu     sync.Mutex
-	writes []Write
+	writes []modelWrite
 	acked  int
-	marks  map[uint64]uint64 // highest Compact of each group
 }
 
 // append adds w to the model and the log. failed is called when the log
 // refuses it.
 func (m *model) append(l *Log, w Write, failed func(error)) {
 	m.mu.Lock()
-	m.writes = append(m.writes, w)
+	m.writes = append(m.writes, modelWrite{Write: w})
 	n := len(m.writes)
 	m.mu.Unlock()
 	w.Done = func(err error) {
@@ -151,11 +155,19 @@ func (m *model) append(l *Log, w Write, failed func(error)) {
 	l.Append(w)
 }
 
+// compact notes that a group is going to be compacted; all writes are
+// acknowledged.
+func (m *model) compact(group, index uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.writes = append(m.writes, modelWrite{Write: Write{Group: group}, compact: index})
+	m.acked = len(m.writes)
+}
+
 // snapshot is the model at one moment.
 type snapshot struct {
-	writes []Write
+	writes []modelWrite
 	acked  int
-	marks  map[uint64]uint64
 }
 
 // check reports what is wrong with an opened log: it must show the effect of
@@ -165,7 +177,7 @@ func (s *snapshot) check(l *Log) error {
 	var first error
 	for k := 0; ; k++ {
 		if k >= s.acked {
-			err := checkGroups(l, groups, s.marks)
+			err := checkGroups(l, groups)
 			if err == nil {
 				return nil
 			}
@@ -184,14 +196,14 @@ func (s *snapshot) check(l *Log) error {
 	}
 }
 
-func checkGroups(l *Log, groups map[uint64]*modelGroup, marks map[uint64]uint64) error {
+func checkGroups(l *Log, groups map[uint64]*modelGroup) error {
 	for _, id := range l.Groups() {
 		if groups[id] == nil {
 			return fmt.Errorf("group %d appeared", id)
 		}
 	}
 	for id, want := range groups {
-		if err := checkGroup(l.Group(id), want, max(want.floor, marks[id])); err != nil {
+		if err := checkGroup(l.Group(id), want); err != nil {
 			return fmt.Errorf("group %d: %w", id, err)
 		}
 	}
@@ -199,8 +211,8 @@ func checkGroups(l *Log, groups map[uint64]*modelGroup, marks map[uint64]uint64)
 }
 
 // checkGroup compares a group with the model; its mark may be anything from
-// the model's floor to markMax.
-func checkGroup(g *Group, want *modelGroup, markMax uint64) error {
+// the model's floor to its mark.
+func checkGroup(g *Group, want *modelGroup) error {
 	hs, _, _ := g.InitialState()
 	if hs.GetTerm() != want.hs.term || hs.GetVote() != want.hs.vote || hs.GetCommit() < want.synced {
 		return fmt.Errorf("hard state %v, want %+v", hs, want.hs)
@@ -208,8 +220,8 @@ func checkGroup(g *Group, want *modelGroup, markMax uint64) error {
 	first, _ := g.FirstIndex()
 	last, _ := g.LastIndex()
 	mark := first - 1
-	if mark < want.floor || mark > markMax || last != want.last {
-		return fmt.Errorf("entries (%d,%d], want (%d..%d,%d]", mark, last, want.floor, markMax, want.last)
+	if mark < want.floor || mark > want.mark || last != want.last {
+		return fmt.Errorf("entries (%d,%d], want (%d..%d,%d]", mark, last, want.floor, want.mark, want.last)
 	}
 	if mark == last {
 		return nil
