@@ -68,6 +68,10 @@ func (p *parser) list() []Stmt {
 			list = append(list, s)
 			continue
 		}
+		if p.mended {
+			p.mended = false
+			continue
+		}
 		if p.tok.pos.Offset == at {
 			p.next()
 		}
@@ -114,6 +118,7 @@ func (p *parser) ends(k kind) bool {
 		}
 	}
 	switch {
+	case p.sc.braces:
 	case k == kEnd:
 		p.unexpected("a statement", "no block is open here")
 	case len(p.blocks) > 0 && p.blocks[len(p.blocks)-1].inElse:
@@ -143,7 +148,7 @@ func (p *parser) end(o *openBlock) Pos {
 		p.next()
 		return pos
 	}
-	if p.tok.kind == tEOF && o.kind != tBad {
+	if p.tok.kind == tEOF && o.kind != tBad && !p.sc.braces {
 		hint := ""
 		switch s := p.suspect; {
 		case o.elseIf.IsValid():

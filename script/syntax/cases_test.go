@@ -24,7 +24,13 @@ func readCases(t testing.TB, file string) []testCase {
 	return list
 }
 
-// unescape resolves what a test file can not hold as it is: <cr>, <tab>, <nbsp>,
-// <bom>, <lf> and <xx> for the byte with that hexadecimal value.
-var unescape = strings.NewReplacer("<cr>", "\r", "<tab>", "\t", "<lf>", "\n", "<bom>", "\ufeff",
-	"<nbsp>", "\u00a0", "<ff>", "\xff", "<00>", "\x00", "<vt>", "\v")
+// Some characters can not be seen, or not be kept, in a test file.
+var special = []string{"<cr>", "\r", "<tab>", "\t", "<bom>", "\ufeff", "<nbsp>", "\u00a0", "<ff>", "\xff", "<00>", "\x00", "<vt>", "\v"}
+
+var unescape, escape = func() (to, from *strings.Replacer) {
+	var swapped []string
+	for i := 0; i < len(special); i += 2 {
+		swapped = append(swapped, special[i+1], special[i])
+	}
+	return strings.NewReplacer(special...), strings.NewReplacer(swapped...)
+}()

@@ -171,7 +171,9 @@ func (p *parser) key(k *Key, what string) bool {
 		return true
 	default:
 		p.unexpected("a "+what, p.keyHint())
-		return false
+		if !p.meantAsKey() {
+			return false
+		}
 	}
 	p.height = 2
 	p.next()

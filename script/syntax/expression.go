@@ -62,7 +62,7 @@ func (p *parser) expression() Expr {
 	}
 	p.height = max(h, p.height) + 1
 	if p.tok.kind == tRange {
-		p.unexpected("only one '..'", "a range has two ends")
+		p.errs.add(p.tok.pos, "unexpected '..', a range has two ends", "")
 		p.next()
 		p.binary(precOr)
 		return nil

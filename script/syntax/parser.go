@@ -43,6 +43,8 @@ type parser struct {
 	blocks     []*openBlock
 	last       kind  // the word that began the last statement
 	guardEnd   int32 // offset after the last guard
+	softReturn int32 // offset after a soft keyword that follows a return
+	mended     bool  // the faulty statement was parsed to its end
 	// suspect is an end that closes a block of another indentation.
 	suspect suspectEnd
 }

@@ -26,7 +26,12 @@ type scanner struct {
 	// unclosed tells that a string runs to the end of the source. What is
 	// missing after it is of no interest.
 	unclosed bool
-	buf      []byte // of the string being decoded
+	// braces tells that blocks are written with braces; which end belongs to
+	// which block can not be told then.
+	braces bool
+	// choice tells that a ? was reported, which makes a : understandable.
+	choice bool
+	buf    []byte // of the string being decoded
 }
 
 func newScanner(src string, errs *errorList) scanner {
@@ -244,6 +249,7 @@ func (s *scanner) operator(t *token, c byte) {
 			return
 		}
 		s.unexpected(t, '?', "a default for null is written with '??', a choice with if")
+		s.choice = true
 		one(tBad)
 	case '.':
 		if d == '.' {
@@ -256,6 +262,10 @@ func (s *scanner) operator(t *token, c byte) {
 		if d == '=' {
 			s.errs.add(t.pos, "unexpected character ':'", "write '='")
 			two(tAssign)
+			return
+		}
+		if s.choice {
+			one(tBad)
 			return
 		}
 		s.unexpected(t, ':', "a name with other characters than letters, digits and _ is written between backticks")
@@ -285,8 +295,10 @@ func (s *scanner) badRun(t *token) {
 	switch r {
 	case '{':
 		hint = "a block is written 'then ... end' or 'do ... end'"
+		s.braces = true
 	case '}':
 		hint = "a block ends with 'end'"
+		s.braces = true
 	case '“', '”', '„', '‘', '’':
 		hint = "write a plain quote"
 	case '–', '—', '−':

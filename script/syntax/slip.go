@@ -90,11 +90,12 @@ func (p *parser) notStatement() {
 		p.assignment()
 	case t.kind == tIdent && p.ahead.kind == tLParen:
 		p.unexpected("a statement", fmt.Sprintf("a call is no statement; write 'return %s(...)' or 'let x = %[1]s(...)'", shorten(p.text(t))))
-		p.call()
+		p.mended = p.call() != nil
 	case t.kind == tSlash && (p.ahead.kind == tSlash || p.ahead.kind == tStar) && t.first,
 		t.kind == tMinus && p.ahead.kind == tMinus && t.first:
 		p.unexpected("a statement", "a comment begins with '#'")
 		p.skipComment()
+		p.mended = true
 	default:
 		p.unexpected("a statement", "")
 	}
@@ -121,6 +122,7 @@ func (p *parser) assignment() {
 	}
 	from := p.tok.pos.Offset
 	x := p.argument()
+	p.mended = x != nil
 	value := "..."
 	if x != nil && p.prev.end > from && p.prev.end-from <= textMax {
 		if s := p.sc.src[from:p.prev.end]; shorten(s) == s {
@@ -188,6 +190,8 @@ func (p *parser) noOperand() Expr {
 func (p *parser) slip() string {
 	t := &p.tok
 	switch {
+	case p.softReturn > 0 && (p.prev.end == p.softReturn || t.end == p.softReturn):
+		return "a variable named like a keyword is returned in parentheses"
 	case p.prev.kind == tString && p.prev.endLine > p.prev.pos.Line:
 		return fmt.Sprintf("the string that begins at line %d ends here: is a quote missing?", p.prev.pos.Line)
 	case p.prev.end == p.guardEnd && p.prev.kind == kSet && t.kind != tEOF && !isKeyword(t):
@@ -216,6 +220,20 @@ func (p *parser) keyHint() string {
 		return fmt.Sprintf("write it in quotes: '%s'", shorten(p.text(t)))
 	}
 	return p.keywordHint()
+}
+
+// meantAsKey reports whether the next token, which is no key, must be meant as
+// one, so that parsing can go on behind it.
+func (p *parser) meantAsKey() bool {
+	t := &p.tok
+	if t.first || t.kind != tInt && t.kind != tFloat && (!isKeyword(t) || t.kind == kThen || t.kind == kDo) {
+		return false
+	}
+	switch p.ahead.kind {
+	case tInt, tFloat, tString, tPlaceholder:
+		return true
+	}
+	return false
 }
 
 // nameHint says what may be assigned.

@@ -45,8 +45,9 @@ func (p *parser) begin() (*Begin, []Stmt) {
 func (p *parser) afterBegin(b *Begin) {
 	if p.tok.kind == kBegin {
 		p.errs.add(p.tok.pos, "nested transactions are not supported", "a script has one begin block")
-	} else {
-		p.unexpected(fmt.Sprintf("nothing after the end of the 'begin' at line %d", b.Pos.Line), "a begin block is the whole script")
+	} else if p.tok.kind != tBad {
+		p.errs.add(p.tok.pos, fmt.Sprintf("unexpected %s after the end of the 'begin' at line %d", p.describe(&p.tok), b.Pos.Line),
+			"a begin block is the whole script")
 	}
 	p.stop()
 }
@@ -72,9 +73,10 @@ func (p *parser) options() []*Option {
 	}
 }
 
-// syncOptions skips the rest of faulty options.
+// syncOptions skips the rest of faulty options. A keyword inside them may be
+// meant as a word.
 func (p *parser) syncOptions() {
-	for p.tok.kind != tEOF && !p.canStart(0) {
+	for p.tok.kind != tEOF && p.tok.kind != kEnd && !(p.tok.first && p.canStart(0)) {
 		if p.take(tRParen) {
 			return
 		}
@@ -230,7 +232,9 @@ func (p *parser) let() Stmt {
 func (p *parser) name(name *string, pos *Pos) bool {
 	if p.tok.kind != tIdent {
 		p.unexpected("the name of a variable", p.nameHint())
-		return false
+		if !isKeyword(&p.tok) || p.ahead.kind != tAssign {
+			return false
+		}
 	}
 	*name, *pos = p.tok.str, p.tok.pos
 	p.next()
@@ -366,6 +370,9 @@ func (p *parser) returns() Stmt {
 	s := &Return{Pos: p.tok.pos}
 	p.next()
 	if !p.beginsOperand() {
+		if p.tok.soft != tEOF {
+			p.softReturn = p.tok.end
+		}
 		return s
 	}
 	s.X = p.argument()
