@@ -53,7 +53,7 @@ func TestCountersOnAllPaths(t *testing.T) {
 	if err != nil || e.Value != fmt.Sprint(done.Load()) || e.Revision != done.Load()-1 {
 		t.Errorf("n = %q r%d, %v; want %d", e.Value, e.Revision, err, done.Load())
 	}
-	if got := db.node.PartitionStats(); got.Slow == 0 || got.Fast == 0 {
+	if got := db.Stats(); got.SlowPath == 0 || got.FastPath == 0 {
 		t.Errorf("only one path was used: %+v", got)
 	}
 }
@@ -134,7 +134,7 @@ func TestRunawayIsBounded(t *testing.T) {
 		ended <- err
 	}()
 	// It holds its key once it is on the slow path.
-	for db.node.PartitionStats().Locks == 0 {
+	for db.Stats().Locks == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	if _, err := db.Set(ctx, "other", "1", nil); err != nil {
@@ -153,7 +153,7 @@ func TestRunawayIsBounded(t *testing.T) {
 	if _, ok, err := db.Get(ctx, "mine"); ok || err != nil {
 		t.Errorf("the cancelled script left its write: %v %v", ok, err)
 	}
-	if n := db.node.PartitionStats().Locks; n != 0 {
+	if n := db.Stats().Locks; n != 0 {
 		t.Errorf("%d locks are left", n)
 	}
 }
@@ -224,12 +224,12 @@ func TestSweep(t *testing.T) {
 	now.Add(70_000)
 	deadline := time.Now().Add(20 * time.Second)
 	for {
-		s := db.node.PartitionStats()
+		s := db.Stats()
 		res, err := db.Run(ctx, "return [(get 'kept/1' at 1), (get 'kept/1')]", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.Purged >= 21 && s.Expired >= 20 && !res.Entries[0].HasValue && res.Entries[1].Value == "3" {
+		if s.Purged >= 21 && s.EphemeralExpired >= 20 && !res.Entries[0].HasValue && res.Entries[1].Value == "3" {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -261,9 +261,9 @@ func TestEphemeralIsBounded(t *testing.T) {
 			t.Fatalf("the row used all the time was evicted after %d writes (%v)", i, err)
 		}
 	}
-	s := db.node.PartitionStats()
-	if s.EphemeralBytes > 200_000 || s.Evictions < 1500 {
-		t.Errorf("%d bytes, %d evictions", s.EphemeralBytes, s.Evictions)
+	s := db.Stats()
+	if s.EphemeralBytes > 200_000 || s.EphemeralEvicted < 1500 {
+		t.Errorf("%d bytes, %d evictions", s.EphemeralBytes, s.EphemeralEvicted)
 	}
 }
 
@@ -279,7 +279,7 @@ func TestClose(t *testing.T) {
 		_, err := db.Run(ctx, "set k 1; sleep 60000", nil, WithTimeout(2*time.Minute))
 		asleep <- err
 	}()
-	for db.node.PartitionStats().Locks == 0 {
+	for db.Stats().Locks == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	var acked atomic.Int64

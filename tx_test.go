@@ -63,7 +63,7 @@ func TestTx(t *testing.T) {
 	if e, _, err := db.Get(ctx, "a"); err != nil || e.Value != "6" || e.Revision != 1 || e.Modified == 0 {
 		t.Error(e, err)
 	}
-	if n := db.node.PartitionStats().Locks; n != 0 {
+	if n := db.Stats().Locks; n != 0 {
 		t.Errorf("%d locks are left", n)
 	}
 }
@@ -245,7 +245,7 @@ func TestUpdatesNeverDeadlock(t *testing.T) {
 	if conflicts.Load() == 0 {
 		t.Error("there was no conflict: this proved too little")
 	}
-	if n := db.node.PartitionStats().Locks; n != 0 {
+	if n := db.Stats().Locks; n != 0 {
 		t.Errorf("%d locks are left", n)
 	}
 }

@@ -83,6 +83,8 @@ type Node struct {
 	group   *group
 	applier *applier
 	owner   *owner
+	// logClosed keeps release from closing the log a second time.
+	logClosed bool
 
 	// Runner runs jobs in the node's partition.
 	Runner *txn.Runner
@@ -288,7 +290,7 @@ func (n *Node) close() error {
 	n.background.Wait()
 	// The log first: its callbacks feed the applier.
 	err := n.log.Close()
-	n.log = nil
+	n.logClosed = true
 	n.applier.close()
 	return errors.Join(err, n.release())
 }
@@ -296,7 +298,7 @@ func (n *Node) close() error {
 // release closes what open opened.
 func (n *Node) release() error {
 	var errs []error
-	if n.log != nil {
+	if n.log != nil && !n.logClosed {
 		errs = append(errs, n.log.Close())
 	}
 	if n.store != nil {
@@ -327,5 +329,7 @@ func openError(dir string, err error) error {
 	return e
 }
 
-// PartitionStats returns the counters of the partition.
-func (n *Node) PartitionStats() partition.Stats { return n.group.part.Stats() }
+// Stats returns the counters of the parts.
+func (n *Node) Stats() (partition.Stats, store.Metrics, raftlog.Stats) {
+	return n.group.part.Stats(), n.store.Metrics(), n.log.Stats()
+}
