@@ -196,7 +196,7 @@ func (p *parser) again() error {
 // eval is a whole step in a line: expression => value.
 func (p *parser) eval(text string) error {
 	i := strings.LastIndex(text, " => ")
-	if i < 0 {
+	if i < 0 || strings.TrimSpace(text[i+4:]) == "" {
 		return errors.New("expected 'expression => value'")
 	}
 	p.script("return " + text[:i])
