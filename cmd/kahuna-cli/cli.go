@@ -69,6 +69,7 @@ type cli struct {
 	stdout, stderr io.Writer
 	signals        chan os.Signal
 	terminal       bool // stdin is one
+	open           func(dir string, o *kahuna.Options) (*kahuna.DB, error)
 
 	flags  flags
 	params kahuna.Params
@@ -126,7 +127,7 @@ func (c *cli) main(ctx context.Context, args []string) (status int) {
 			return c.status(exitUsage)
 		}
 	}
-	if c.db, err = kahuna.Open(c.flags.Embedded, nil); err != nil {
+	if c.db, err = c.open(c.flags.Embedded, nil); err != nil {
 		c.answerOpen(err)
 		return c.status(exitOpen)
 	}

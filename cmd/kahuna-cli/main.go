@@ -19,6 +19,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"kahuna"
 )
 
 func main() {
@@ -27,7 +29,7 @@ func main() {
 	// A reader that went away is an error of the write, not a signal.
 	signal.Ignore(syscall.SIGPIPE)
 	c := &cli{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, signals: signals,
-		terminal: isTerminal(os.Stdin)}
+		terminal: isTerminal(os.Stdin), open: kahuna.Open}
 	os.Exit(c.main(context.Background(), os.Args[1:]))
 }
 

@@ -8,11 +8,18 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"kahuna"
 )
 
-// asCommand, set in the environment, makes the test binary the command.
+// TestMain makes the test binary the command when it is called by its name,
+// and one that acknowledges writes without a disk when it is called forgetful.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"kahuna-cli": main})
+	testscript.Main(m, map[string]func(){"kahuna-cli": main, "forgetful": func() {
+		c := &cli{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, signals: make(chan os.Signal),
+			open: func(_ string, o *kahuna.Options) (*kahuna.DB, error) { return kahuna.OpenMemory(o) }}
+		os.Exit(c.main(context.Background(), os.Args[1:]))
+	}})
 }
 
 func TestScripts(t *testing.T) {
