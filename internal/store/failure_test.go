@@ -1,11 +1,12 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -173,14 +174,26 @@ func TestOpenFails(t *testing.T) {
 // stuckFS is a disk on which tables can not be made until released.
 type stuckFS struct {
 	vfs.FS
-	stuck   chan struct{} // closed when somebody waits
-	once    sync.Once
 	release chan struct{}
+}
+
+// heldBack is a log handler that tells when writes have to wait.
+type heldBack struct {
+	slog.Handler
+	told chan struct{}
+}
+
+func (h heldBack) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h heldBack) Handle(_ context.Context, r slog.Record) error {
+	if strings.HasPrefix(r.Message, "writes wait") {
+		h.told <- struct{}{}
+	}
+	return nil
 }
 
 func (fs *stuckFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	if strings.HasSuffix(name, ".sst") {
-		fs.once.Do(func() { close(fs.stuck) })
 		<-fs.release
 	}
 	return fs.FS.Create(name, c)
@@ -189,8 +202,9 @@ func (fs *stuckFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error
 // A slow disk holds Apply back while memory is bounded, and Close ends the
 // wait.
 func TestBackpressure(t *testing.T) {
-	fs := &stuckFS{FS: vfs.NewMem(), stuck: make(chan struct{}), release: make(chan struct{})}
-	s, err := store.Open(store.Options{FS: fs, Dir: "db", HistoryRevisions: -1, MemTableBytes: 64 << 10})
+	fs := &stuckFS{FS: vfs.NewMem(), release: make(chan struct{})}
+	held := heldBack{slog.DiscardHandler, make(chan struct{}, 1)}
+	s, err := store.Open(store.Options{FS: fs, Dir: "db", HistoryRevisions: -1, MemTableBytes: 64 << 10, Logger: slog.New(held)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,13 +221,15 @@ func TestBackpressure(t *testing.T) {
 			index.Store(i)
 		}
 	}()
-	<-fs.stuck
+	<-held.told
+	if n := s.Metrics().Stalls; n != 1 {
+		t.Fatalf("%d stalls", n)
+	}
 	closed := make(chan error, 1)
 	go func() { closed <- s.Close() }()
 	if err := <-refused; err != store.ErrClosed {
 		t.Fatalf("held back Apply: %v", err)
 	}
-	// Even if Close came late, only a few memtables fit.
 	if n := index.Load() * 900; n > 6*(64<<10) {
 		t.Fatalf("%d bytes taken without a flush", n)
 	}

@@ -12,6 +12,7 @@ type Metrics struct {
 	Compactions         int64 // since Open
 	CompactionDebtBytes int64 // estimate of what is left to compact
 	Sublevels           int64 // layers of young tables; writers wait above 24
+	Stalls              int64 // times writers had to wait for the disk, since Open
 	Tables              int64
 	FilterHits          int64 // lookups that a bloom filter spared, since Open
 	FilterMisses        int64
@@ -34,6 +35,7 @@ func (s *Store) Metrics() Metrics {
 		Compactions:         p.Compact.Count,
 		CompactionDebtBytes: int64(p.Compact.EstimatedDebt),
 		Sublevels:           int64(p.Levels[0].Sublevels),
+		Stalls:              s.room.stalls.Load(),
 		FilterHits:          p.Filter.Hits,
 		FilterMisses:        p.Filter.Misses,
 	}

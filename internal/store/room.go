@@ -17,7 +17,10 @@ const (
 )
 
 // room counts what was written since Pebble was last asked how full it is.
-type room struct{ sinceLook atomic.Int64 }
+type room struct {
+	sinceLook atomic.Int64 // bytes
+	stalls    atomic.Int64
+}
 
 // account notes the size of a committed batch.
 func (s *Store) account(size int) { s.room.sinceLook.Add(int64(size)) }
@@ -31,7 +34,13 @@ func (s *Store) makeRoom() error {
 	if s.room.sinceLook.Load() < s.memTableBytes/8 {
 		return nil
 	}
+	stalled := false
 	for s.full(s.db.Metrics()) {
+		if !stalled {
+			stalled = true
+			s.room.stalls.Add(1)
+			s.log.Warn("writes wait for the disk", "dir", s.dir)
+		}
 		select {
 		case <-s.progress:
 		case <-s.failed:
