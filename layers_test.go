@@ -13,7 +13,7 @@ import (
 // layers lists the packages from the top down: a package may import only what
 // stands below it. Packages on one line do not import each other.
 var layers = [][]string{
-	{"kahuna/cmd/kahuna-cli"},
+	{"kahuna/cmd/kahuna-cli", "kahuna/cmd/kahuna-bench"},
 	{"kahuna"},
 	{"kahuna/internal/node"},
 	{"kahuna/internal/txn"},
