@@ -11,6 +11,7 @@ type formatter struct {
 	lines []line // those that are still to come
 
 	prev, prev2 token // the last two tokens written
+	assigned    bool  // the last token is the = of a let or an option
 	endLine     int32 // source line on which the last token or comment ended
 	depth       int   // of the present line
 	brackets    int   // open ones
@@ -64,14 +65,15 @@ func (f *formatter) comment(t, next *token) {
 		f.out.WriteByte(' ')
 	case next.kind == tEOF:
 		f.newLine(t, 0, false)
-	case f.lines[0].offset == next.pos.Offset:
+	case f.atLine(next):
 		depth := f.lines[0].depth
-		if f.lines[0].divides {
+		// It belongs to the block that ends here, or to the case to come.
+		if f.lines[0].divides && next.soft != kCase {
 			depth++
 		}
 		f.newLine(t, depth, false)
 	default:
-		f.breakLine(next)
+		f.breakLine(t)
 	}
 	f.out.WriteString(strings.TrimRight(f.src[t.pos.Offset:t.end], " \t\f\v"))
 	f.commented = true
@@ -82,7 +84,7 @@ func (f *formatter) comment(t, next *token) {
 func (f *formatter) token(t *token) {
 	text := f.text(t)
 	switch {
-	case len(f.lines) > 0 && f.lines[0].offset == t.pos.Offset:
+	case f.atLine(t):
 		l := f.lines[0]
 		f.lines = f.lines[1:]
 		f.newLine(t, l.depth, l.divides)
@@ -106,7 +108,13 @@ func (f *formatter) token(t *token) {
 		f.brackets--
 	}
 	f.opening = t.kind == kThen || t.kind == kDo || t.kind == kElse || f.head
+	f.assigned = t.kind == tAssign && f.assigns()
 	f.prev, f.prev2 = *t, f.prev
+}
+
+// atLine reports whether the tree begins a line with t.
+func (f *formatter) atLine(t *token) bool {
+	return len(f.lines) > 0 && f.lines[0].offset == t.pos.Offset
 }
 
 // newLine begins the line of t, a token or a comment, at depth. One blank line
@@ -146,7 +154,7 @@ func (f *formatter) indent(depth int) {
 // text returns t in its canonical spelling.
 func (f *formatter) text(t *token) string {
 	switch {
-	case t.kind == tAssign && f.prev2.kind != kLet && !f.head:
+	case t.kind == tAssign && !f.assigns():
 		return kindText[tEqEq]
 	case kindText[t.kind] != "":
 		return kindText[t.kind]
@@ -166,8 +174,12 @@ func (f *formatter) mayBreak(t *token) bool {
 	case f.brackets > 0:
 		return true
 	}
-	return operators[f.prev.kind].prec > 0 || operators[t.kind].prec > 0
+	return !f.assigned && operators[f.prev.kind].prec > 0 || operators[t.kind].prec > 0 && !(t.kind == tAssign && f.assigns())
 }
+
+// assigns reports whether an = after the last token assigns, and does not
+// compare.
+func (f *formatter) assigns() bool { return f.prev2.kind == kLet || f.head }
 
 // tight reports whether t touches the token before it.
 func (f *formatter) tight(t *token) bool {
