@@ -332,6 +332,40 @@ func TestForgedFrame(t *testing.T) {
 	}
 }
 
+// Entries that follow on nothing are damage, unless a mark behind them covers
+// the gap: then their predecessors were in a segment that is gone.
+func TestGap(t *testing.T) {
+	for _, covered := range []bool{false, true} {
+		state := appendRecord(nil, kindObsolete, 0, 0)
+		at := frameEnd(headerBytes, int64(len(state))) + frameBytes
+		body, payload := appendEntries(nil, place{1, fuzzSalt, at}, 1, entries(5, 1, 3, "a"))
+		if covered {
+			body = appendRecord(body, kindMark, 1, 6, 1)
+		}
+		disk := vfs.NewMem()
+		if err := disk.MkdirAll(testDir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		path := disk.PathJoin(testDir, segmentName(1))
+		writeFile(t, disk, path, fuzzSegment(1, state, body))
+		l, err := Open(testOptions(Options{FS: disk}))
+		if !covered {
+			var ce *CorruptError
+			if !errors.As(err, &ce) || ce.File != path || ce.Offset != at+int64(payload) {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := l.Group(1).Entries(7, 8, 100); err != nil || !sameEntry(got[0], entry(7, 1, "a/7")) {
+			t.Fatal(got, err)
+		}
+		closeLog(t, l)
+	}
+}
+
 // A read of old entries checks them again.
 func TestDamageWhileOpen(t *testing.T) {
 	disk := vfs.NewCrashableMem()

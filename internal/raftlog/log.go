@@ -98,6 +98,7 @@ type Stats struct {
 	Syncs         uint64        // syncs of frames
 	LastSync      time.Duration // how long the last of them took
 	MaxSync       time.Duration // how long the slowest took
+	SyncTime      time.Duration // how long all of them took
 	SegmentsMade  uint64        // segments begun
 	SegmentsGone  uint64        // segments nobody needed any more
 	Recycled      uint64        // of these, used again

@@ -328,6 +328,7 @@ func (l *Log) count(bytes int, took time.Duration) {
 	l.stats.Syncs++
 	l.stats.BytesWritten += uint64(bytes)
 	l.stats.LastSync = took
+	l.stats.SyncTime += took
 	l.stats.MaxSync = max(l.stats.MaxSync, took)
 }
 
