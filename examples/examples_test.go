@@ -1,11 +1,14 @@
 package examples_test
 
 import (
+	"context"
 	"io/fs"
 	"path"
 	"strings"
 	"testing"
+	"time"
 
+	"kahuna"
 	"kahuna/examples"
 	"kahuna/internal/model"
 	"kahuna/script"
@@ -21,8 +24,37 @@ func cases(t *testing.T) []spec.Case {
 	return cases
 }
 
-func TestExamples(t *testing.T) {
+func TestOnTheModel(t *testing.T) {
 	spec.Run(t, cases(t), func(*testing.T) spec.Runner { return model.NewRunner() })
+}
+
+// embedded runs the scripts as a program that embeds a store does.
+type embedded struct{ db *kahuna.DB }
+
+func (e embedded) Run(ctx context.Context, req spec.Request) spec.Response {
+	var opts []kahuna.RunOption
+	if req.IdempotencyKey != "" {
+		opts = append(opts, kahuna.WithIdempotencyKey(req.IdempotencyKey))
+	}
+	res, err := e.db.Run(ctx, req.Source, req.Params, opts...)
+	return spec.Response{Result: res, Err: err}
+}
+
+func (e embedded) Wait(ctx context.Context, d time.Duration) error { return spec.WaitReal(ctx, d) }
+
+func TestEmbedded(t *testing.T) {
+	spec.Run(t, cases(t), func(t *testing.T) spec.Runner {
+		db, err := kahuna.OpenMemory(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return embedded{db}
+	})
 }
 
 // Every script is run by a case, and every recipe says what its parameters
