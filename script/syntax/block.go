@@ -24,7 +24,7 @@ type suspectEnd struct {
 
 // openBlock returns a block of kind k that the next token opens.
 func (p *parser) openBlock(k kind) *openBlock {
-	return &openBlock{kind: k, word: p.text(&p.tok), pos: p.tok.pos, first: p.tok.first}
+	return &openBlock{kind: k, word: p.text(p.tok), pos: p.tok.pos, first: p.tok.first}
 }
 
 // accepts reports whether k ends o's block, or its present part.

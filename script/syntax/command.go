@@ -105,7 +105,7 @@ func (p *parser) version(at, asOf *Expr) bool {
 	for p.tok.kind == kAt || p.tok.kind == kAs {
 		switch {
 		case *at != nil && p.tok.kind == kAt, *asOf != nil && p.tok.kind == kAs:
-			p.errs.add(p.tok.pos, fmt.Sprintf("'%s' is repeated", shorten(p.text(&p.tok))), "")
+			p.errs.add(p.tok.pos, fmt.Sprintf("'%s' is repeated", shorten(p.text(p.tok))), "")
 		case *at != nil, *asOf != nil:
 			p.errs.add(p.tok.pos, "'at' and 'as of' exclude each other", "")
 		}
@@ -140,7 +140,7 @@ func (p *parser) asOf() Expr {
 // key parses a key, of which what says what it is: key, bucket or prefix. It
 // sets height to that of the command.
 func (p *parser) key(k *Key, what string) bool {
-	t := &p.tok
+	t := p.tok
 	k.Pos = t.pos
 	switch t.kind {
 	case tIdent:
@@ -229,7 +229,7 @@ func (p *parser) checkFlag(flags []SetFlag, k FlagKind) {
 	for _, f := range flags {
 		switch {
 		case f.Kind == k:
-			p.errs.add(p.tok.pos, fmt.Sprintf("flag '%s' is repeated", p.text(&p.tok)), "")
+			p.errs.add(p.tok.pos, fmt.Sprintf("flag '%s' is repeated", p.text(p.tok)), "")
 			return
 		case f.Kind == FlagNX && k == FlagXX, f.Kind == FlagXX && k == FlagNX:
 			p.errs.add(p.tok.pos, "'nx' and 'xx' contradict each other", "nx: only if the key is absent, xx: only if it is there")

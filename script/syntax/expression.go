@@ -190,7 +190,7 @@ func (p *parser) unary() Expr {
 func (p *parser) smallest() Expr {
 	minus := p.tok.pos
 	p.next()
-	t := p.tok
+	t := *p.tok
 	p.next()
 	if p.tok.kind == tLBracket {
 		// The bracket would bind tighter than the minus.
@@ -212,7 +212,7 @@ func (p *parser) atGuard() bool {
 }
 
 func (p *parser) guardKind() (GuardKind, bool) {
-	switch a := &p.ahead; a.kind {
+	switch a := p.ahead; a.kind {
 	case kSet:
 		return NotSet, true
 	case kFound:
@@ -250,7 +250,7 @@ func (p *parser) postfix() Expr {
 }
 
 func (p *parser) primary() Expr {
-	t := &p.tok
+	t := p.tok
 	pos := t.pos
 	p.height = 1
 	var x Expr

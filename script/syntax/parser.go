@@ -33,7 +33,8 @@ type parser struct {
 	errs   errorList
 	sc     scanner
 
-	tok, ahead token
+	tok, ahead *token // both in buf, which is scanned into in turn
+	buf        [2]token
 	prev       lastToken
 
 	depth      int // what Limits.Nesting bounds
@@ -69,7 +70,8 @@ func (p *parser) parse(src string) *Script {
 		return nil
 	}
 	p.sc = newScanner(src, &p.errs)
-	p.ahead = p.sc.next()
+	p.tok, p.ahead = &p.buf[0], &p.buf[1]
+	p.sc.scan(p.ahead)
 	p.next()
 	return p.script(src)
 }
@@ -95,10 +97,10 @@ func invalidByte(src string) (pos Pos, message, hint string) {
 // next goes on to the next token.
 func (p *parser) next() {
 	p.prev = lastToken{kind: p.tok.kind, pos: p.tok.pos, end: p.tok.end, endLine: p.tok.endLine}
-	p.tok = p.ahead
-	p.ahead = p.sc.next()
+	p.tok, p.ahead = p.ahead, p.tok
+	p.sc.scan(p.ahead)
 	if p.errs.stopped && p.tok.kind != tEOF {
-		p.tok = token{kind: tEOF, pos: p.tok.pos, end: p.tok.pos.Offset}
+		p.stop()
 	}
 }
 
@@ -131,8 +133,8 @@ func (p *parser) leave() { p.depth-- }
 
 // stop turns the rest of the source into its end.
 func (p *parser) stop() {
-	p.tok = token{kind: tEOF, pos: p.tok.pos, end: p.tok.pos.Offset}
-	p.ahead = p.tok
+	*p.tok = token{kind: tEOF, pos: p.tok.pos, end: p.tok.pos.Offset}
+	*p.ahead = *p.tok
 }
 
 // grow sets the height of the expression parsed last, whose root stands at
@@ -162,7 +164,7 @@ func (p *parser) describe(t *token) string {
 // unexpected reports that the next token is none of what was expected. A
 // token the scanner has complained about is not reported again.
 func (p *parser) unexpected(expected, hint string) {
-	t := &p.tok
+	t := p.tok
 	if t.kind == tBad || t.kind == tEOF && p.sc.unclosed {
 		return
 	}

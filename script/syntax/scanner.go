@@ -62,6 +62,13 @@ func (s *scanner) newline() {
 
 // next returns the next token; after the last one tEOF, for ever.
 func (s *scanner) next() token {
+	var t token
+	s.scan(&t)
+	return t
+}
+
+// scan is next, into t.
+func (s *scanner) scan(t *token) {
 	for s.off < len(s.src) && !s.errs.stopped {
 		switch c := s.src[s.off]; c {
 		case '\n', '\r':
@@ -70,22 +77,24 @@ func (s *scanner) next() token {
 		case ' ', '\t', '\f', '\v', ';':
 			s.off++
 		case '#':
-			t := token{kind: tComment, first: !s.used, pos: s.pos(), endLine: s.line}
-			s.skipLine()
-			if s.comments {
-				t.end = int32(s.off)
-				return t
+			if !s.comments {
+				s.skipLine()
+				continue
 			}
+			*t = token{kind: tComment, first: !s.used, pos: s.pos(), endLine: s.line}
+			s.skipLine()
+			t.end = int32(s.off)
+			return
 		default:
-			t := token{first: !s.used, pos: s.pos()}
+			*t = token{first: !s.used, pos: s.pos()}
 			s.used = true
-			s.token(&t, c)
+			s.token(t, c)
 			t.end, t.endLine = int32(s.off), s.line
-			return t
+			return
 		}
 	}
 	p := s.pos()
-	return token{kind: tEOF, pos: p, end: p.Offset, endLine: p.Line, first: !s.used}
+	*t = token{kind: tEOF, pos: p, end: p.Offset, endLine: p.Line, first: !s.used}
 }
 
 // skipLine goes to the end of the line.

@@ -35,7 +35,7 @@ var flagWords = []string{"nx", "xx", "cmp", "cmprev", "ex", "norev"}
 // mend looks at a name where a statement should begin. When it is a keyword
 // of another language or a misspelt one, it is reported and made the keyword.
 func (p *parser) mend() {
-	t := &p.tok
+	t := p.tok
 	if t.kind != tIdent || t.soft != tEOF || t.quoted || len(t.str) > 2*keywordLenMax {
 		return
 	}
@@ -84,7 +84,7 @@ func (p *parser) updates() bool {
 
 // notStatement reports the next token, with which no statement begins.
 func (p *parser) notStatement() {
-	t := &p.tok
+	t := p.tok
 	switch {
 	case t.kind == tIdent && p.assigns():
 		p.assignment()
@@ -103,8 +103,7 @@ func (p *parser) notStatement() {
 
 // assignment reports an assignment without let, and parses it.
 func (p *parser) assignment() {
-	t := p.tok
-	name := p.text(&t)
+	name := p.text(p.tok)
 	change := ""
 	if p.ahead.kind != tAssign && p.ahead.kind != tEqEq {
 		change = name + " " + kindText[p.ahead.kind] + " "
@@ -140,7 +139,7 @@ func (p *parser) skipComment() {
 	line := p.tok.pos.Line
 	if p.ahead.pos.Line == line && p.ahead.endLine == line && p.sc.line == line {
 		p.sc.skipLine()
-		p.ahead = p.sc.next()
+		p.sc.scan(p.ahead)
 	}
 	p.next()
 }
@@ -148,7 +147,7 @@ func (p *parser) skipComment() {
 // mendOperator makes the words and, or the operators they are elsewhere. No
 // name can follow a complete operand.
 func (p *parser) mendOperator() {
-	t := &p.tok
+	t := p.tok
 	if t.quoted || len(t.str) > 3 {
 		return
 	}
@@ -171,7 +170,7 @@ func (p *parser) mendOperator() {
 // noOperand reports the next token, with which no operand begins. A write
 // command in the wrong place is parsed all the same.
 func (p *parser) noOperand() Expr {
-	t := &p.tok
+	t := p.tok
 	switch {
 	case isWrite(t.kind) && !t.first:
 		p.unexpected("an expression", fmt.Sprintf("a write command inside an expression stands in parentheses: (%s ...)", kindText[t.kind]))
@@ -188,7 +187,7 @@ func (p *parser) noOperand() Expr {
 // slip guesses what led to the next token, which is unexpected, from what
 // stands around it.
 func (p *parser) slip() string {
-	t := &p.tok
+	t := p.tok
 	switch {
 	case p.softReturn > 0 && (p.prev.end == p.softReturn || t.end == p.softReturn):
 		return "a variable named like a keyword is returned in parentheses"
@@ -214,7 +213,7 @@ func isKeyword(t *token) bool { return t.kind >= kAs && t.kind < kAssert }
 
 // keyHint says how to write a key that is a keyword or a number.
 func (p *parser) keyHint() string {
-	t := &p.tok
+	t := p.tok
 	switch t.kind {
 	case tInt, tFloat:
 		return fmt.Sprintf("write it in quotes: '%s'", shorten(p.text(t)))
@@ -225,7 +224,7 @@ func (p *parser) keyHint() string {
 // meantAsKey reports whether the next token, which is no key, must be meant as
 // one, so that parsing can go on behind it.
 func (p *parser) meantAsKey() bool {
-	t := &p.tok
+	t := p.tok
 	if t.first || t.kind != tInt && t.kind != tFloat && (!isKeyword(t) || t.kind == kThen || t.kind == kDo) {
 		return false
 	}
@@ -248,7 +247,7 @@ func (p *parser) nameHint() string {
 }
 
 func (p *parser) keywordHint() string {
-	t := &p.tok
+	t := p.tok
 	if !isKeyword(t) || t.kind == kAt || t.first {
 		return ""
 	}

@@ -46,7 +46,7 @@ func (p *parser) afterBegin(b *Begin) {
 	if p.tok.kind == kBegin {
 		p.errs.add(p.tok.pos, "nested transactions are not supported", "a script has one begin block")
 	} else if p.tok.kind != tBad {
-		p.errs.add(p.tok.pos, fmt.Sprintf("unexpected %s after the end of the 'begin' at line %d", p.describe(&p.tok), b.Pos.Line),
+		p.errs.add(p.tok.pos, fmt.Sprintf("unexpected %s after the end of the 'begin' at line %d", p.describe(p.tok), b.Pos.Line),
 			"a begin block is the whole script")
 	}
 	p.stop()
@@ -121,7 +121,7 @@ func (p *parser) option() *Option {
 func (p *parser) negative() Expr {
 	pos := p.tok.pos
 	p.next()
-	switch t := p.tok; t.kind {
+	switch t := *p.tok; t.kind {
 	case tInt:
 		p.next()
 		return &IntLit{Pos: pos, Value: -int64(t.num), Text: "-" + t.str}
@@ -203,7 +203,7 @@ func (p *parser) statement() Stmt {
 // inLoop parses a break or continue.
 func (p *parser) inLoop() {
 	if p.loops == 0 {
-		p.errs.add(p.tok.pos, fmt.Sprintf("'%s' outside a loop", p.text(&p.tok)), "it belongs between 'do' and 'end' of a for or while")
+		p.errs.add(p.tok.pos, fmt.Sprintf("'%s' outside a loop", p.text(p.tok)), "it belongs between 'do' and 'end' of a for or while")
 	}
 	p.next()
 }
@@ -232,7 +232,7 @@ func (p *parser) let() Stmt {
 func (p *parser) name(name *string, pos *Pos) bool {
 	if p.tok.kind != tIdent {
 		p.unexpected("the name of a variable", p.nameHint())
-		if !isKeyword(&p.tok) || p.ahead.kind != tAssign {
+		if !isKeyword(p.tok) || p.ahead.kind != tAssign {
 			return false
 		}
 	}
@@ -246,7 +246,7 @@ func (p *parser) ifChain() Stmt {
 	o := p.openBlock(kIf)
 	for {
 		b := Branch{Pos: p.tok.pos}
-		head := &openBlock{word: p.text(&p.tok), pos: p.tok.pos}
+		head := &openBlock{word: p.text(p.tok), pos: p.tok.pos}
 		p.next()
 		b.Cond = p.expression()
 		p.opens(kThen, head, b.Cond != nil)
@@ -310,7 +310,7 @@ func (p *parser) switchCases() Stmt {
 
 func (p *parser) switchCase(o *openBlock) Case {
 	c := Case{Pos: p.tok.pos}
-	head := &openBlock{word: p.text(&p.tok), pos: p.tok.pos}
+	head := &openBlock{word: p.text(p.tok), pos: p.tok.pos}
 	p.next()
 	for {
 		x := p.expression()

@@ -130,9 +130,19 @@ var keywords = func() map[string]kind {
 	return m
 }()
 
+// shapes holds, for every first letter, the lengths of the keywords that begin
+// with it as bits. Most names have the shape of none.
+var shapes = func() (s [256]uint16) {
+	for w := range keywords {
+		s[w[0]] |= 1 << len(w)
+		s[w[0]-'a'+'A'] |= 1 << len(w)
+	}
+	return s
+}()
+
 // lookup returns the keyword spelt word in any letter case, or tIdent.
 func lookup(word string) kind {
-	if len(word) < 2 || len(word) > keywordLenMax {
+	if word == "" || len(word) > keywordLenMax || shapes[word[0]]&(1<<len(word)) == 0 {
 		return tIdent
 	}
 	var lower [keywordLenMax]byte
