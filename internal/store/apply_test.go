@@ -365,22 +365,19 @@ func TestDiskPlateau(t *testing.T) {
 		}
 		apply(t, s, 1, ops...)
 	}
-	most := func(from, to int64) (bytes int64) {
+	after := func(from, to int64) (bytes int64) {
 		for prev := from; prev < to; prev++ {
 			round(prev)
-			if prev%20 == 0 {
-				bytes = max(bytes, s.Metrics().DiskBytes)
-			}
+		}
+		bytes, err := s.CompactedBytes()
+		if err != nil {
+			t.Fatal(err)
 		}
 		return bytes
 	}
-	early := most(-1, 150)
-	late := most(150, 500)
-	written := int64(500 * keys * size * 2)
-	t.Logf("at most %d KiB early, %d KiB late, of %d KiB written", early>>10, late>>10, written>>10)
-	// What Pebble has not got round to compacting depends on how busy the
-	// machine is; without a plateau it would be all that was written.
-	if late > early+written/8 {
-		t.Fatalf("disk use grows: at most %d bytes early, %d late", early, late)
+	early, late := after(-1, 50), after(50, 400)
+	t.Logf("%d KiB after 51 rounds, %d KiB after 401", early>>10, late>>10)
+	if live := int64(keys * size * (3 + 6)); early < live/2 || late > early+early/4 {
+		t.Fatalf("disk use grows: %d bytes early, %d late, %d live", early, late, live)
 	}
 }
