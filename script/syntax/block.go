@@ -72,7 +72,7 @@ func (p *parser) list() []Stmt {
 			p.mended = false
 			continue
 		}
-		if p.tok.pos.Offset == at {
+		if p.tok.pos.Offset == at && !p.opensFaulty() {
 			p.next()
 		}
 		p.sync()
@@ -80,6 +80,16 @@ func (p *parser) list() []Stmt {
 			p.faultyBlock()
 		}
 	}
+}
+
+// opensFaulty reports whether the next token is a then or do that was not
+// expected and is not just written twice.
+func (p *parser) opensFaulty() bool {
+	switch p.prev.kind {
+	case kThen, kDo, kElse:
+		return false
+	}
+	return p.tok.kind == kThen || p.tok.kind == kDo
 }
 
 // faultyBlock parses a block whose head was not understood, so that its end
@@ -175,7 +185,8 @@ func (p *parser) opens(k kind, o *openBlock, ok bool) {
 		p.unexpected(fmt.Sprintf("'%s' for %s", kindText[k], o), hint)
 	}
 	p.sync()
-	if p.tok.kind == kThen || p.tok.kind == kDo {
+	switch p.tok.kind {
+	case kThen, kDo, kBegin:
 		p.next()
 	}
 }

@@ -1,0 +1,268 @@
+package syntax
+
+import (
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// writer makes up correct scripts, with white space and comments anywhere.
+type writer struct {
+	t *rapid.T
+	b strings.Builder
+}
+
+// TestRandomScripts checks that what the grammar allows is parsed, and that
+// formatting keeps it (Invariant SYN-3).
+func TestRandomScripts(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := &writer{t: rt}
+		if w.n(5) == 0 {
+			w.put("begin")
+			if w.n(2) == 0 {
+				w.put("(", "timeout", "=", w.one("5s", "@x", "'7'", "- 3", "-1.5", "null", "Word"), ",", "`a b`", "=", "True", ")")
+			}
+			w.block(3, false)
+			w.put("end")
+		} else {
+			w.put("sleep", "1")
+			w.block(3, false)
+		}
+		checkFormat(t, w.b.String())
+	})
+}
+
+func (w *writer) n(n int) int { return rapid.IntRange(0, n-1).Draw(w.t, "") }
+
+func (w *writer) one(list ...string) string { return list[w.n(len(list))] }
+
+// put writes tokens with something between them.
+func (w *writer) put(tokens ...string) {
+	for _, tok := range tokens {
+		w.b.WriteString(w.one(" ", " ", " ", " ", "\t", "\n", "\n\n\n", ";", " # note\n", "\n# own line\n", "\r\n", "\r"))
+		w.b.WriteString(tok)
+	}
+}
+
+func (w *writer) block(depth int, loop bool) {
+	for range w.n(4) {
+		w.stmt(depth, loop)
+	}
+}
+
+func (w *writer) stmt(depth int, loop bool) {
+	if depth > 0 {
+		switch w.n(8) {
+		case 0:
+			w.put("if")
+			w.expr(2)
+			w.put("then")
+			w.block(depth-1, loop)
+			for range w.n(3) {
+				w.put(w.one("elseif", "ELIF"))
+				w.expr(2)
+				w.put("then")
+				w.block(depth-1, loop)
+			}
+			w.elseEnd(depth-1, loop)
+			return
+		case 1:
+			w.put("switch")
+			w.expr(2)
+			for range w.n(3) + 1 {
+				w.put("case")
+				w.expr(1)
+				for range w.n(3) {
+					w.put(",")
+					w.expr(1)
+				}
+				w.put("then")
+				w.block(depth-1, loop)
+			}
+			w.elseEnd(depth-1, loop)
+			return
+		case 2:
+			w.put("while")
+			w.expr(2)
+			w.put("do")
+			w.block(depth-1, true)
+			w.put("end")
+			return
+		case 3:
+			w.put("for", w.one("i", "while", "`x y`"), "in")
+			w.expr(2)
+			w.put("do")
+			w.block(depth-1, true)
+			w.put("end")
+			return
+		}
+	}
+	switch w.n(10) {
+	case 0:
+		w.put("let", w.one("a", "case", "`b c`"), "=")
+		w.argument(2)
+	case 1:
+		w.put("return")
+		if w.n(3) > 0 {
+			w.put("(")
+			w.argument(2)
+			w.put(")")
+		}
+	case 2:
+		w.put(w.one("throw", "sleep"))
+		w.expr(2)
+	case 3:
+		w.put("Assert")
+		w.expr(2)
+		w.put(",")
+		w.expr(2)
+	case 4:
+		w.put(w.one("commit", "rollback"))
+	case 5:
+		if loop {
+			w.put(w.one("break", "Continue"))
+		}
+	case 6:
+		w.read(1)
+	default:
+		w.write(2)
+	}
+}
+
+func (w *writer) elseEnd(depth int, loop bool) {
+	if w.n(2) == 0 {
+		w.put("else")
+		w.block(depth, loop)
+	}
+	w.put("END")
+}
+
+func (w *writer) key(depth int) {
+	switch w.n(5) {
+	case 0:
+		if depth > 0 {
+			w.put("(")
+			w.argument(depth - 1)
+			w.put(")")
+			return
+		}
+		fallthrough
+	default:
+		w.put(w.one("k", "case", "`a/b`", "'x'", "\"y\\n\"", "@p"))
+	}
+}
+
+func (w *writer) write(depth int) {
+	switch w.n(4) {
+	case 0:
+		w.put(w.one("delete", "DEL", "edel"))
+		w.key(depth)
+	case 1:
+		w.put(w.one("extend", "eextend"))
+		w.key(depth)
+		w.expr(depth)
+	default:
+		w.put(w.one("set", "ESet"))
+		w.key(depth)
+		w.expr(depth)
+		if w.n(3) == 0 {
+			w.put(w.one("nx", "XX"))
+		}
+		if w.n(3) == 0 {
+			w.put(w.one("ex", "cmp", "cmprev"))
+			w.expr(depth - 1)
+		}
+		if w.n(3) == 0 {
+			w.put("norev")
+		}
+	}
+}
+
+func (w *writer) read(depth int) {
+	switch w.n(4) {
+	case 0:
+		w.put(w.one("get by bucket", "scan by prefix", "escan by prefix"))
+		w.key(depth)
+	default:
+		w.put(w.one("get", "exists", "EGET"))
+		w.key(depth)
+		if w.n(4) == 0 {
+			w.put(w.one("at", "@"))
+			w.put(w.one("3", "- 1", "(n)"))
+		}
+	}
+	if w.n(6) == 0 {
+		// What was read may have an at: this is another command.
+		w.put("exists", "k", "as", "of", w.one("5 - 1", "@t", "a * -b"))
+	}
+}
+
+func (w *writer) argument(depth int) {
+	if w.n(4) == 0 {
+		w.write(depth)
+		return
+	}
+	w.expr(depth)
+}
+
+func (w *writer) expr(depth int) {
+	w.operand(depth)
+	for range w.n(3) {
+		w.put(w.one("+", "-", "*", "/", "%", "=", "==", "<>", "!=", "<", "<=", ">", ">=", "&&", "||", "??"))
+		w.operand(depth)
+	}
+	if w.n(8) == 0 {
+		w.put("..")
+		w.operand(depth)
+	}
+}
+
+func (w *writer) operand(depth int) {
+	switch w.n(4) {
+	case 0:
+		w.put(w.one("-", "!", "not", "NOT not", "- -"))
+	}
+	if depth <= 0 {
+		w.put(w.one("a", "while", "deleted_at", "`x y`", "1", "0xF", "5m", "1.5", "2e3", "'s'", "\"t\\x41\"", "'two\nlines'", "@p",
+			"null", "True", "(not set)", "(! found)", "(not Deleted)"))
+		return
+	}
+	switch w.n(7) {
+	case 0:
+		w.put("(")
+		w.argument(depth - 1)
+		w.put(")")
+	case 1:
+		w.put(w.one("f", "case", "`g h`"), "(")
+		for i := range w.n(3) {
+			if i > 0 {
+				w.put(",")
+			}
+			w.argument(depth - 1)
+		}
+		w.put(")")
+	case 2:
+		w.put("[")
+		for range w.n(3) {
+			w.argument(depth - 1)
+			w.put(",")
+		}
+		w.put("0", "]")
+	case 3:
+		w.put("[")
+		w.expr(depth - 1)
+		w.put(",", "]")
+	case 4:
+		w.put("(", "get")
+		w.key(depth - 1)
+		w.put(")")
+	default:
+		w.operand(0)
+	}
+	if w.n(4) == 0 {
+		w.put("[")
+		w.expr(depth - 1)
+		w.put("]")
+	}
+}
