@@ -42,6 +42,9 @@ func openTest(t testing.TB, dir string, o *Options) *DB {
 		opts = *o
 	}
 	opts.segment = 256 << 10 // many stores: small files
+	if opts.Limits.TimeoutMs == 0 {
+		opts.Limits.TimeoutMs = 120_000 // the machine may be busy
+	}
 	var db *DB
 	var err error
 	if dir == "" {

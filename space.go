@@ -154,7 +154,7 @@ type Page struct {
 	Next string
 }
 
-// Prefix returns about limit live keys that start with prefix and come after
+// Prefix returns at most limit live keys that start with prefix and come after
 // the key after ("" for the first page; then Page.Next). limit is at least 1
 // and at most Limits.Rows; 0 means that. Keys come in the store's order: by
 // bucket (what is before the last slash), then by the rest; each key once. A

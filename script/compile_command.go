@@ -105,6 +105,21 @@ func (c *compiler) time(asOf syntax.Expr) func(f *frame) (int64, error) {
 	}
 }
 
+// ttlMax is the longest time to live in milliseconds, some 285,000 years: now
+// and it together are far from the end of int64, and JSON keeps it exactly.
+const ttlMax = 1<<53 - 1
+
+// natural judges an operand of ex, extend or at.
+func natural(n int64, what string) *Error {
+	switch {
+	case n < 0:
+		return errf(CodeRange, "%s must not be negative, got %d", what, n)
+	case n > ttlMax && what != "at":
+		return errf(CodeRange, "%s must be at most %d milliseconds, got %d", what, int64(ttlMax), n)
+	}
+	return nil
+}
+
 // natural compiles an operand that is a whole number and not negative.
 func (c *compiler) natural(x syntax.Expr, what string, pos syntax.Pos) func(f *frame) (int64, error) {
 	eval := c.expr(x)
@@ -114,8 +129,8 @@ func (c *compiler) natural(x syntax.Expr, what string, pos syntax.Pos) func(f *f
 			return 0, err
 		}
 		n, fault := whole(v, what)
-		if fault == nil && n < 0 {
-			fault = errf(CodeRange, "%s must not be negative, got %d", what, n)
+		if fault == nil {
+			fault = natural(n, what)
 		}
 		if fault != nil {
 			return 0, f.at(fault, pos)

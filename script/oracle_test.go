@@ -432,9 +432,7 @@ func (o *oracle) key(k syntax.Key) string {
 func (o *oracle) natural(x syntax.Expr, what string, pos syntax.Pos) int64 {
 	n, e := whole(o.eval(x), what)
 	o.must(pos, e)
-	if n < 0 {
-		o.must(pos, errf(CodeRange, "%s must not be negative, got %d", what, n))
-	}
+	o.must(pos, natural(n, what))
 	return n
 }
 

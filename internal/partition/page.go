@@ -7,7 +7,7 @@ import (
 	"kahuna/script"
 )
 
-// Page reads the live rows of a range from after on, about limit of them, in
+// Page reads the live rows of a range from after on, at most limit of them, in
 // the store's order: by bucket, then by the rest of the key. next is the after
 // of the following page, "" when there are no more; a page may hold fewer rows
 // than limit, even none, before the last. It minds locks like Scan.
@@ -51,10 +51,13 @@ func (tx *Tx) Page(rng Range, after string, limit int) (rows []script.Row, next 
 		return true
 	})
 	sort.Slice(cells, func(i, j int) bool { return less(cells[i], cells[j]) })
-	for _, c := range cells {
+	for i, c := range cells {
 		tx.dep = max(tx.dep, c.seq)
 		if c.exists && c.row.Live(tx.now) {
 			rows = append(rows, found(c.key, c.row, nil))
+		}
+		if len(rows) == limit && i < len(cells)-1 {
+			return rows, c.key, nil
 		}
 	}
 	return rows, next, nil

@@ -113,7 +113,7 @@ func (*Full) Error() string { return "partition: too much is waiting to be writt
 // full bounds what is ordered but not applied, and what one batch holds.
 func (p *Partition) full() bool {
 	return p.unapplied >= p.opts.UnappliedBytes ||
-		p.open != nil && p.inflight != nil && p.open.enc.Len() >= p.opts.BatchBytes
+		p.open != nil && p.open.enc.Len() >= p.opts.BatchBytes
 }
 
 // runnable returns why no script can run here now, or nil. After a storage
