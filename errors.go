@@ -10,6 +10,8 @@ import (
 type Error = script.Error
 
 // Outcome says whether what a request asked for is in the store.
+//
+// Invariant OUT-1: no error says NotApplied unless that is certain.
 type Outcome = script.Outcome
 
 // The outcomes.
