@@ -66,6 +66,9 @@ func open(dir string, opts *Options) (*DB, error) {
 	if opts != nil {
 		o = *opts
 	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	o.Limits = o.Limits.WithDefaults()
 	n, err := node.Open(context.Background(), o.node(dir))
 	if err != nil {

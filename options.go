@@ -1,6 +1,7 @@
 package kahuna
 
 import (
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -53,6 +54,40 @@ type Options struct {
 	now         func() int64
 }
 
+// What the log and the rows can take of one script, whatever the limits say.
+const (
+	keyBytesMost     = 32 << 10
+	writtenBytesMost = 128 << 20
+	writtenKeysMost  = 500_000
+)
+
+// check refuses limits that the store can not keep.
+func (o *Options) check() error {
+	l := &o.Limits
+	for _, field := range []struct {
+		name        string
+		value, most int64
+	}{
+		{"KeyBytes", int64(l.KeyBytes), keyBytesMost},
+		{"ValueBytes", int64(l.ValueBytes), writtenBytesMost},
+		{"WrittenBytes", l.WrittenBytes, writtenBytesMost},
+		{"WrittenKeys", int64(l.WrittenKeys), writtenKeysMost},
+		{"Steps", l.Steps, forever}, {"Elements", int64(l.Elements), forever},
+		{"SourceBytes", int64(l.SourceBytes), forever}, {"Statements", int64(l.Statements), forever},
+		{"Nesting", int64(l.Nesting), 1000}, {"Rows", int64(l.Rows), forever},
+		{"MemoryBytes", l.MemoryBytes, forever}, {"SleepMs", l.SleepMs, forever},
+		{"TimeoutMs", l.TimeoutMs, forever}, {"TimeoutMaxMs", l.TimeoutMaxMs, forever},
+		{"AdmissionMs", l.AdmissionMs, forever},
+	} {
+		if field.value < 0 || field.value > field.most {
+			return &Error{Op: "open", Code: script.CodeBadRequest,
+				Message: fmt.Sprintf("Limits.%s must be 0 to %d, got %d", field.name, field.most, field.value),
+				Hint:    "0 is the default"}
+		}
+	}
+	return nil
+}
+
 const forever = 1 << 60 // milliseconds
 
 func (o *Options) node(dir string) node.Options {
@@ -61,7 +96,7 @@ func (o *Options) node(dir string) node.Options {
 		Partition: partition.Options{
 			CacheBytes: o.RowCacheBytes, EphemeralBytes: o.EphemeralBytes,
 			RetentionMs: o.HistoryAge.Milliseconds(),
-			KeyBytes:    o.Limits.KeyBytes, ValueBytes: o.Limits.ValueBytes,
+			WrittenKeys: o.Limits.WrittenKeys, WrittenBytes: o.Limits.WrittenBytes,
 		},
 		BlockCacheBytes: o.BlockCacheBytes, HistoryRevisions: o.HistoryRevisions,
 		SweepInterval: o.sweep, SegmentBytes: o.segment, MemTableBytes: o.memTable, DisableSync: o.disableSync, Now: o.now, Logger: o.Logger,

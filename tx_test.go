@@ -249,3 +249,33 @@ func TestUpdatesNeverDeadlock(t *testing.T) {
 		t.Errorf("%d locks are left", n)
 	}
 }
+
+func TestTxIsBounded(t *testing.T) {
+	t.Parallel()
+	db := openTest(t, "", &Options{Limits: Limits{WrittenKeys: 3, WrittenBytes: 100}})
+	ctx := context.Background()
+	tx, err := db.Begin(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []string{"a", "b", "c"} {
+		if _, err := tx.Set(ctx, k, "1", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := tx.Set(ctx, "d", "1", nil); !errors.Is(err, ErrLimit) {
+		t.Errorf("a fourth key: %v, want ErrLimit", err)
+	}
+	if _, err := tx.Set(ctx, "a", string(make([]byte, 200)), nil); !errors.Is(err, ErrLimit) {
+		t.Errorf("200 bytes: %v, want ErrLimit", err)
+	}
+	if err := tx.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if e, ok, err := db.Get(ctx, "a"); !ok || e.Value != "1" || err != nil {
+		t.Error(e, ok, err)
+	}
+	if _, err := OpenMemory(&Options{Limits: Limits{KeyBytes: 1 << 20}}); err == nil {
+		t.Error("a limit beyond what the store can keep was accepted")
+	}
+}

@@ -51,6 +51,8 @@ func (o Options) withDefaults() Options {
 	def(&p.FastRows, 1000)
 	def(&p.RetentionMs, int64(time.Hour/time.Millisecond))
 	def(&p.ResultMs, 2*soonMs)
+	def(&p.WrittenKeys, 10_000)
+	def(&p.WrittenBytes, 64<<20)
 	def(&o.BlockCacheBytes, 64<<20)
 	def(&o.MemTableBytes, 16<<20)
 	def(&o.SegmentBytes, 64<<20)
@@ -227,7 +229,9 @@ func createRows(o store.Options) error {
 }
 
 // Now reads the physical clock in Unix milliseconds.
-func (n *Node) Now() int64 { return n.opts.Now() }
+// A clock set before 1970, or beyond what a timestamp holds, counts as the
+// nearest time it does hold.
+func (n *Node) Now() int64 { return min(max(n.opts.Now(), 0), 1<<43) }
 
 // led tells Open that the partition runs scripts.
 func (n *Node) led() { n.ledOnce.Do(func() { close(n.ledChan) }) }

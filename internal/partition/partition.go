@@ -22,8 +22,8 @@ type Options struct {
 	FastRows       int   // rows one bucket or prefix read may visit there
 	RetentionMs    int64 // how long ended rows and old versions are kept
 	ResultMs       int64 // how long results of idempotency keys are kept
-	KeyBytes       int   // longest key
-	ValueBytes     int   // longest value
+	WrittenKeys    int   // keys one interactive transaction may write
+	WrittenBytes   int64 // and bytes
 }
 
 // Partition is one partition's executor. Its methods may be called from any

@@ -75,6 +75,9 @@ func (s *Session) Do(work Work, lock *LockSet) (*script.Result, error) {
 	if err == nil && s.readOnly && s.tx.changed(saved) {
 		err = &script.Error{Code: script.CodeReadOnly, Message: "writes are not allowed in a read-only transaction"}
 	}
+	if err == nil {
+		err = s.bounded()
+	}
 	// What was read after the locks were lost is of no moment: nobody may
 	// see it.
 	if lost := s.lost(); lost != nil {
@@ -88,6 +91,24 @@ func (s *Session) Do(work Work, lock *LockSet) (*script.Result, error) {
 		return nil, err
 	}
 	return res, nil
+}
+
+// bounded keeps what is buffered within what one entry of the log may hold.
+func (s *Session) bounded() error {
+	o := &s.tx.p.opts
+	if n := len(s.tx.writes); n > o.WrittenKeys {
+		return &script.Error{Code: script.CodeLimit, Hint: "the limit is Limits.WrittenKeys",
+			Message: fmt.Sprintf("the transaction writes too many keys: more than %d", o.WrittenKeys)}
+	}
+	bytes := int64(0)
+	for i := range s.tx.writes {
+		bytes += int64(len(s.tx.writes[i].key) + len(s.tx.writes[i].row.Value))
+	}
+	if bytes > o.WrittenBytes {
+		return &script.Error{Code: script.CodeLimit, Hint: "the limit is Limits.WrittenBytes",
+			Message: fmt.Sprintf("the transaction writes too much: more than %d bytes", o.WrittenBytes)}
+	}
+	return nil
 }
 
 // Commit validates, publishes the writes and gives up the locks. The
