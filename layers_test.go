@@ -1,10 +1,12 @@
 package kahuna_test
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -31,6 +33,79 @@ var layers = [][]string{
 	{"kahuna/script/syntax"},
 }
 
+// engine is what is linked into every program with a store in it.
+var engine = []string{"kahuna", "kahuna/internal", "kahuna/script"}
+
+// beside may be imported by tests, by each other and by commands, but not by
+// what becomes part of a program with a store in it.
+var beside = []string{"kahuna/internal/model", "kahuna/examples", "kahuna/spec", "kahuna/internal/console"}
+
+// forbidden lists, for packages and all below them, what they may not import:
+// packages, by prefix of their path.
+var forbidden = []struct {
+	in   []string
+	what []string
+	why  string
+}{
+	{[]string{"kahuna/script"}, []string{"kahuna/internal", "github.com/", "go.etcd.io/", "os", "net", "log"},
+		"the language knows nothing of an engine, and does no I/O"},
+	{[]string{"kahuna/internal/partition", "kahuna/internal/replica", "kahuna/internal/kv", "kahuna/internal/hlc"},
+		[]string{"time", "os", "net", "math/rand$", "crypto/rand", "github.com/cockroachdb/pebble"},
+		"what decides is pure: it reads no clock and does no I/O"},
+	{[]string{"kahuna/internal/txn"}, []string{"os", "net", "github.com/", "go.etcd.io/"},
+		"paths know nothing of disks and networks"},
+	{[]string{"kahuna/internal/model"}, []string{"kahuna/internal/store", "kahuna/internal/partition", "kahuna/internal/kv", "github.com/"},
+		"the oracle shares no code with the engine"},
+	{engine, []string{"net", "flag", "log$", "unsafe", "C", "plugin"}, "no part of a store needs it"},
+}
+
+// source is a Go file of the module that is no test.
+type source struct {
+	path, pkg string
+	file      *ast.File
+	set       *token.FileSet
+	imports   []string
+}
+
+func sources(t *testing.T) []source {
+	t.Helper()
+	var found []source
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") && path != ".") {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		s := source{path: path, pkg: "kahuna", set: token.NewFileSet()}
+		if dir := filepath.ToSlash(filepath.Dir(path)); dir != "." {
+			s.pkg += "/" + dir
+		}
+		if s.file, err = parser.ParseFile(s.set, path, nil, 0); err != nil {
+			return err
+		}
+		for _, spec := range s.file.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			s.imports = append(s.imports, name)
+		}
+		found = append(found, s)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) < 50 {
+		t.Fatalf("only %d files were found", len(found))
+	}
+	return found
+}
+
 // TestLayers fails on an import that points upwards.
 func TestLayers(t *testing.T) {
 	level := map[string]int{}
@@ -39,48 +114,86 @@ func TestLayers(t *testing.T) {
 			level[p] = i
 		}
 	}
-	files := 0
-	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() && d.Name() == "testdata" {
-			if err == nil {
-				err = fs.SkipDir
-			}
-			return err
-		}
-		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-			return nil
-		}
-		files++
-		pkg := "kahuna"
-		if dir := filepath.ToSlash(filepath.Dir(path)); dir != "." {
-			pkg += "/" + dir
-		}
-		from, known := level[pkg]
+	seen := map[string]bool{}
+	for _, s := range sources(t) {
+		seen[s.pkg] = true
+		from, known := level[s.pkg]
 		if !known {
-			t.Errorf("%s: package %s has no place in the layers", path, pkg)
+			t.Errorf("%s: package %s has no place in the layers", s.path, s.pkg)
+			continue
 		}
-		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
-		if err != nil {
-			return err
-		}
-		for _, spec := range f.Imports {
-			name, err := strconv.Unquote(spec.Path.Value)
-			if err != nil {
-				return err
-			}
+		for _, name := range s.imports {
 			if name != "kahuna" && !strings.HasPrefix(name, "kahuna/") {
 				continue
 			}
 			if to, ok := level[name]; !ok || to <= from {
-				t.Errorf("%s: %s imports %s, which is not below it", path, pkg, name)
+				t.Errorf("%s: %s imports %s, which is not below it", s.path, s.pkg, name)
+			}
+			if slices.Contains(beside, name) && !slices.Contains(beside, s.pkg) && !within(s.pkg, "kahuna/cmd") {
+				t.Errorf("%s: %s imports %s, which is for tests and tools", s.path, s.pkg, name)
 			}
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
-	if files < 50 {
-		t.Errorf("only %d files were looked at", files)
+	for p := range level {
+		if !seen[p] {
+			t.Errorf("the layers have a package %s that does not exist", p)
+		}
+	}
+}
+
+// TestForbiddenImports keeps the language free of the engine, and what decides
+// free of clocks and I/O.
+func TestForbiddenImports(t *testing.T) {
+	for _, s := range sources(t) {
+		for _, rule := range forbidden {
+			if !slices.ContainsFunc(rule.in, func(dir string) bool { return within(s.pkg, dir) }) {
+				continue
+			}
+			for _, name := range s.imports {
+				if slices.ContainsFunc(rule.what, func(w string) bool { return matches(name, w) }) {
+					t.Errorf("%s imports %s: %s", s.path, name, rule.why)
+				}
+			}
+		}
+	}
+}
+
+// within reports whether the package pkg is dir or below it. Below the root is
+// only the root.
+func within(pkg, dir string) bool {
+	return pkg == dir || dir != "kahuna" && strings.HasPrefix(pkg, dir+"/")
+}
+
+// matches reports whether an import is the one named, or below it; a name that
+// ends in $ stands for nothing below.
+func matches(name, rule string) bool {
+	if exact, ok := strings.CutSuffix(rule, "$"); ok {
+		return name == exact
+	}
+	return within(name, strings.TrimSuffix(rule, "/"))
+}
+
+// TestOnlyCommandsExit: a library never ends the process it is in, and prints
+// nothing.
+func TestOnlyCommandsExit(t *testing.T) {
+	ends := map[string]bool{
+		"os.Exit": true, "log.Fatal": true, "log.Fatalf": true, "log.Fatalln": true, "log.Panic": true, "runtime.Goexit": true,
+		"syscall.Exit": true, "os.Stdout": true, "os.Stderr": true, "fmt.Print": true, "fmt.Println": true, "fmt.Printf": true,
+		"slog.SetDefault": true, "slog.Default": true,
+	}
+	for _, s := range sources(t) {
+		if within(s.pkg, "kahuna/cmd") {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			sel, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if x, ok := sel.X.(*ast.Ident); ok && ends[x.Name+"."+sel.Sel.Name] {
+				t.Errorf("%s: %s.%s belongs in a command", s.set.Position(n.Pos()), x.Name, sel.Sel.Name)
+			}
+			return true
+		})
 	}
 }
