@@ -118,13 +118,11 @@ func (m *model) wait(l *Log) {
 }
 
 // crashRun works on a log, with crashes around every sync and every change of
-// the directory, and returns what the images showed wrong. A file that is
-// recycled is told to work by the channel.
-func crashRun(t *testing.T, seed uint64, opts Options, work func(*model, *Log, *rand.Rand, <-chan string)) (images int, stats Stats, wrong []error) {
+// the directory, and returns what the images showed wrong.
+func crashRun(t *testing.T, seed uint64, opts Options, work func(*model, *Log, *rand.Rand)) (images int, stats Stats, wrong []error) {
 	mem := vfs.NewCrashableMem()
 	m := &model{}
 	c := &camera{fs: mem, model: m, rng: rand.New(rand.NewPCG(seed, 1))}
-	recycled := make(chan string, 1000)
 	fs := &hookFS{FS: mem,
 		before: func(o op, path string) error {
 			if o == opSync || o == opRename || o == opRemove {
@@ -136,14 +134,11 @@ func crashRun(t *testing.T, seed uint64, opts Options, work func(*model, *Log, *
 			if o == opSync || o == opRename || o == opRemove {
 				c.shoot(fmt.Sprintf("after %s of %s", o, path))
 			}
-			if o == opRename && strings.HasSuffix(path, spareSuffix) {
-				recycled <- path
-			}
 		},
 	}
 	opts.FS = fs
 	l := openTest(t, opts)
-	work(m, l, rand.New(rand.NewPCG(seed, 2)), recycled)
+	work(m, l, rand.New(rand.NewPCG(seed, 2)))
 	stats = l.Stats()
 	closeLog(t, l)
 
@@ -222,8 +217,8 @@ func TestCrash(t *testing.T) {
 	t.Logf("%d crashes, %d segments gone", images, gone)
 }
 
-func randomWork(t *testing.T) func(*model, *Log, *rand.Rand, <-chan string) {
-	return func(m *model, l *Log, rng *rand.Rand, _ <-chan string) {
+func randomWork(t *testing.T) func(*model, *Log, *rand.Rand) {
+	return func(m *model, l *Log, rng *rand.Rand) {
 		m.work(l, rng, 40, func(err error) { t.Error(err) })
 	}
 }
@@ -239,13 +234,13 @@ func TestCrashWithoutSync(t *testing.T) {
 // TestCrashWhileRecycling is TestCrash with segments that are all made of old
 // ones, whose frames are still in them.
 func TestCrashWhileRecycling(t *testing.T) {
-	const rounds = 12
-	_, stats, wrong := crashRun(t, 1, Options{}, func(m *model, l *Log, rng *rand.Rand, recycled <-chan string) {
+	const rounds = 8
+	_, stats, wrong := crashRun(t, 1, Options{}, func(m *model, l *Log, rng *rand.Rand) {
 		index := uint64(0)
 		for range rounds {
 			for made := l.Stats().SegmentsMade; l.Stats().SegmentsMade == made; {
 				index++
-				w := Write{Group: 1, Entries: entries(index, 1, 1, strings.Repeat("x", rng.IntN(700)))}
+				w := Write{Group: 1, Entries: entries(index, 1, 1, strings.Repeat("x", 300+rng.IntN(900)))}
 				m.append(l, w, func(err error) { t.Error(err) })
 				m.wait(l)
 			}
@@ -255,13 +250,22 @@ func TestCrashWhileRecycling(t *testing.T) {
 			if err := l.Group(1).Compact(index); err != nil {
 				t.Error(err)
 			}
-			<-recycled
+			l.janitor.awaitSpare()
 		}
 	})
 	for _, err := range wrong {
 		t.Error(err)
 	}
-	if stats.SegmentsGone < rounds-1 || stats.Recycled < rounds-1 {
+	if stats.SegmentsGone < rounds || stats.Recycled < rounds-1 {
 		t.Errorf("%+v", stats)
+	}
+}
+
+// awaitSpare returns when there is a spare.
+func (j *janitor) awaitSpare() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for j.spare == nil {
+		j.cond.Wait()
 	}
 }

@@ -190,6 +190,24 @@ func TestTruncatedMiddle(t *testing.T) {
 	}
 }
 
+// A segment has its name only when its first frame is on disk, so the last one
+// without it is damaged, not torn.
+func TestFirstFrameMissing(t *testing.T) {
+	f := fill(t, 40)
+	path := f.frames[len(f.frames)-1].file
+	for _, size := range []int64{0, headerBytes - 1, headerBytes, headerBytes + frameBytes} {
+		disk := f.withChange(t, path, func(b []byte) []byte { return append([]byte{}, b[:size]...) })
+		want := int64(0)
+		if size >= headerBytes {
+			want = headerBytes
+		}
+		var ce *CorruptError
+		if _, err := Open(testOptions(Options{FS: disk})); !errors.As(err, &ce) || ce.File != path || ce.Offset != want {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
+}
+
 func TestMissingSegment(t *testing.T) {
 	f := fill(t, 60)
 	names := segmentNames(t, f.fs, testDir)
@@ -255,8 +273,12 @@ func TestForeignFrames(t *testing.T) {
 		}
 	}
 	check("nothing", func(b []byte) []byte { return b })
-	check("its own frame, moved", func(b []byte) []byte {
-		copy(b[end:], b[last.off:last.end])
+	check("a frame of its own, moved", func(b []byte) []byte {
+		older := f.frames[len(f.frames)-4] // would undo what came after it
+		if older.file != last.file {
+			t.Fatal("the test proves nothing")
+		}
+		copy(b[end:], b[older.off:older.end])
 		return b
 	})
 	check("the frame of an older segment", func(b []byte) []byte {
@@ -366,18 +388,34 @@ func TestGap(t *testing.T) {
 	}
 }
 
+// A mark that is written twice, the second time with an older value, does not
+// bring entries back.
+func TestOldMark(t *testing.T) {
+	disk := vfs.NewMem()
+	if err := disk.MkdirAll(testDir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	state := appendRecord(nil, kindMark, 1, 9, 4)
+	writeFile(t, disk, disk.PathJoin(testDir, segmentName(1)), fuzzSegment(1, state, appendRecord(nil, kindMark, 1, 5, 3)))
+	l := openTest(t, Options{FS: disk})
+	defer closeLog(t, l)
+	if first, _ := l.Group(1).FirstIndex(); first != 10 {
+		t.Fatal(first)
+	}
+}
+
 // A read of old entries checks them again.
 func TestDamageWhileOpen(t *testing.T) {
 	disk := vfs.NewCrashableMem()
 	l := openTest(t, Options{FS: disk, CacheBytes: 1})
 	defer closeLog(t, l)
-	mustAppend(t, l, Write{Group: 1, Entries: entries(1, 1, 2, "value")})
+	mustAppend(t, l, Write{Group: 1, Entries: entries(1, 1, 2, strings.Repeat("value", 20))})
 	g := l.Group(1)
 	if _, err := g.Entries(1, 3, 100); err != nil {
 		t.Fatal(err)
 	}
 	s := l.active()
-	if _, err := s.file.WriteAt([]byte("?"), s.end-8); err != nil {
+	if _, err := s.file.WriteAt([]byte("?"), s.end-20); err != nil {
 		t.Fatal(err)
 	}
 	var ce *CorruptError

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -137,9 +138,19 @@ func TestUnsyncedTail(t *testing.T) {
 	old := l.active().path
 	_ = l.Close()
 
-	rewritten := false
+	// The last frame is written again and synced before there is a segment
+	// that relies on it; a crash at any time after that shows the same.
+	var steps []string
+	var images []*vfs.MemFS
 	disk.set(func(o op, path string) error {
-		rewritten = rewritten || o == opWrite && path == old
+		switch {
+		case path == old && len(images) == 0 && o != opRead:
+			steps = append(steps, string(o))
+		case o == opRename:
+			images = append(images, crash(disk.mem))
+		case len(images) > 0:
+			images = append(images, crash(disk.mem))
+		}
 		return nil
 	})
 	l = openTest(t, Options{FS: disk.fs})
@@ -147,15 +158,23 @@ func TestUnsyncedTail(t *testing.T) {
 	if !strings.Contains(shown, "unsynced") {
 		t.Fatal("the test proves nothing: ", shown)
 	}
-	if !rewritten {
-		t.Error("the last frame was not written again")
+	if got := strings.Join(steps, " "); got != "write sync" {
+		t.Errorf("the old segment saw: %s", got)
 	}
-	image := crash(disk.mem)
-	_ = l.Close()
-	l = openTest(t, Options{FS: image})
-	defer closeLog(t, l)
-	if got := show(l); got != shown {
-		t.Fatalf("got %s, want %s", got, shown)
+	images = append(images, crash(disk.mem))
+	closeLog(t, l)
+	if len(images) < 4 {
+		t.Fatal("the test proves nothing: ", len(images))
+	}
+	for i, image := range images {
+		l, err := Open(testOptions(Options{FS: image}))
+		if err != nil {
+			t.Fatalf("image %d: %v", i, err)
+		}
+		if got := show(l); got != shown {
+			t.Errorf("image %d: got %s, want %s", i, got, shown)
+		}
+		closeLog(t, l)
 	}
 }
 
@@ -261,52 +280,61 @@ func blocked(t *testing.T, callers int) (l *Log, results chan error, resume func
 }
 
 func TestQueueIsBounded(t *testing.T) {
-	l, results, resume := blocked(t, 20)
-	if q := l.Stats().QueueBytes; q < 2000 || q > 4000 {
-		t.Fatal(q)
-	}
-	resume(nil)
-	for range 21 {
-		if err := <-results; err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		l, results, resume := blocked(t, 20)
+		synctest.Wait() // everybody hangs
+		if q := l.Stats().QueueBytes; q < 2000 || q > 3000 {
+			t.Error(q)
 		}
-	}
-	closeLog(t, l)
-	if q := l.Stats().QueueBytes; q != 0 {
-		t.Fatal(q)
-	}
+		resume(nil)
+		for range 21 {
+			if err := <-results; err != nil {
+				t.Error(err)
+			}
+		}
+		closeLog(t, l)
+		if q := l.Stats().QueueBytes; q != 0 {
+			t.Error(q)
+		}
+	})
 }
 
 func TestFailureReleasesAppend(t *testing.T) {
-	l, results, resume := blocked(t, 20)
-	resume(syscall.EIO)
-	for range 21 {
-		if err := <-results; !errors.Is(err, ErrFailed) || !errors.Is(err, syscall.EIO) {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		l, results, resume := blocked(t, 20)
+		synctest.Wait()
+		resume(syscall.EIO)
+		for range 21 {
+			if err := <-results; !errors.Is(err, ErrFailed) || !errors.Is(err, syscall.EIO) {
+				t.Error(err)
+			}
 		}
-	}
-	if err := l.Close(); !errors.Is(err, ErrFailed) {
-		t.Fatal(err)
-	}
+		if err := l.Close(); !errors.Is(err, ErrFailed) {
+			t.Error(err)
+		}
+	})
 }
 
 func TestCloseReleasesAppend(t *testing.T) {
-	l, results, resume := blocked(t, 20)
-	closed := make(chan error)
-	go func() { closed <- l.Close() }()
-	// Those that wait get ErrClosed while the sync still hangs.
-	for range 20 {
-		if err := <-results; !errors.Is(err, ErrClosed) {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		l, results, resume := blocked(t, 20)
+		synctest.Wait()
+		closed := make(chan error)
+		go func() { closed <- l.Close() }()
+		// Those that wait get ErrClosed while the sync still hangs.
+		for range 20 {
+			if err := <-results; !errors.Is(err, ErrClosed) {
+				t.Error(err)
+			}
 		}
-	}
-	resume(nil)
-	if err := <-results; err != nil {
-		t.Fatal("what was queued before Close: ", err)
-	}
-	if err := <-closed; err != nil {
-		t.Fatal(err)
-	}
+		resume(nil)
+		if err := <-results; err != nil {
+			t.Error("what was queued before Close: ", err)
+		}
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // Done comes once for each write, in order.

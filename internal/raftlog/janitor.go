@@ -237,6 +237,7 @@ func (j *janitor) recycle(s *segment) bool {
 	}
 	j.mu.Lock()
 	j.spare = &spare{path: path, file: s.file, size: s.size}
+	j.cond.Broadcast()
 	j.mu.Unlock()
 	l.recycled.Add(1)
 	return true

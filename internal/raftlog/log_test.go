@@ -3,6 +3,7 @@ package raftlog
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -18,6 +19,11 @@ func TestAppendReopen(t *testing.T) {
 	}
 	if s := l.Stats(); s.Segments < 2 || s.Groups != 3 || s.Writes != 200 {
 		t.Fatalf("%+v", s)
+	}
+	for name, b := range files(t, fs, testDir) { // written in place, never longer
+		if strings.HasSuffix(name, segmentSuffix) && len(b) != 8<<10 {
+			t.Errorf("%s has %d bytes", name, len(b))
+		}
 	}
 	closeLog(t, l)
 	if err := l.Close(); !errors.Is(err, ErrClosed) {
@@ -255,5 +261,18 @@ func TestLargeWrites(t *testing.T) {
 	}
 	if got, err = l.Group(1).Entries(1, 6, 800<<10); err != nil || len(got) != 2 {
 		t.Fatal(len(got), err)
+	}
+}
+
+// A record of which most was overwritten counts with what is left of it.
+func TestReadOfCutRecord(t *testing.T) {
+	l := openTest(t, Options{FS: vfs.NewMem(), CacheBytes: 1, SegmentBytes: 64 << 10})
+	defer closeLog(t, l)
+	mustAppend(t, l, Write{Group: 1, Entries: entries(1, 1, 5, strings.Repeat("x", 1000))})
+	for i := uint64(2); i <= 5; i++ {
+		mustAppend(t, l, Write{Group: 1, Entries: entries(i, 2, 1, "small")})
+	}
+	if got, err := l.Group(1).Entries(1, 6, 3000); err != nil || len(got) != 5 || got[1].GetTerm() != 2 {
+		t.Fatal(got, err)
 	}
 }
