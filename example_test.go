@@ -22,6 +22,70 @@ func memory() *kahuna.DB {
 	return db
 }
 
+// reserve is the program of the README, which a test compares with it, but for
+// the directory.
+func reserve() error {
+	db, err := kahuna.Open("data", nil)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+
+	res, err := db.Run(ctx, `
+		let stock = to_int(get @item)
+		if stock < @n then throw "sold out" end
+		set @item stock - @n
+		return stock - @n`,
+		kahuna.Params{"item": "stock/sku-1", "n": 3},
+		kahuna.WithIdempotencyKey("order-17")) // sent twice, it takes effect once
+	switch {
+	case errors.Is(err, kahuna.ErrThrow):
+		fmt.Println("the script refused:", err)
+	case err != nil:
+		return err
+	default:
+		fmt.Println("left:", res.Text())
+	}
+	return nil
+}
+
+func Example() {
+	dir, err := os.MkdirTemp("", "kahuna")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	before, err := os.Getwd()
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := os.Chdir(dir); err != nil {
+		log.Fatal(err)
+	}
+	defer os.Chdir(before)
+
+	fmt.Println(reserve()) // nothing in stock yet
+	db, err := kahuna.Open("data", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := db.Set(ctx, "stock/sku-1", "10", nil); err != nil {
+		log.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(reserve())
+	fmt.Println(reserve()) // the same order again
+	// Output:
+	// the script refused: sold out at line 3
+	// <nil>
+	// left: 7
+	// <nil>
+	// left: 7
+	// <nil>
+}
+
 func ExampleOpen() {
 	dir, err := os.MkdirTemp("", "kahuna")
 	if err != nil {
@@ -83,6 +147,26 @@ func ExampleDB_Run() {
 	// sold out at line 3
 }
 
+func ExampleDB_Run_result() {
+	db := memory()
+	defer db.Close()
+	if _, err := db.Run(ctx, "set `svc/a` 1 ex 1m set `svc/b` 2", nil); err != nil {
+		log.Fatal(err)
+	}
+	res, err := db.Run(ctx, "get by bucket svc", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(res.Type, res.Outcome)
+	for _, e := range res.Entries {
+		fmt.Println(e.Key, e.Value, "revision", e.Revision, "expires", e.Expires != 0)
+	}
+	// Output:
+	// Get applied
+	// svc/a 1 revision 0 expires true
+	// svc/b 2 revision 0 expires false
+}
+
 func ExampleDB_Compile() {
 	db := memory()
 	defer db.Close()
@@ -119,6 +203,59 @@ func ExampleError() {
 	// error: unknown function 'uper'; did you mean 'upper'?
 	//   2 | let b = uper('x')
 	//     |         ^
+	// true
+}
+
+func ExampleError_diagnostics() {
+	db := memory()
+	defer db.Close()
+	_, err := db.Compile("let total = 1\nset sum totl + uper(2)")
+	var e *kahuna.Error
+	if !errors.As(err, &e) {
+		log.Fatal(err)
+	}
+	for _, d := range e.Diagnostics {
+		fmt.Printf("%d:%d %s: %s\n", d.Pos.Line, d.Pos.Column, d.Code, d.Text())
+	}
+	// Output:
+	// 2:9 undefined_variable: undefined variable 'totl'; did you mean 'total'?
+	// 2:16 unknown_function: unknown function 'uper'; did you mean 'upper'?
+}
+
+// The errors that a caller tells apart.
+func ExampleError_is() {
+	db := memory()
+	for _, source := range []string{
+		"throw 'no'", "set a 1 rollback", "while true do end", "begin (timeout=5ms) sleep 1m commit end",
+	} {
+		_, err := db.Run(ctx, source, nil)
+		switch {
+		case errors.Is(err, kahuna.ErrThrow):
+			fmt.Println("the script refused")
+		case errors.Is(err, kahuna.ErrRollback):
+			fmt.Println("undone on purpose")
+		case errors.Is(err, kahuna.ErrLimit):
+			fmt.Println("too much")
+		case errors.Is(err, kahuna.ErrTimeout):
+			fmt.Println("too long")
+		}
+	}
+	canceled, cancel := context.WithCancel(ctx)
+	cancel()
+	_, _, err := db.Get(canceled, "k")
+	fmt.Println(errors.Is(err, context.Canceled))
+
+	if err := db.Close(); err != nil {
+		log.Fatal(err)
+	}
+	_, err = db.Run(ctx, "get k", nil)
+	fmt.Println(errors.Is(err, kahuna.ErrClosed))
+	// Output:
+	// the script refused
+	// undone on purpose
+	// too much
+	// too long
+	// true
 	// true
 }
 
@@ -165,6 +302,27 @@ func ExampleSpace_Set() {
 	// true 0
 	// false 0
 	// true 1
+}
+
+// Compare and set with what was read, also when nothing was there.
+func ExampleSetOptions() {
+	db := memory()
+	defer db.Close()
+	for range 2 {
+		e, _, err := db.Get(ctx, "config")
+		if err != nil {
+			log.Fatal(err)
+		}
+		w, err := db.Set(ctx, "config", e.Value+"x", &kahuna.SetOptions{Revision: &e.Revision})
+		fmt.Println(w.Done, w.Revision, err)
+	}
+	old := "not that"
+	w, err := db.Set(ctx, "config", "y", &kahuna.SetOptions{Equals: &old})
+	fmt.Println(w.Done, w.Revision, err)
+	// Output:
+	// true 0 <nil>
+	// true 1 <nil>
+	// false 1 <nil>
 }
 
 func ExampleSpace_Get() {
@@ -318,4 +476,75 @@ func ExampleDB_Begin() {
 	}
 	fmt.Println(tx.Commit(ctx))
 	// Output: <nil>
+}
+
+func ExampleProgram_Placeholders() {
+	db := memory()
+	defer db.Close()
+	p, err := db.Compile("let stock = get @item; set stock @n")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(p.Placeholders())
+	for _, w := range p.Warnings() {
+		fmt.Println(w.Line, w.Column, w.Text)
+	}
+	// Output:
+	// [item n]
+	// 1 28 this is the key literally called 'stock', not the variable 'stock'; the key named by the variable is (stock)
+}
+
+func ExampleDB_View() {
+	db := memory()
+	defer db.Close()
+	if _, err := db.Run(ctx, "set `acct/a` 70 set `acct/b` 30", nil); err != nil {
+		log.Fatal(err)
+	}
+	err := db.View(ctx, func(tx *kahuna.Tx) error {
+		rows, err := tx.Bucket(ctx, "acct") // all of one moment, with the reads below
+		if err != nil {
+			return err
+		}
+		e, _, err := tx.Get(ctx, "acct/a")
+		fmt.Println(len(rows), e.Value)
+		return err
+	})
+	fmt.Println(err)
+	// Output:
+	// 2 70
+	// <nil>
+}
+
+func ExampleTx_Run() {
+	db := memory()
+	defer db.Close()
+	tx, err := db.Begin(ctx, &kahuna.TxOptions{Timeout: 10 * time.Second})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer tx.Rollback()
+	if _, err := tx.Run(ctx, "set a 1", nil); err != nil {
+		log.Fatal(err)
+	}
+	_, err = tx.Run(ctx, "set b 2 throw 'no'", nil) // undoes itself, not the transaction
+	fmt.Println(err)
+	if err := tx.Commit(ctx); err != nil {
+		log.Fatal(err)
+	}
+	a, _ := db.Exists(ctx, "a")
+	b, _ := db.Exists(ctx, "b")
+	fmt.Println(a, b, errors.Is(tx.Commit(ctx), kahuna.ErrTxDone))
+	// Output:
+	// no at line 1
+	// true false true
+}
+
+func ExampleDB_Stats() {
+	db := memory()
+	defer db.Close()
+	if _, err := db.Set(ctx, "k", "v", nil); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(db.Stats().BatchedScripts > 0)
+	// Output: true
 }
