@@ -363,3 +363,49 @@ func TestOutcomeOfCanceledCommit(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestCrashGenerations crashes the store again and again, soon after it was
+// opened: each life begins with what the crash before it left.
+func TestCrashGenerations(t *testing.T) {
+	for _, seed := range crashSeeds(t, 15) {
+		if err := crashGenerations(seed); err != nil {
+			t.Errorf("seed %d: %v\nreplay: go test -run TestCrashGenerations -seed %d .", seed, err, seed)
+		}
+	}
+}
+
+func crashGenerations(seed uint64) error {
+	rng := rand.New(rand.NewPCG(seed, 11))
+	mem := vfs.NewCrashableMem()
+	ctx := context.Background()
+	written := 0
+	for life := range 12 {
+		db, err := open("db", crashOptions(mem, false))
+		if err != nil {
+			return fmt.Errorf("life %d: %w", life, err)
+		}
+		res, err := db.Run(ctx, "return [get n ?? 0, get m ?? 0]", nil)
+		if err != nil {
+			return fmt.Errorf("life %d: %w", life, err)
+		}
+		n, m := res.Entries[0].Value, res.Entries[1].Value
+		if n != m || n != fmt.Sprint(written) {
+			return fmt.Errorf("life %d: n = %s, m = %s, %d were acknowledged", life, n, m, written)
+		}
+		for range rng.IntN(4) {
+			if _, err := db.Run(ctx, "set n @v; set (concat('pad/', @v)) repeat('x', @size); set m @v",
+				Params{"v": written + 1, "size": rng.IntN(20000)}); err != nil {
+				return fmt.Errorf("life %d: %w", life, err)
+			}
+			written++
+		}
+		image := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: [...]int{0, 0, 50, 90}[rng.IntN(4)], RNG: rng})
+		if err := db.Close(); err != nil {
+			return fmt.Errorf("life %d: %w", life, err)
+		}
+		if rng.IntN(4) > 0 {
+			mem = image
+		}
+	}
+	return nil
+}
