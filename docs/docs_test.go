@@ -121,7 +121,7 @@ func (p *page) run(text string) {
 func (p *page) fresh() {
 	p.close()
 	var err error
-	if p.db, err = kahuna.OpenMemory(nil); err != nil {
+	if p.db, err = kahuna.OpenMemory(&kahuna.Options{Limits: kahuna.Limits{TimeoutMs: 120_000}}); err != nil {
 		p.t.Fatal(err)
 	}
 }

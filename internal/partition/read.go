@@ -13,8 +13,24 @@ type slowRead struct {
 	reads map[lockKey]readMark
 	// session is set in an interactive transaction.
 	session *Session
-	// more is what to lock in the next run, if this one does not validate.
-	more LockSet
+	// more is what to lock in the next run, if this one does not validate;
+	// index finds its points.
+	more  LockSet
+	index map[lockKey]int
+}
+
+// want adds p to more.
+func (r *slowRead) want(p Point) {
+	k := lockKey{p.Space, p.Key}
+	if i, ok := r.index[k]; ok {
+		r.more.Points[i].Write = r.more.Points[i].Write || p.Write
+		return
+	}
+	if r.index == nil {
+		r.index = map[lockKey]int{}
+	}
+	r.index[k] = len(r.more.Points)
+	r.more.Points = append(r.more.Points, p)
 }
 
 // readMark is what an unlocked read saw.
@@ -53,7 +69,7 @@ func (tx *Tx) latestSlow(space kv.Space, key string, write bool) (kv.Row, error)
 	if tx.ticket.covers(space, key, write) {
 		return tx.load(space, key)
 	}
-	tx.slow.more.AddPoint(Point{space, key, write})
+	tx.slow.want(Point{space, key, write})
 	if tx.slow.session == nil && p.locks.lockedByOther(tx.ticket, space, key, write) {
 		return kv.Row{}, errRestart
 	}
