@@ -32,7 +32,7 @@ type flags struct {
 	Embedded       string           `help:"Directory of the store to run on; made when missing." placeholder:"DIR"`
 	Param          []string         `short:"p" sep:"none" help:"Parameter, repeatable: name=text, name:=JSON for a typed one, name=@file for the text of a file (name=@@x for a text that begins with @)." placeholder:"NAME=VALUE"`
 	Timeout        time.Duration    `help:"Time-out of a script that names none itself, such as 500ms or 30s." placeholder:"DURATION"`
-	IdempotencyKey string           `help:"Run the script once, however often it is sent with this key." placeholder:"KEY"`
+	IdempotencyKey *string          `help:"Run the script once, however often it is sent with this key." placeholder:"KEY"`
 	JSON           bool             `name:"json" help:"Print one JSON object per script."`
 	Version        kong.VersionFlag `help:"Print the version."`
 
@@ -229,8 +229,8 @@ func (c *cli) execute(ctx context.Context, source string) int {
 	if c.flags.Timeout > 0 {
 		opts = append(opts, kahuna.WithTimeout(c.flags.Timeout))
 	}
-	if c.flags.IdempotencyKey != "" {
-		opts = append(opts, kahuna.WithIdempotencyKey(c.flags.IdempotencyKey))
+	if key := c.flags.IdempotencyKey; key != nil { // an empty one is refused
+		opts = append(opts, kahuna.WithIdempotencyKey(*key))
 	}
 	start := time.Now()
 	res, err := c.db.Run(ctx, source, c.params, opts...)

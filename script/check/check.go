@@ -126,7 +126,8 @@ func Check(s *syntax.Script) *Info {
 // checker is the state of one Check. The lists hold what can be judged only
 // when all assignments are known.
 type checker struct {
-	info *Info
+	suggested int // unknown names compared with the known ones
+	info      *Info
 
 	vars       []variable // parallel to info.Vars
 	readIdents []*syntax.Ident

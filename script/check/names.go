@@ -26,6 +26,10 @@ func (c *checker) reads() {
 // absent are words that other languages use for null.
 var absent = []string{"nil", "none", "undefined", "nothing"}
 
+// suggestionsMax bounds how many unknown names of one script are compared with
+// the known ones.
+const suggestionsMax = 20
+
 // meant guesses what the writer of an unknown variable had in mind.
 func (c *checker) meant(x *syntax.Ident) string {
 	if _, ok := c.info.params[x.Name]; ok {
@@ -43,6 +47,12 @@ func (c *checker) meant(x *syntax.Ident) string {
 		if k.Name == x.Name {
 			return fmt.Sprintf("to read the key of that name write (get %s)", x.Name)
 		}
+	}
+	// A script full of unknown names must not cost their number times that of
+	// the variables: the first few get a suggestion.
+	c.suggested++
+	if c.suggested > suggestionsMax {
+		return ""
 	}
 	if word := syntax.Suggest(x.Name, c.info.Vars); word != "" {
 		return didYouMean(word)
