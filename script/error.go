@@ -122,6 +122,7 @@ func Frame(head, source string, line, column int) string {
 		return head
 	}
 	var b strings.Builder
+	source, column = excerpt(source, column)
 	no := fmt.Sprint(line)
 	b.WriteString(head)
 	fmt.Fprintf(&b, "\n  %s | %s\n  %s | ", no, source, strings.Repeat(" ", len(no)))
@@ -139,6 +140,19 @@ func Frame(head, source string, line, column int) string {
 	}
 	b.WriteByte('^')
 	return b.String()
+}
+
+// excerptMax is how many characters of a source line Frame shows.
+const excerptMax = 200
+
+// excerpt cuts a long line to the part around column.
+func excerpt(source string, column int) (string, int) {
+	runes := []rune(source)
+	if len(runes) <= excerptMax {
+		return source, column
+	}
+	from := min(max(0, column-1-excerptMax/2), len(runes)-excerptMax)
+	return string(runes[from : from+excerptMax]), column - from
 }
 
 // Type returns the result type of the error (language specification 9.2).

@@ -25,9 +25,12 @@ func (c *cli) check(files []string) int {
 			if diags[i].Severity == syntax.Error {
 				status = exitUsage
 			}
-			if !c.flags.JSON {
+			if !c.flags.JSON && i < shownMax {
 				c.printDiagnostic(shown(name)+":", source, &diags[i])
 			}
+		}
+		if n := len(diags) - shownMax; n > 0 && !c.flags.JSON {
+			fmt.Fprintf(c.stderr, "%s: and %d more\n", shown(name), n)
 		}
 		if c.flags.JSON {
 			c.printJSON(checkJSON(name, diags))
@@ -35,6 +38,9 @@ func (c *cli) check(files []string) int {
 	}
 	return c.status(status)
 }
+
+// shownMax is how many diagnostics of one script are printed.
+const shownMax = 100
 
 func shown(name string) string {
 	if name == "-" {

@@ -50,6 +50,10 @@ func (c *cli) answerOpen(err error) {
 // diagnostics prints everything that keeps a script from compiling.
 func (c *cli) diagnostics(source string, e *kahuna.Error) {
 	for i := range e.Diagnostics {
+		if i == shownMax {
+			fmt.Fprintf(c.stderr, "and %d more\n", len(e.Diagnostics)-shownMax)
+			return
+		}
 		c.printDiagnostic("", source, &e.Diagnostics[i])
 	}
 }
