@@ -1,21 +1,25 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"kahuna"
+	"kahuna/internal/console"
 	"kahuna/script"
 	"kahuna/script/syntax"
 )
 
 // check prints all diagnostics of files. The status is exitUsage when one has
 // an error, or cannot be read.
-func (c *cli) check(files []string) int {
+func (c *cli) check(ctx context.Context, files []string) int {
 	status := exitOK
 	for _, name := range files {
-		source, err := c.read(name)
+		source, err := c.read(ctx, name)
 		if err != nil {
 			status = c.usage("%v", err)
 			continue
@@ -25,22 +29,15 @@ func (c *cli) check(files []string) int {
 			if diags[i].Severity == syntax.Error {
 				status = exitUsage
 			}
-			if !c.flags.JSON && i < shownMax {
-				c.printDiagnostic(shown(name)+":", source, &diags[i])
-			}
-		}
-		if n := len(diags) - shownMax; n > 0 && !c.flags.JSON {
-			fmt.Fprintf(c.stderr, "%s: and %d more\n", shown(name), n)
 		}
 		if c.flags.JSON {
 			c.printJSON(checkJSON(name, diags))
+		} else {
+			c.findings(shown(name), source, diags)
 		}
 	}
-	return c.status(status)
+	return status
 }
-
-// shownMax is how many diagnostics of one script are printed.
-const shownMax = 100
 
 func shown(name string) string {
 	if name == "-" {
@@ -49,29 +46,47 @@ func shown(name string) string {
 	return name
 }
 
-// printDiagnostic prints a finding with its source line and a caret. prefix
-// is the file's name with a colon, or empty.
-func (c *cli) printDiagnostic(prefix, source string, d *syntax.Diagnostic) {
-	kind := "error"
-	if d.Severity == syntax.Warning {
-		kind = "warning"
-	}
-	line, column := int(d.Pos.Line), int(d.Pos.Column)
-	head := kind + ": " + d.Text()
-	if prefix != "" {
-		head = fmt.Sprintf("%s%d:%d: %s", prefix, line, column, head)
-	}
-	fmt.Fprintln(c.stderr, script.Frame(head, lineOf(source, line), line, column))
-}
+// shownMax is how many findings about one script are printed; as JSON all are.
+const shownMax = 100
 
-// lineOf returns line n of source.
-func lineOf(source string, n int) string {
-	source = strings.TrimPrefix(source, "\ufeff")
-	lines := strings.Split(strings.ReplaceAll(strings.ReplaceAll(source, "\r\n", "\n"), "\r", "\n"), "\n")
-	if n < 1 || n > len(lines) {
-		return ""
+// findings prints findings with their source lines and carets, in one write.
+// name is the file's, "" for a script that has none: then they look like any
+// error of the console.
+func (c *cli) findings(name, source string, diags []syntax.Diagnostic) {
+	var b bytes.Buffer
+	more := len(diags) - shownMax
+	for i := range diags[:min(len(diags), shownMax)] {
+		d := &diags[i]
+		warning := d.Severity == syntax.Warning
+		line, column := int(d.Pos.Line), int(d.Pos.Column)
+		if name == "" && warning {
+			b.WriteString(warningLine(script.Warning{Line: line, Column: column, Text: d.Text()}))
+			continue
+		}
+		e := &kahuna.Error{Code: d.Code, Message: d.Message, Hint: d.Hint, Line: line, Column: column,
+			Source: lineAt(source, int(d.Pos.Offset))}
+		if name == "" {
+			_ = console.Render(&b, nil, e, 0)
+			continue
+		}
+		// The console keeps a source line from doing harm to the terminal.
+		// With this code it writes the form with the caret.
+		e.Code = script.CodeSyntax
+		var frame bytes.Buffer
+		_ = console.Render(&frame, nil, e, 0)
+		kind := "error: "
+		if warning {
+			kind = "warning: "
+		}
+		fmt.Fprintf(&b, "%s:%d:%d: %s%s", name, line, column, kind, strings.TrimPrefix(frame.String(), "error: "))
 	}
-	return lines[n-1]
+	if more > 0 {
+		if name != "" {
+			b.WriteString(name + ": ")
+		}
+		fmt.Fprintf(&b, "and %d more\n", more)
+	}
+	_, _ = c.stderr.Write(b.Bytes())
 }
 
 type jsonCheck struct {
@@ -101,42 +116,46 @@ func checkJSON(name string, diags []syntax.Diagnostic) jsonCheck {
 }
 
 // format prints the canonical form of files, or writes it back.
-func (c *cli) format(files []string, write bool) int {
+func (c *cli) format(ctx context.Context, files []string, write bool) int {
 	status := exitOK
 	for _, name := range files {
-		source, err := c.read(name)
+		source, err := c.read(ctx, name)
 		if err != nil {
 			status = c.usage("%v", err)
 			continue
 		}
 		text, diags := syntax.Format(source)
-		failed := false
-		for i := range diags {
-			if diags[i].Severity == syntax.Error {
-				failed = true
-				c.printDiagnostic(shown(name)+":", source, &diags[i])
-			}
+		if len(source) > sourceMax {
+			diags = script.CheckSource(source, nil) // what was read is not all
 		}
 		switch {
-		case failed:
+		case len(diags) > 0:
+			c.findings(shown(name), source, diags)
 			status = exitUsage
-		case write && name != "-":
+		case write && name == "-":
+			status = c.usage("fmt -w needs a file: standard input cannot be written to")
+		case write:
 			if text == source {
 				continue
 			}
 			if err := replaceFile(name, text); err != nil {
-				status = c.usage("%v", err)
+				c.usage("%v", err)
+				status = max(status, exitFailed)
 			}
 		default:
 			_, err := fmt.Fprint(c.stdout, text)
 			c.keep(err)
 		}
 	}
-	return c.status(status)
+	return status
 }
 
 // replaceFile writes a file so that a crash leaves the old or the new one.
 func replaceFile(name, text string) error {
+	name, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		return err
+	}
 	info, err := os.Stat(name)
 	if err != nil {
 		return err
@@ -148,6 +167,9 @@ func replaceFile(name, text string) error {
 	_, err = f.WriteString(text)
 	if err == nil {
 		err = f.Chmod(info.Mode().Perm())
+	}
+	if err == nil {
+		err = f.Sync()
 	}
 	if cerr := f.Close(); err == nil {
 		err = cerr

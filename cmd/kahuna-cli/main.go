@@ -8,10 +8,21 @@
 //	kahuna-cli check FILE...                       all diagnostics
 //	kahuna-cli fmt [-w] FILE...                    the canonical form
 //
-// Results go to standard output, diagnostics to standard error. Exit status: 0
-// success (NotSet and DoesNotExist too); 1 the script failed or aborted, or the
-// output could not be written; 2 wrong usage, or the script does not compile; 3
-// the store cannot be opened; 130 and 143 after SIGINT and SIGTERM.
+// What it guarantees:
+//
+//   - CLI-1: a result is printed after it is durable, in one write. Who has read
+//     it finds it again after any crash.
+//   - CLI-2: results go to standard output, and nothing else does; errors,
+//     warnings and logs go to standard error. With --json standard output holds
+//     one object a line, one line a script, failed ones included.
+//   - CLI-3: the exit status is that of the first script that failed: 0 none
+//     (NotSet and DoesNotExist are no failures); 1 failed or aborted, or the
+//     output could not be written; 2 wrong usage, or refused before it ran; 3
+//     the store cannot be opened; 128+n stopped by signal n.
+//   - CLI-4: with run and -e, what does not compile is refused before the store
+//     is opened or made.
+//   - CLI-5: what it reads is bounded by the limits of the language, and what it
+//     prints of a script is safe on a terminal.
 package main
 
 import (
@@ -25,11 +36,11 @@ import (
 
 func main() {
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	// A reader that went away is an error of the write, not a signal.
 	signal.Ignore(syscall.SIGPIPE)
 	c := &cli{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, signals: signals,
-		terminal: isTerminal(os.Stdin), open: kahuna.Open}
+		terminal: isTerminal(os.Stdin), screen: isTerminal(os.Stdout), open: kahuna.Open}
 	os.Exit(c.main(context.Background(), os.Args[1:]))
 }
 

@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"strings"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -14,48 +17,63 @@ import (
 	"kahuna/script/syntax"
 )
 
-// answer prints what became of a script: as the console does, or as JSON.
-func (c *cli) answer(source string, res *kahuna.Result, err error, elapsed time.Duration) {
-	if c.flags.JSON {
-		c.printJSON(answerJSON(res, err, elapsed))
-		return
-	}
+// answer prints what became of a script, as the console does or as JSON: its
+// warnings, and its result or error (Invariant CLI-2).
+func (c *cli) answer(source string, warnings []script.Warning, res *kahuna.Result, err error, elapsed time.Duration) {
+	err = interrupted(err)
 	var e *kahuna.Error
-	if errors.As(err, &e) && len(e.Diagnostics) > 1 {
-		c.diagnostics(source, e)
+	var findings []syntax.Diagnostic
+	if errors.As(err, &e) {
+		findings = e.Diagnostics
+	}
+	if c.flags.JSON {
+		c.printJSON(answerJSON(warnings, res, err, elapsed))
+		c.findings("", source, findings) // the object has but the first
 		return
 	}
-	if err != nil {
-		_ = console.Render(c.stderr, nil, err, elapsed)
-		return
+	var b bytes.Buffer
+	for _, w := range warnings {
+		b.WriteString(warningLine(w))
 	}
-	warnings := *res
-	if len(warnings.Warnings) > 0 {
-		for _, w := range warnings.Warnings {
-			fmt.Fprintf(c.stderr, "warning: %s at line %d, column %d\n", w.Text, w.Line, w.Column)
-		}
-		warnings.Warnings = nil
+	if len(findings) == 0 && err != nil {
+		_ = console.Render(&b, nil, err, elapsed)
 	}
-	c.keep(console.Render(c.stdout, &warnings, nil, elapsed))
+	_, _ = c.stderr.Write(b.Bytes())
+	c.findings("", source, findings)
+	if err == nil {
+		bare := *res
+		bare.Warnings = nil
+		c.keep(console.Render(c.stdout, &bare, nil, elapsed))
+	}
+}
+
+// warningLine shows a warning as the console does in front of a result.
+func warningLine(w script.Warning) string {
+	var with, without bytes.Buffer
+	res := &kahuna.Result{Type: script.TypeCommitted}
+	_ = console.Render(&without, res, nil, 0)
+	res.Warnings = []script.Warning{w}
+	_ = console.Render(&with, res, nil, 0)
+	return strings.TrimSuffix(with.String(), without.String())
+}
+
+// interrupted says in the user's words that a script was stopped from outside.
+func interrupted(err error) error {
+	var e *kahuna.Error
+	if !errors.As(err, &e) || e.Code != script.CodeCanceled {
+		return err
+	}
+	told := *e
+	told.Message = "interrupted"
+	return &told
 }
 
 // answerOpen prints why the store cannot be opened.
 func (c *cli) answerOpen(err error) {
 	if c.flags.JSON {
-		c.printJSON(answerJSON(nil, err, 0))
+		c.printJSON(answerJSON(nil, nil, err, 0))
 	}
 	fmt.Fprintf(c.stderr, "kahuna-cli: %v\n", err)
-}
-
-// diagnostics prints everything that keeps a script from compiling.
-func (c *cli) diagnostics(source string, e *kahuna.Error) {
-	for i := range e.Diagnostics {
-		if i == shownMax {
-			fmt.Fprintf(c.stderr, "and %d more\n", len(e.Diagnostics)-shownMax)
-			return
-		}
-		c.printDiagnostic("", source, &e.Diagnostics[i])
-	}
 }
 
 // keep remembers the first failed write to standard output.
@@ -63,6 +81,11 @@ func (c *cli) keep(err error) {
 	if c.lost == nil {
 		c.lost = err
 	}
+}
+
+// closedPipe reports whether a write failed because nobody reads any more.
+func closedPipe(err error) bool {
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe)
 }
 
 func (c *cli) printJSON(v any) {
@@ -83,7 +106,7 @@ type jsonAnswer struct {
 	Outcome   string        `json:"outcome"`
 	Revision  *int64        `json:"revision,omitempty"`
 	Value     any           `json:"value,omitempty"`
-	Values    []jsonEntry   `json:"values,omitempty"`
+	Values    []jsonEntry   `json:"values,omitzero"`
 	Warnings  []jsonWarning `json:"warnings,omitempty"`
 	ElapsedMs int64         `json:"elapsedMs"`
 	Error     *jsonError    `json:"error,omitempty"`
@@ -126,8 +149,11 @@ func jsonValue(e *kahuna.Entry) any {
 	return base64Value{[]byte(e.Value)}
 }
 
-func answerJSON(res *kahuna.Result, err error, elapsed time.Duration) jsonAnswer {
+func answerJSON(warnings []script.Warning, res *kahuna.Result, err error, elapsed time.Duration) jsonAnswer {
 	a := jsonAnswer{ElapsedMs: elapsed.Milliseconds()}
+	for _, w := range warnings {
+		a.Warnings = append(a.Warnings, jsonWarning(w))
+	}
 	if err != nil {
 		e := &kahuna.Error{Code: script.CodeStorage, Message: err.Error()}
 		errors.As(err, &e)
@@ -141,6 +167,9 @@ func answerJSON(res *kahuna.Result, err error, elapsed time.Duration) jsonAnswer
 		return a
 	}
 	a.Type, a.Outcome = res.Type.String(), res.Outcome.String()
+	if res.Type == script.TypeGet {
+		a.Values = []jsonEntry{} // an array without elements is not absent
+	}
 	for i := range res.Entries {
 		e := &res.Entries[i]
 		j := jsonEntry{Key: e.Key, Value: jsonValue(e), Expires: e.Expires, Modified: e.Modified.Millis()}
@@ -151,9 +180,6 @@ func answerJSON(res *kahuna.Result, err error, elapsed time.Duration) jsonAnswer
 			a.Revision, a.Value = j.Revision, j.Value
 		}
 		a.Values = append(a.Values, j)
-	}
-	for _, w := range res.Warnings {
-		a.Warnings = append(a.Warnings, jsonWarning(w))
 	}
 	return a
 }

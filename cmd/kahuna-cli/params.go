@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"kahuna"
@@ -19,8 +18,12 @@ func parseParams(flags []string) (kahuna.Params, error) {
 	for _, f := range flags {
 		name, value, found := strings.Cut(f, "=")
 		name, typed := strings.CutSuffix(name, ":")
-		if !found || strings.TrimPrefix(name, "@") == "" {
+		name = strings.TrimPrefix(name, "@")
+		if !found || name == "" {
 			return nil, fmt.Errorf("-p %s: write name=value, name:=JSON or name=@file", f)
+		}
+		if !isParamName(name) {
+			return nil, fmt.Errorf("-p %s: a parameter's name has letters, digits and _ only, got %q", f, name)
 		}
 		if _, twice := params[name]; twice {
 			return nil, fmt.Errorf("-p %s: the parameter is given twice", name)
@@ -43,22 +46,22 @@ func parseParams(flags []string) (kahuna.Params, error) {
 	return params, nil
 }
 
-// readText reads a file that is to be one value.
+// isParamName reports whether a script can ask for @name.
+func isParamName(name string) bool {
+	return strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == ""
+}
+
+// readText reads a file that is to be one value, byte for byte.
 func readText(name string) (string, error) {
-	f, err := os.Open(name)
+	limit := script.DefaultLimits().ValueBytes
+	text, err := readFile(name, limit)
 	if err != nil {
 		return "", fmt.Errorf("%w; write @@ for a text that begins with @", err)
 	}
-	defer f.Close()
-	limit := int64(script.DefaultLimits().ValueBytes)
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return "", err
-	}
-	if int64(len(data)) > limit {
+	if len(text) > limit {
 		return "", fmt.Errorf("%s has more than %d bytes, the limit of a value", name, limit)
 	}
-	return string(data), nil
+	return text, nil
 }
 
 // parseJSON reads a typed value. Whole numbers in the range of int64 become

@@ -1,25 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
-	"syscall"
 
 	"kahuna/script/syntax"
 )
-
-// lineReader reads the lines a user types, or a pipe brings. It returns io.EOF
-// after the last one, and errInterrupted when the user wants to begin anew.
-type lineReader interface {
-	ReadLine(prompt string) (string, error)
-}
-
-var errInterrupted = errors.New("interrupted")
 
 const (
 	prompt     = "kahuna-cli> "
@@ -30,33 +19,41 @@ const (
 // the first script that failed; a terminal's session that was left in order is
 // a success.
 func (c *cli) shell(ctx context.Context) int {
-	if c.terminal {
-		fmt.Fprintln(c.stdout, "Type a script, or help. An empty line sends what is there; Ctrl-D leaves.")
-		c.session(ctx, newTerminal(c.stdin, c.stdout, c.signals))
-		return exitOK
+	if !c.terminal {
+		lines := newPlainReader(c.stdin, io.Discard, nil, ctx.Done())
+		return c.batch(ctx, lines)
 	}
-	return c.batch(ctx)
+	c.interactive.Store(true)
+	defer c.interactive.Store(false)
+	// What is redirected holds results only.
+	prompts := c.stderr
+	if c.screen {
+		prompts = c.stdout
+	}
+	fmt.Fprintln(prompts, "Type a script, or help. An empty line sends what is there; Ctrl-D leaves.")
+	return c.session(ctx, newPlainReader(c.stdin, prompts, c.interrupts, ctx.Done()), prompts)
 }
 
 // session is the interactive shell.
-func (c *cli) session(ctx context.Context, lines lineReader) {
-	for c.killed.Load() == 0 && c.lost == nil {
+func (c *cli) session(ctx context.Context, lines lineReader, prompts io.Writer) int {
+	for c.lost == nil {
 		entry, err := readEntry(lines)
-		if strings.TrimSpace(entry) != "" && (err == nil || err == io.EOF) {
-			if leave := c.enter(ctx, entry); leave {
-				return
-			}
-		}
 		switch {
-		case errors.Is(err, errInterrupted):
-		case err == io.EOF:
-			fmt.Fprintln(c.stdout)
-			return
-		case err != nil:
+		case err == nil:
+			if _, leave := c.enter(ctx, entry); leave {
+				return exitOK
+			}
+			continue
+		case !errors.Is(err, io.EOF) && !errors.Is(err, errInterrupted) && !errors.Is(err, errStopped):
 			fmt.Fprintf(c.stderr, "kahuna-cli: reading input: %v\n", err)
-			return
+			return exitFailed
+		}
+		fmt.Fprintln(prompts) // below the prompt that was left
+		if !errors.Is(err, errInterrupted) {
+			return exitOK
 		}
 	}
+	return exitFailed
 }
 
 // readEntry reads lines until they make a complete script, or an empty one
@@ -67,27 +64,30 @@ func readEntry(lines lineReader) (string, error) {
 	for {
 		line, err := lines.ReadLine(p)
 		if err != nil {
-			return entry.String(), err
+			return "", err // what is half typed is not run
 		}
 		if entry.Len() > 0 && strings.TrimSpace(line) == "" {
 			return entry.String(), nil
 		}
-		if entry.Len() > 0 {
-			entry.WriteByte('\n')
-		}
 		entry.WriteString(line)
+		entry.WriteByte('\n')
 		text := entry.String()
-		if strings.TrimSpace(text) == "" || isLocal(text) || int64(len(text)) >= sourceMax || syntax.Complete(text) {
+		switch {
+		case isBlank(text):
+			entry.Reset()
+		case isLocal(text) || len(text) > sourceMax || syntax.Complete(text):
 			return text, nil
+		default:
+			p = promptMore
 		}
-		p = promptMore
 	}
 }
 
-// isLocal reports whether the entry is a command of the shell itself.
+// isLocal reports whether the entry is a command of the shell itself. No
+// script begins with such a word.
 func isLocal(entry string) bool {
 	words := strings.Fields(entry)
-	if len(words) == 0 {
+	if len(words) == 0 || strings.Contains(strings.TrimSpace(entry), "\n") {
 		return false
 	}
 	switch words[0] {
@@ -100,7 +100,8 @@ func isLocal(entry string) bool {
 }
 
 const help = `A script is one or more statements; it runs when it is complete, or at an empty
-line. Ctrl-C stops a running script, or discards what was typed.
+line. Ctrl-C stops a running script, of which nothing remains, or discards what
+was typed. Parameters of scripts are those the shell was started with: -p.
 
   set greeting "hello"            get greeting
   let n = to_int(get n) + 1; set n n
@@ -110,155 +111,60 @@ Commands of the shell:
   help       this text                     exit, quit, Ctrl-D   leave
 `
 
-// enter runs what was entered. It reports whether the user wants to leave.
-func (c *cli) enter(ctx context.Context, entry string) (leave bool) {
+// enter runs what was entered, and returns the exit status of that and
+// whether the user wants to leave.
+func (c *cli) enter(ctx context.Context, entry string) (status int, leave bool) {
 	if !isLocal(entry) {
-		c.interruptible(ctx, entry)
-		return false
+		return c.interruptible(ctx, entry), false
 	}
-	words := strings.Fields(entry)
-	switch words[0] {
+	word, rest, _ := strings.Cut(strings.TrimSpace(entry), " ")
+	switch word {
 	case "exit", "quit":
-		return true
+		return exitOK, true
 	case "clear":
-		fmt.Fprint(c.stdout, "\x1b[H\x1b[2J")
+		if c.screen {
+			fmt.Fprint(c.stdout, "\x1b[H\x1b[2J\x1b[3J")
+		}
 	case "help":
-		fmt.Fprint(c.stdout, help)
-	case "run":
-		name := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(entry), "run"))
-		if name == "" || name == "-" {
-			fmt.Fprintln(c.stderr, "run: name a file: run FILE")
-			return false
-		}
-		source, err := c.read(name)
-		if err != nil {
-			fmt.Fprintf(c.stderr, "run: %v\n", err)
-			return false
-		}
-		c.interruptible(ctx, source)
+		fmt.Fprint(c.stderr, help)
+	default:
+		return c.runLocal(ctx, strings.TrimSpace(rest)), false
 	}
-	return false
+	return exitOK, false
+}
+
+// runLocal is the shell's own run FILE. The name may stand in quotes.
+func (c *cli) runLocal(ctx context.Context, name string) int {
+	if n := len(name); n > 1 && (name[0] == '"' || name[0] == '\'') && name[n-1] == name[0] {
+		name = name[1 : n-1]
+	}
+	if name == "" || name == "-" {
+		return c.usage("run: name a file: run FILE")
+	}
+	source, err := readFile(name, sourceMax)
+	if err != nil {
+		return c.usage("run: %v", err)
+	}
+	return c.interruptible(ctx, source)
 }
 
 // interruptible runs a script that Ctrl-C stops without ending the shell.
 func (c *cli) interruptible(ctx context.Context, source string) int {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	done := make(chan struct{})
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
 		select {
-		case sig := <-c.signals:
-			if sig != os.Interrupt || !c.terminal {
-				c.kill(sig)
+		case <-c.interrupts:
+			if c.terminal {
+				fmt.Fprintln(c.stderr) // below its ^C
 			}
 			cancel()
-		case <-done:
+		case <-ctx.Done():
 		}
 	}()
 	status := c.execute(ctx, source)
-	close(done)
+	cancel()
 	<-watched
 	return status
-}
-
-// batch runs the scripts of a pipe: separated by blank lines, but not by those
-// inside an open string or block.
-func (c *cli) batch(ctx context.Context) int {
-	in := bufio.NewReaderSize(c.stdin, 64<<10)
-	first := exitOK
-	var text strings.Builder
-	flush := func() {
-		source := text.String()
-		text.Reset()
-		if strings.TrimSpace(source) == "" || c.killed.Load() != 0 || c.lost != nil {
-			return
-		}
-		if status := c.interruptible(ctx, source); first == exitOK {
-			first = status
-		}
-	}
-	for c.killed.Load() == 0 && c.lost == nil {
-		line, err := readLine(in)
-		blank := strings.TrimSpace(line) == ""
-		if blank && (syntax.Complete(text.String()) || int64(text.Len()) >= sourceMax) {
-			flush()
-		} else if int64(text.Len()) < sourceMax {
-			text.WriteString(line)
-		}
-		if err != nil {
-			flush()
-			if err != io.EOF {
-				fmt.Fprintf(c.stderr, "kahuna-cli: reading input: %v\n", err)
-				return max(first, exitFailed)
-			}
-			break
-		}
-	}
-	return first
-}
-
-// readLine reads a line with its end; of a longer one than a script may be, it
-// returns the beginning.
-func readLine(in *bufio.Reader) (string, error) {
-	var b strings.Builder
-	for {
-		part, err := in.ReadSlice('\n')
-		if int64(b.Len()) < sourceMax {
-			b.Write(part)
-		}
-		if err != bufio.ErrBufferFull {
-			return b.String(), err
-		}
-	}
-}
-
-// terminal reads lines in a goroutine, so that Ctrl-C at the prompt is heard
-// while it waits.
-type terminal struct {
-	out     io.Writer
-	signals chan os.Signal
-	lines   chan string
-	end     chan error
-	ask     chan struct{}
-	asked   bool
-}
-
-func newTerminal(in io.Reader, out io.Writer, signals chan os.Signal) *terminal {
-	t := &terminal{out: out, signals: signals, lines: make(chan string), end: make(chan error, 1), ask: make(chan struct{})}
-	go func() {
-		r := bufio.NewReader(in)
-		for range t.ask {
-			line, err := readLine(r)
-			if err != nil && line == "" {
-				t.end <- err
-				return
-			}
-			t.lines <- strings.TrimRight(line, "\r\n")
-		}
-	}()
-	return t
-}
-
-// ReadLine prints the prompt and waits for a line, or a signal.
-func (t *terminal) ReadLine(prompt string) (string, error) {
-	fmt.Fprint(t.out, prompt)
-	if !t.asked {
-		t.ask <- struct{}{}
-		t.asked = true
-	}
-	select {
-	case line := <-t.lines:
-		t.asked = false
-		return line, nil
-	case err := <-t.end:
-		return "", err
-	case sig := <-t.signals:
-		fmt.Fprintln(t.out)
-		if sig == syscall.SIGTERM {
-			return "", io.EOF
-		}
-		return "", errInterrupted
-	}
 }

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"kahuna/script"
+)
+
+// flags is the command line.
+type flags struct {
+	Embedded       string           `help:"Directory of the store to run on; made when missing." placeholder:"DIR"`
+	Execute        []string         `short:"e" sep:"none" help:"Run this script instead of the shell." placeholder:"SCRIPT"`
+	Param          []string         `short:"p" sep:"none" help:"Parameter, repeatable: name=text, name:=JSON for a typed one, name=@file for the text of a file (name=@@x for a text that begins with @)." placeholder:"NAME=VALUE"`
+	Timeout        time.Duration    `help:"Time-out of a script that names none itself, such as 500ms or 30s; at most 5m." placeholder:"DURATION"`
+	IdempotencyKey *string          `help:"Run the script once, however often it is sent with this key." placeholder:"KEY"`
+	JSON           bool             `name:"json" help:"Print one JSON object per script."`
+	Version        kong.VersionFlag `help:"Print the version."`
+
+	Shell struct{} `cmd:"" default:"1" help:"Read scripts from the terminal or a pipe: what happens without a command."`
+	Run   struct {
+		File string `arg:"" help:"Script file, - for standard input."`
+	} `cmd:"" help:"Run one script from a file."`
+	Check struct {
+		Files []string `arg:"" help:"Script files, - for standard input."`
+	} `cmd:"" help:"Print everything that is wrong with scripts, without running them."`
+	Fmt struct {
+		Write bool     `short:"w" help:"Write the result back to the file."`
+		Files []string `arg:"" help:"Script files, - for standard input."`
+	} `cmd:"" help:"Print scripts in the canonical form."`
+}
+
+const description = `Runs scripts on a Kahuna store.
+
+Examples:
+
+  kahuna-cli --embedded data -e 'set greeting "hello"'
+  kahuna-cli --embedded data -p item=stock/sku-1 -p n:=3 run reserve.kh
+  kahuna-cli --embedded data                  (the shell)
+  kahuna-cli --embedded data < scripts.kh     (scripts separated by blank lines)
+  kahuna-cli check reserve.kh
+
+Results go to standard output, errors and warnings to standard error.
+
+Exit status, that of the first script that failed: 0 success, also when a condition did not hold or a key does not exist; 1 the script failed or aborted, or the output could not be written; 2 wrong usage, or a script that was refused before it ran; 3 the store cannot be opened; 128+n stopped by signal n.`
+
+// exit ends kong's parsing with a status.
+type exit int
+
+// parse reads the command line and returns the command. The error says what
+// to write instead; done tells that help or version was all that was wanted.
+func (c *cli) parse(args []string) (command string, done bool, err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case exit:
+			command, done, err = "", true, nil
+		default:
+			panic(r)
+		}
+	}()
+	out := &output{c: c}
+	parser, err := kong.New(&c.flags, kong.Name("kahuna-cli"), kong.Description(description),
+		kong.Writers(out, c.stderr), kong.Exit(func(code int) { panic(exit(code)) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Vars{"version": version()})
+	if err != nil {
+		return "", false, err
+	}
+	parsed, err := parser.Parse(args)
+	switch {
+	case c.lost != nil:
+		return "", true, nil
+	case err != nil:
+		return "", false, fmt.Errorf("%w%s; see kahuna-cli --help", err, advice(err))
+	}
+	command, _, _ = strings.Cut(parsed.Command(), " ")
+	return command, false, c.flags.validate(command)
+}
+
+// advice says what to write instead of what the parser did not understand.
+func advice(err error) string {
+	text := err.Error()
+	switch {
+	case strings.HasPrefix(text, "unexpected argument"):
+		return "; to run a script file write: kahuna-cli --embedded DIR run FILE"
+	case strings.HasPrefix(text, "--timeout"):
+		return "; write it with a unit, like 5s or 250ms"
+	}
+	return ""
+}
+
+// validate checks what the parser does not.
+func (f *flags) validate(command string) error {
+	longest := time.Duration(script.DefaultLimits().TimeoutMaxMs) * time.Millisecond
+	switch {
+	case len(f.Execute) > 1:
+		return fmt.Errorf("-e was given %d times; several scripts can be piped in, separated by blank lines", len(f.Execute))
+	case len(f.Execute) == 1 && command != "shell":
+		return fmt.Errorf("-e and the command %s exclude each other", command)
+	case f.Timeout < 0 || f.Timeout > longest:
+		return fmt.Errorf("--timeout must not be negative and at most %v, got %v", longest, f.Timeout)
+	case f.IdempotencyKey != nil && *f.IdempotencyKey == "":
+		return fmt.Errorf("--idempotency-key must not be empty")
+	case f.IdempotencyKey != nil && command == "shell" && len(f.Execute) == 0:
+		return fmt.Errorf("--idempotency-key belongs to one script: give it with run or -e")
+	case command == "check" || command == "fmt" || f.Embedded != "":
+		return nil
+	}
+	return fmt.Errorf("no store was named: add --embedded DIR, for example\n  kahuna-cli --embedded data -e 'set greeting \"hello\"'")
+}
+
+// output is standard output for the parser, which drops errors.
+type output struct{ c *cli }
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.c.stdout.Write(p)
+	o.c.keep(err)
+	return n, err
+}
+
+var _ io.Writer = (*output)(nil)
+
+// version is the module's version, or the commit it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "kahuna-cli (unknown version)"
+	}
+	v := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && (v == "" || v == "(devel)") {
+			v = s.Value
+		}
+	}
+	return "kahuna-cli " + v
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// process is the command in a process of its own, fed by a pipe.
+type process struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	out    *bufio.Reader
+	stderr strings.Builder
+}
+
+func start(t *testing.T, args ...string) *process {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{t: t, cmd: exec.Command(self, args...)}
+	p.cmd.Args[0] = "kahuna-cli"
+	p.cmd.Stderr = &p.stderr
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.out = bufio.NewReader(out)
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
+	return p
+}
+
+// send feeds a script and returns the line it is answered with.
+func (p *process) send(script string) string {
+	p.t.Helper()
+	p.feed(script)
+	line, err := p.out.ReadString('\n')
+	if err != nil {
+		p.t.Fatalf("no answer to %q: %v\n%s", script, err, &p.stderr)
+	}
+	return line
+}
+
+func (p *process) feed(script string) {
+	p.t.Helper()
+	if _, err := io.WriteString(p.in, script+"\n\n"); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// wait returns the exit status.
+func (p *process) wait() int {
+	p.t.Helper()
+	_, _ = io.Copy(io.Discard, p.out)
+	err := p.cmd.Wait()
+	var failed *exec.ExitError
+	if err != nil && !errors.As(err, &failed) {
+		p.t.Fatal(err)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// TestSignals: a signal ends the command in order, whether it waits for input
+// or runs a script, and its status says which one it was.
+func TestSignals(t *testing.T) {
+	for _, tt := range []struct {
+		signal syscall.Signal
+		script string // that runs when the signal comes, or is about to
+		status int
+	}{
+		{syscall.SIGINT, "", 130}, {syscall.SIGTERM, "", 143}, {syscall.SIGHUP, "", 129},
+		{syscall.SIGINT, "set half 1 sleep 60s", 130}, {syscall.SIGTERM, "set half 1 sleep 60s", 143},
+	} {
+		dir := filepath.Join(t.TempDir(), "data")
+		p := start(t, "--embedded", dir)
+		p.send("set whole 1")
+		if tt.script != "" {
+			p.feed(tt.script)
+		}
+		if err := p.cmd.Process.Signal(tt.signal); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.wait(); got != tt.status {
+			t.Errorf("%v during %q: status %d, want %d\n%s", tt.signal, tt.script, got, tt.status, &p.stderr)
+		}
+		// The store was closed: its owner's mark is gone, and it opens.
+		if _, err := os.Stat(filepath.Join(dir, "owner")); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%v during %q: the store was not closed: %v", tt.signal, tt.script, err)
+		}
+		again := start(t, "--embedded", dir)
+		if got := again.send("return [exists whole, exists half]"); got != "r0 true\n" {
+			t.Errorf("%v during %q: %q", tt.signal, tt.script, got)
+		}
+		_ = again.in.Close()
+		if status := again.wait(); status != exitOK {
+			t.Errorf("status %d", status)
+		}
+	}
+}
+
+// Reading a script from standard input can be stopped as well.
+func TestSignalWhileReading(t *testing.T) {
+	for _, args := range [][]string{{"--embedded", filepath.Join(t.TempDir(), "data"), "run", "-"}, {"check", "-"}, {"fmt", "-"}} {
+		p := start(t, args...)
+		// Before the command listens a signal kills it: wait for it to read.
+		for range 40 { // more than a pipe holds
+			if _, err := io.WriteString(p.in, strings.Repeat("# wait\n", 512)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.wait(); got != 143 {
+			t.Errorf("%v: status %d\n%s", args, got, &p.stderr)
+		}
+	}
+}
+
+// TestSecondProcess: a directory is open in one process at a time; the second
+// is told by whom, and can have it afterwards.
+func TestSecondProcess(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	first := start(t, "--embedded", dir)
+	first.send("set k 1")
+	for _, args := range [][]string{{"-e", "set k 2"}, {"--json", "-e", "set k 2"}, nil} {
+		second := start(t, append([]string{"--embedded", dir}, args...)...)
+		_ = second.in.Close()
+		if status := second.wait(); status != exitOpen {
+			t.Errorf("%q: status %d, want %d", args, status, exitOpen)
+		}
+		if text, want := second.stderr.String(), "in use by process "+pid(first); !strings.Contains(text, want) {
+			t.Errorf("%q: %q does not say %q", args, text, want)
+		}
+	}
+	if got := first.send("get k"); !strings.HasPrefix(got, "r0 1 ") {
+		t.Errorf("%q", got)
+	}
+	_ = first.in.Close()
+	if status := first.wait(); status != exitOK {
+		t.Errorf("status %d", status)
+	}
+	third := start(t, "--embedded", dir, "-e", "set k 3")
+	if status := third.wait(); status != exitOK {
+		t.Errorf("status %d\n%s", status, &third.stderr)
+	}
+}
+
+// A reader that has seen enough ends the command, quietly.
+func TestClosedOutput(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr strings.Builder
+	cmd := exec.Command(self, "--embedded", dir)
+	cmd.Args[0], cmd.Stdout, cmd.Stderr = "kahuna-cli", w, &stderr
+	cmd.Stdin = strings.NewReader(strings.Repeat("set n to_int(get n) + 1\n\n", 100))
+	_ = r.Close()
+	err = cmd.Run()
+	_ = w.Close()
+	if cmd.ProcessState.ExitCode() != exitFailed || stderr.String() != "" {
+		t.Errorf("%v, %q", err, &stderr)
+	}
+	check := start(t, "--embedded", dir)
+	if got := check.send("get n"); !strings.HasPrefix(got, "r0 1 ") {
+		t.Errorf("it went on: %q", got)
+	}
+	_ = check.in.Close()
+	check.wait()
+}
+
+func pid(p *process) string { return strconv.Itoa(p.cmd.Process.Pid) }

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"kahuna/script"
+)
+
+// sourceMax is the longest text of a script. What reads scripts stops one byte
+// later: that is enough for the language to say what is wrong.
+var sourceMax = script.DefaultLimits().SourceBytes
+
+// read reads a script's file, or standard input for "-". Of one that is too
+// long it returns sourceMax+1 bytes.
+func (c *cli) read(ctx context.Context, path string) (string, error) {
+	if path != "-" {
+		return readFile(path, sourceMax)
+	}
+	type read struct {
+		text string
+		err  error
+	}
+	done := make(chan read, 1)
+	go func() { // ends with the input, or with the process
+		text, err := readAll(c.stdin, sourceMax)
+		done <- read{text, err}
+	}()
+	select {
+	case r := <-done:
+		return r.text, r.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// readFile reads at most limit+1 bytes of a file.
+func readFile(path string, limit int) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return "", fmt.Errorf("%s is a directory, not a file", path)
+	}
+	text, err := readAll(f, limit)
+	if err != nil {
+		return "", fmt.Errorf("reading %s: %w", path, err)
+	}
+	return text, nil
+}
+
+func readAll(r io.Reader, limit int) (string, error) {
+	var b strings.Builder
+	_, err := io.Copy(&b, io.LimitReader(r, int64(limit)+1))
+	return b.String(), err
+}
+
+// lineAt returns the line of a source around a byte offset, without its end.
+func lineAt(source string, offset int) string {
+	source = strings.TrimPrefix(source, "\ufeff")
+	offset = min(max(offset, 0), len(source))
+	from := strings.LastIndexAny(source[:offset], "\r\n") + 1
+	to := strings.IndexAny(source[offset:], "\r\n")
+	if to < 0 {
+		return source[from:]
+	}
+	return source[from : offset+to]
+}
+
+// isBlank reports whether a text holds nothing to run: space, separators and
+// comments.
+func isBlank(text string) bool {
+	text = strings.TrimPrefix(text, "\ufeff")
+	for text != "" {
+		text = strings.TrimLeft(text, " \t\r\n\f\v;")
+		if !strings.HasPrefix(text, "#") {
+			return text == ""
+		}
+		end := strings.IndexAny(text, "\r\n")
+		if end < 0 {
+			return true
+		}
+		text = text[end:]
+	}
+	return true
+}
