@@ -103,8 +103,8 @@ type Node struct {
 	background sync.WaitGroup
 
 	// of the sweeper
-	dying       store.DyingCursor
-	oldVersions string
+	dying  store.DyingCursor
+	pruner pruner
 }
 
 // groupID is the only group of a store that has not been split.

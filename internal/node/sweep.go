@@ -9,10 +9,25 @@ import (
 )
 
 const (
-	sweepRows  = 256  // rows purged, or histories pruned, by one batch
-	sweepScan  = 4096 // history rows looked at in one step
-	sweepSteps = 64   // steps in one round, so that a round ends
+	sweepRows  = 256 // rows purged, or histories pruned, by one batch
+	sweepScan  = 512 // history rows looked at in one step
+	sweepSteps = 64  // steps in one round, so that a round ends
+
+	// Looking for old versions means going through all histories. One pass
+	// begins every prunePasses-th part of the retention time, so that a
+	// version stays at most so much longer, and takes no more than the
+	// pruneShare-th part of a processor; the lateShare-th when it takes
+	// longer than the time between passes.
+	prunePasses = 16
+	pruneShare  = 16
+	lateShare   = 4
 )
+
+// pruner is where the pass through the histories is.
+type pruner struct {
+	after string // the last key looked at, "" before a pass
+	began int64  // of the pass under way, or of the last one, Unix milliseconds
+}
 
 // housekeep ticks the replica, compacts the log, and sweeps, until the node
 // closes.
@@ -56,7 +71,7 @@ func (n *Node) compactLog() {
 func (n *Node) sweep() {
 	for i := 0; i < sweepSteps && n.group.part.SweepEphemeral(n.Now(), sweepRows) && !n.isClosing(); i++ {
 	}
-	for _, step := range []func() (more bool, err error){n.purgeRows, n.pruneHistory, n.forgetResults} {
+	for _, step := range []func() (more bool, err error){n.purgeRows, n.forgetResults} {
 		for i := 0; i < sweepSteps && !n.isClosing(); i++ {
 			more, err := step()
 			if err != nil || !more {
@@ -65,6 +80,31 @@ func (n *Node) sweep() {
 		}
 	}
 	n.dying = store.DyingCursor{}
+	n.pruneRound()
+}
+
+// pruneRound goes on with the pass through the histories, or begins one when
+// it is time, until its share of the time to the next round is used up.
+func (n *Node) pruneRound() {
+	start := time.Now()
+	since := n.Now() - n.pruner.began
+	late := since > n.opts.Partition.RetentionMs/prunePasses || since < 0 // a clock set back
+	if n.pruner.after == "" {
+		if !late {
+			return
+		}
+		n.pruner.began, late = n.Now(), false
+	}
+	share := n.opts.SweepInterval / pruneShare
+	if late {
+		share = n.opts.SweepInterval / lateShare
+	}
+	for !n.isClosing() {
+		more, err := n.pruneHistory()
+		if err != nil || !more || time.Since(start) > share {
+			return
+		}
+	}
 }
 
 // order proposes what a sweep step ordered and waits until it is applied, so
@@ -103,14 +143,14 @@ func (n *Node) purgeRows() (bool, error) {
 func (n *Node) pruneHistory() (bool, error) {
 	before := hlc.At(max(0, n.Now()-n.opts.Partition.RetentionMs))
 	var old []partition.OldHistory
-	next, err := n.store.OldVersions(before, n.oldVersions, sweepScan, func(key string, revision int64) error {
+	next, err := n.store.OldVersions(before, n.pruner.after, sweepScan, func(key string, revision int64) error {
 		old = append(old, partition.OldHistory{Key: key, Revision: revision})
 		return nil
 	})
 	if err != nil {
 		return false, err
 	}
-	n.oldVersions = next
+	n.pruner.after = next
 	if len(old) > 0 {
 		err = n.order(n.group.part.Prune(old, n.Now()))
 	}
