@@ -109,3 +109,18 @@ func BenchmarkGet(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkReturn1(b *testing.B) {
+	ctx := context.Background()
+	db := openTest(b, "", nil)
+	p, err := db.Compile(`return 1`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for i := 0; i < b.N; i++ {
+		if _, err := p.Run(ctx, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -121,57 +121,95 @@ func (g *group) status(s replica.Status) {
 	}
 }
 
-// applyOne applies one item. It runs on the applier's goroutine.
-func (g *group) applyOne(item applyItem) error {
-	st := g.node.store
-	if item.lead != 0 {
-		_, hwm, err := st.Applied(g.id)
-		if err != nil {
-			return err
-		}
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		if g.leading == item.lead {
-			g.part.Lead(item.lead, hwm)
-			g.node.led()
-		}
-		return nil
+// apply applies a run of items, or obeys the order to lead. It runs on the
+// applier's goroutine.
+func (g *group) apply(items []applyItem) error {
+	if lead := items[0].lead; lead != 0 {
+		return g.lead(lead)
 	}
-	for i := range item.apply.Entries {
-		e := &item.apply.Entries[i]
-		b := item.batches[i]
-		batch := &kv.Batch{}
-		switch {
-		case b != nil:
-			batch = &kv.Batch{Time: b.Time, Ops: b.Ops, Results: b.Stored, DropResults: b.Dropped}
-		case len(e.Data) > 0 && e.Conf == nil:
-			var err error
-			if batch, err = kv.Decode(e.Data); err != nil {
+	var m merged
+	for _, item := range items {
+		for i := range item.apply.Entries {
+			if err := g.applyEntry(&m, &item.apply.Entries[i], item.batches[i]); err != nil {
 				return err
 			}
 		}
-		if e.Conf != nil {
-			state, err := proto.Marshal(e.Conf.State)
-			if err != nil {
-				return err
-			}
-			if err := st.SetConfState(g.id, e.Index, state); err != nil {
-				return err
-			}
-			g.log.SetConfState(e.Conf.State)
-		} else if err := st.Apply(g.id, e.Index, batch); err != nil {
-			return err
-		}
-		if b != nil {
-			g.part.Applied(b)
-		}
+	}
+	if err := g.applyMerged(&m); err != nil {
+		return err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if err := g.replica.Applied(item.apply); err != nil {
-		return err
+	for _, item := range items {
+		if err := g.replica.Applied(item.apply); err != nil {
+			return err
+		}
 	}
 	g.drain()
+	return nil
+}
+
+func (g *group) lead(term uint64) error {
+	_, hwm, err := g.node.store.Applied(g.id)
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.leading == term {
+		g.part.Lead(term, hwm)
+		g.node.led()
+	}
+	return nil
+}
+
+// applyEntry adds an entry to m, or applies it after m.
+func (g *group) applyEntry(m *merged, e *replica.Entry, b *partition.Batch) error {
+	if e.Conf != nil {
+		if err := g.applyMerged(m); err != nil {
+			return err
+		}
+		state, err := proto.Marshal(e.Conf.State)
+		if err != nil {
+			return err
+		}
+		if err := g.node.store.SetConfState(g.id, e.Index, state); err != nil {
+			return err
+		}
+		g.log.SetConfState(e.Conf.State)
+		return nil
+	}
+	batch := &kv.Batch{}
+	switch {
+	case b != nil:
+		batch = &kv.Batch{Time: b.Time, Ops: b.Ops, Results: b.Stored, DropResults: b.Dropped}
+	case len(e.Data) > 0:
+		var err error
+		if batch, err = kv.Decode(e.Data); err != nil {
+			return err
+		}
+	}
+	if !m.fits(batch, len(e.Data)) {
+		if err := g.applyMerged(m); err != nil {
+			return err
+		}
+	}
+	m.add(e.Index, batch, len(e.Data), b)
+	return nil
+}
+
+// applyMerged applies what m holds and empties it.
+func (g *group) applyMerged(m *merged) error {
+	if m.batch == nil {
+		return nil
+	}
+	if err := g.node.store.Apply(g.id, m.index, m.batch); err != nil {
+		return err
+	}
+	for _, b := range m.batches {
+		g.part.Applied(b)
+	}
+	*m = merged{batches: m.batches[:0]}
 	return nil
 }
 

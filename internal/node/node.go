@@ -26,7 +26,7 @@ type Options struct {
 
 	Partition        partition.Options // see defaults
 	BlockCacheBytes  int64             // Pebble's block cache: 64 MiB
-	MemTableBytes    int64             // 16 MiB
+	MemTableBytes    int64             // 64 MiB
 	SegmentBytes     int64             // of the log: 64 MiB
 	HistoryRevisions int64             // 128; -1 unlimited
 	TickInterval     time.Duration     // of Raft: 100 ms
@@ -54,7 +54,7 @@ func (o Options) withDefaults() Options {
 	def(&p.WrittenKeys, 10_000)
 	def(&p.WrittenBytes, 64<<20)
 	def(&o.BlockCacheBytes, 64<<20)
-	def(&o.MemTableBytes, 16<<20)
+	def(&o.MemTableBytes, 64<<20)
 	def(&o.SegmentBytes, 64<<20)
 	def(&o.HistoryRevisions, 128)
 	def(&o.TickInterval, 100*time.Millisecond)

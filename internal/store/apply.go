@@ -80,6 +80,11 @@ func (s *Store) write(fill func(w *pebble.Batch) error) error {
 	if w.Empty() {
 		return nil
 	}
+	sorted := s.db.NewBatch()
+	defer sorted.Close()
+	if s.ordering.sort(w, sorted) {
+		w = sorted
+	}
 	size := w.Len()
 	if err := w.Commit(pebble.NoSync); err != nil {
 		return s.commitFailed(err)

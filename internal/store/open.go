@@ -34,7 +34,7 @@ type Options struct {
 	FS            vfs.FS // the disk of the machine
 	Dir           string // made when missing
 	CacheBytes    int64  // cached blocks: 64 MiB
-	MemTableBytes int64  // size of a memtable: 16 MiB; at most about five are in memory
+	MemTableBytes int64  // size of a memtable: 64 MiB; at most about five are in memory
 	// HistoryRevisions is how many revisions of a key are kept, counted back
 	// from the newest and with it; 0 and 1 keep no history, -1 all of it. All
 	// replicas of a group need the same number, or their histories differ.
@@ -51,7 +51,7 @@ type Options struct {
 
 const (
 	cacheBytesDefault    = 64 << 20
-	memTableBytesDefault = 16 << 20
+	memTableBytesDefault = 64 << 20
 	memTableBytesMin     = 64 << 10
 	memTableBytesMax     = 1 << 30
 )
@@ -81,8 +81,9 @@ type Store struct {
 
 	horizon atomic.Uint64 // the purge horizon, written under writer
 
-	writer sync.Mutex // one writer at a time; guards what follows
-	apply  applier
+	writer   sync.Mutex // one writer at a time; guards what follows
+	apply    applier
+	ordering ordering // guarded by writer
 	// touchedLarge is that of the applier, as committed.
 	touchedLarge bool
 	groups       map[uint64]*group
@@ -209,7 +210,7 @@ func (s *Store) pebbleOptions(o *Options, lock *pebble.Lock) *pebble.Options {
 		// not even Close or a failed disk. makeRoom does it instead.
 		MemTableStopWritesThreshold: math.MaxInt32,
 		L0StopWritesThreshold:       math.MaxInt32,
-		L0CompactionThreshold:       2,
+		L0CompactionThreshold:       4,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 3 },
 	}
 	for i := range po.Levels {
