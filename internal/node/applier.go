@@ -28,8 +28,8 @@ type applier struct {
 const (
 	// gatherTime is how long an entry may wait for others, gatherBytes how
 	// many bytes of them are enough.
-	gatherTime  = 5 * time.Millisecond
-	gatherBytes = 128 << 10
+	gatherTime  = 20 * time.Millisecond
+	gatherBytes = 512 << 10
 	// mergeBytes and mergeOps bound what is applied in one step; a single
 	// larger entry is a step of its own.
 	mergeBytes = 1 << 20

@@ -24,9 +24,12 @@ type cell struct {
 	// not yet applied, for an ephemeral one its bounded history.
 	older []version
 
-	// prev and next link the cells of a space by recency of use.
+	// prev and next link the cells of a space by recency of use; for a pinned
+	// cell see overlay.
 	prev, next *cell
 	listed     bool
+	pin        pin
+	gone       bool // not in Partition.rows any more
 	bytes      int
 }
 

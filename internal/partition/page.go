@@ -20,7 +20,7 @@ func (tx *Tx) Page(rng Range, after string, limit int) (rows []script.Row, next 
 	tree := p.eph.tree
 	var cells []*cell
 	if rng.Space == kv.Persistent {
-		tree = p.overlay
+		tree = p.overlay.sorted()
 		next, err = p.store.ScanPage(rng.Prefix, rng.Text, after, limit, func(key string, row kv.Row) error {
 			if c := p.rows[key]; c == nil || c.seq <= p.applied {
 				c = newCell(kv.Persistent, key)

@@ -44,7 +44,7 @@ type Partition struct {
 
 	rows    map[string]*cell // persistent cells, by key
 	recent  lru              // those that may be evicted
-	overlay ordered          // those the store does not show yet
+	overlay overlay          // those the store does not show yet
 	eph     ephemeral
 	locks   lockTable
 	running map[string]chan struct{} // idempotency keys whose script runs now
@@ -112,7 +112,7 @@ func New(st *store.Store, opts Options) *Partition {
 	return &Partition{
 		opts: opts, store: st,
 		stopped: ErrNotLeading,
-		rows:    map[string]*cell{}, overlay: newOrdered(),
+		rows:    map[string]*cell{}, overlay: newOverlay(),
 		eph:   newEphemeral(opts.EphemeralBytes),
 		locks: newLockTable(), running: map[string]chan struct{}{}, results: map[string]*pendingResult{},
 		room: make(chan struct{}),
@@ -138,7 +138,7 @@ func (p *Partition) Lead(term uint64, hwm hlc.Timestamp) {
 	defer p.mu.Unlock()
 	assert(len(p.waiting) == 0 && p.open == nil, "PART-3: lead with batches pending")
 	// What was cached before belongs to another term.
-	p.rows, p.recent, p.overlay = map[string]*cell{}, lru{}, newOrdered()
+	p.rows, p.recent, p.overlay = map[string]*cell{}, lru{}, newOverlay()
 	p.eph = newEphemeral(p.opts.EphemeralBytes)
 	p.applied, p.unapplied = p.durable, 0
 	p.clock.Observe(hwm)
@@ -192,19 +192,18 @@ func (p *Partition) revert(c *cell) {
 	if c.seq <= p.durable {
 		return
 	}
-	p.overlay.Delete(c)
+	p.overlay.remove(c)
 	for len(c.older) > 0 && c.older[0].seq > p.durable {
 		c.older = c.older[1:]
 	}
 	if len(c.older) == 0 {
-		delete(p.rows, c.key)
-		p.recent.remove(c)
+		p.dropCell(c)
 		return
 	}
 	c.row, c.seq = c.older[0].row, c.older[0].seq
 	c.older = c.older[1:]
-	c.exists = true
-	p.overlay.Set(c)
+	c.exists = c.row.Revision >= 0 // else it was purged before
+	p.overlay.add(c)
 }
 
 // dropUnsure evicts the ephemeral rows that depend on a lost batch.
@@ -291,8 +290,10 @@ func (p *Partition) Applied(b *Batch) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.applied = b.Seq
-	for _, c := range b.cells {
-		p.settle(c)
+	if b.Term == p.term { // else Lead has begun anew
+		for _, c := range b.cells {
+			p.settle(c)
+		}
 	}
 	for i := range b.Stored {
 		if r := p.results[b.Stored[i].Key]; r != nil && r.seq == b.Seq {
@@ -314,7 +315,7 @@ func (p *Partition) signalRoom() {
 
 // settle drops from a cell what the store shows by now.
 func (p *Partition) settle(c *cell) {
-	if p.rows[c.key] != c {
+	if c.gone {
 		return
 	}
 	if c.seq > p.applied {
@@ -327,7 +328,7 @@ func (p *Partition) settle(c *cell) {
 		return
 	}
 	c.older = nil
-	if _, pinned := p.overlay.Delete(c); pinned || !c.listed {
+	if p.overlay.remove(c) || !c.listed {
 		p.recent.front(c)
 	}
 }
@@ -335,10 +336,15 @@ func (p *Partition) settle(c *cell) {
 // evict brings the row cache below its bound.
 func (p *Partition) evict() {
 	for p.recent.bytes > p.opts.CacheBytes && p.recent.tail != nil {
-		c := p.recent.tail
-		p.recent.remove(c)
-		delete(p.rows, c.key)
+		p.dropCell(p.recent.tail)
 	}
+}
+
+// dropCell forgets a cell that is not pinned.
+func (p *Partition) dropCell(c *cell) {
+	p.recent.remove(c)
+	delete(p.rows, c.key)
+	c.gone = true
 }
 
 // Close refuses scripts from now on with cause and returns the newest batch

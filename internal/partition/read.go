@@ -223,7 +223,7 @@ func (tx *Tx) scan(rng Range, history bool, visit func(string, kv.Row) error) er
 	if rng.Space == kv.Ephemeral {
 		return tx.scanCells(p.eph.tree, rng, budget, visit)
 	}
-	if err := tx.scanCells(p.overlay, rng, budget, visit); err != nil {
+	if err := tx.scanCells(p.overlay.sorted(), rng, budget, visit); err != nil {
 		return err
 	}
 	return tx.scanStore(rng, budget, visit)
@@ -290,7 +290,7 @@ func (tx *Tx) scanSlow(rng Range, history bool, visit func(string, kv.Row) error
 			}
 			session.ranges = append(session.ranges, rangeMark{rng, digest})
 		}
-		tree := p.overlay
+		tree := p.overlay.sorted()
 		if rng.Space == kv.Ephemeral {
 			tree = p.eph.tree
 		}

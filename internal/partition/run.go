@@ -239,7 +239,7 @@ func (p *Partition) supersede(b *Batch, c *cell) {
 		c.older[0] = old
 	} else {
 		p.recent.remove(c)
-		p.overlay.Set(c)
+		p.overlay.add(c)
 	}
 	if c.seq != b.Seq || len(b.cells) == 0 {
 		b.cells = append(b.cells, c)

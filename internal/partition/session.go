@@ -262,7 +262,7 @@ func (s *Session) digestRange(rng Range, now int64) (uint64, error) {
 	var err error
 	if rng.Space == kv.Ephemeral {
 		err = plain.scanCells(s.tx.p.eph.tree, rng, free, visit)
-	} else if err = plain.scanCells(s.tx.p.overlay, rng, free, visit); err == nil {
+	} else if err = plain.scanCells(s.tx.p.overlay.sorted(), rng, free, visit); err == nil {
 		err = plain.scanStore(rng, free, visit)
 	}
 	s.tx.dep = max(s.tx.dep, plain.dep)
