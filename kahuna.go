@@ -154,7 +154,7 @@ func (p *Program) Placeholders() []string { return p.p.Placeholders() }
 
 func (db *DB) run(ctx context.Context, p *script.Program, params Params, opts []RunOption) (*Result, error) {
 	start := time.Now()
-	res, err := db.execute(ctx, p, params, opts)
+	res, err := db.execute(ctx, p, params, opts, start)
 	if err != nil {
 		return nil, runError(err)
 	}
@@ -162,7 +162,7 @@ func (db *DB) run(ctx context.Context, p *script.Program, params Params, opts []
 	return res, nil
 }
 
-func (db *DB) execute(ctx context.Context, p *script.Program, params Params, opts []RunOption) (*Result, error) {
+func (db *DB) execute(ctx context.Context, p *script.Program, params Params, opts []RunOption, start time.Time) (*Result, error) {
 	call, err := p.Bind(params)
 	if err != nil {
 		return nil, err
@@ -173,7 +173,7 @@ func (db *DB) execute(ctx context.Context, p *script.Program, params Params, opt
 	defer j.free()
 	j.script.Call = call
 	j.job = txn.Job{Work: &j.script, Interrupt: &j.script.Interrupt, Footprint: j.lockSet,
-		Sleeps: p.CanSleep(), TimeoutMs: options.TimeoutMs}
+		Sleeps: p.CanSleep(), TimeoutMs: options.TimeoutMs, NowMs: db.node.Millis(start)}
 	if db.opts.forceSlow {
 		j.job.Path = txn.Slow
 	}

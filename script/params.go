@@ -13,6 +13,14 @@ import (
 // with code "bad_parameter", or "limit" for an array beyond the limits of the
 // language; it names the Go type and no parameter.
 func ValueOf(x any) (Value, error) {
+	switch x := x.(type) { // the usual ones, without more ado
+	case string:
+		return String(x), nil
+	case int:
+		return Int(int64(x)), nil
+	case int64:
+		return Int(x), nil
+	}
 	// The limits of the store are applied when the parameter is bound; the
 	// defaults only keep what no script may hold from being built.
 	limits := DefaultLimits()

@@ -27,6 +27,7 @@ type frame struct {
 	budget    int64 // steps and rows after which to give up, or MaxInt64
 	nextCheck int64 // when steps reaches it, a bound may be reached
 
+	used      bool     // there is something to forget
 	guards    [4]guard // by syntax.GuardKind
 	committed bool     // a commit statement ended the script
 	last      last     // the result if the script ended now
@@ -91,7 +92,10 @@ func (f *frame) run(autoCommit bool) error {
 
 // start makes the frame ready for a run.
 func (f *frame) start(tx Tx, in *Interrupt, budget int64) {
-	f.forget()
+	if f.used {
+		f.forget()
+	}
+	f.used = true
 	n := len(f.prog.info.Vars)
 	if cap(f.vars) < n {
 		f.vars = make([]Value, n)
@@ -115,6 +119,7 @@ func (f *frame) start(tx Tx, in *Interrupt, budget int64) {
 // data alive, and no large memory either.
 func (f *frame) forget() {
 	const keep = 1024 // elements; more than that is left to the collector
+	f.used = false
 	clear(f.vars)
 	f.vars = f.vars[:0]
 	clear(f.stack)

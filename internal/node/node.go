@@ -32,7 +32,7 @@ type Options struct {
 	TickInterval     time.Duration     // of Raft: 100 ms
 	SweepInterval    time.Duration     // 1 s
 	DisableSync      bool              // for tests that must fail without sync
-	Now              func() int64      // physical clock in Unix milliseconds
+	Now              func() int64      // physical clock in Unix milliseconds; that of the machine
 	Logger           *slog.Logger
 }
 
@@ -61,9 +61,6 @@ func (o Options) withDefaults() Options {
 	def(&o.SweepInterval, time.Second)
 	if o.FS == nil {
 		o.FS = vfs.Default
-	}
-	if o.Now == nil {
-		o.Now = func() int64 { return time.Now().UnixMilli() }
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -193,7 +190,7 @@ func (n *Node) open() (err error) {
 	}
 	g.log.SetConfState(cs)
 	g.replica, err = replica.New(replica.Config{ID: 1, Group: g.id, Voters: []uint64{1}, Storage: g.log,
-		Applied: applied, Seed: uint64(o.Now()), MaxApplying: 64 << 20, MaxUncommitted: 1 << 30, Logger: o.Logger})
+		Applied: applied, Seed: uint64(n.Now()), MaxApplying: 64 << 20, MaxUncommitted: 1 << 30, Logger: o.Logger})
 	if err != nil {
 		return err
 	}
@@ -229,9 +226,18 @@ func createRows(o store.Options) error {
 }
 
 // Now reads the physical clock in Unix milliseconds.
-// A clock set before 1970, or beyond what a timestamp holds, counts as the
-// nearest time it does hold.
-func (n *Node) Now() int64 { return min(max(n.opts.Now(), 0), 1<<43) }
+func (n *Node) Now() int64 { return n.Millis(time.Now()) }
+
+// Millis returns what Now would have returned at t, for who has read the time
+// already. A clock set before 1970, or beyond what a timestamp holds, counts as
+// the nearest time it does hold.
+func (n *Node) Millis(t time.Time) int64 {
+	ms := t.UnixMilli()
+	if n.opts.Now != nil {
+		ms = n.opts.Now()
+	}
+	return min(max(ms, 0), 1<<43)
+}
 
 // led tells Open that the partition runs scripts.
 func (n *Node) led() { n.ledOnce.Do(func() { close(n.ledChan) }) }

@@ -48,6 +48,7 @@ type Job struct {
 	Sleeps    bool  // goes to the slow path at once
 	TimeoutMs int64 // for running and waiting, not for becoming durable
 	Path      Path
+	NowMs     int64              // physical time just read, or 0
 	Request   *partition.Request // nil without an idempotency key
 }
 
@@ -60,7 +61,11 @@ func (r *Runner) Run(ctx context.Context, j *Job) (*script.Result, error) {
 	if j.Sleeps || j.Path == Slow {
 		return r.contended(ctx, j, script.ErrSlowPath)
 	}
-	res, done, err := r.Partition.Fast(j.Work, nil, r.Now(), j.Request)
+	now := j.NowMs
+	if now == 0 {
+		now = r.Now()
+	}
+	res, done, err := r.Partition.Fast(j.Work, nil, now, j.Request)
 	if err == nil || !again(err) {
 		return r.answer(ctx, res, done, err)
 	}
