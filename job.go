@@ -12,26 +12,52 @@ import (
 	"kahuna/script"
 )
 
-// job is the reusable part of one run.
+// job is the reusable part of one run. Work, Interrupt and Footprint of its job
+// are made once.
 type job struct {
-	job     txn.Job
-	script  txn.Script
-	lockSet func() partition.LockSet // made once: a method value allocates
+	job    txn.Job
+	script txn.Script
 }
 
 var jobs = sync.Pool{New: func() any {
 	j := new(job)
-	j.lockSet = func() partition.LockSet { return txn.LockSet(j.script.Call.Footprint()) }
+	j.job.Work, j.job.Interrupt = &j.script, &j.script.Interrupt
+	j.job.Footprint = func() partition.LockSet { return txn.LockSet(j.script.Call.Footprint()) }
 	return j
 }}
 
 func newJob() *job { return jobs.Get().(*job) }
 
 func (j *job) free() {
-	j.job = txn.Job{}
+	j.job.Request = nil
 	j.script.Call = nil
-	j.script.Interrupt = script.Interrupt{}
+	j.script.Interrupt.Reset()
 	jobs.Put(j)
+}
+
+// callJob is the reusable part of a point call.
+type callJob struct {
+	job  txn.Job
+	call call
+}
+
+var callJobs = sync.Pool{New: func() any {
+	j := new(callJob)
+	j.job.Work = &j.call
+	j.job.Footprint = j.call.lockSet
+	return j
+}}
+
+// newCallJob returns a job that runs a copy of w.
+func newCallJob(w *call) *callJob {
+	j := callJobs.Get().(*callJob)
+	j.call = *w
+	return j
+}
+
+func (j *callJob) free() {
+	j.call = call{}
+	callJobs.Put(j)
 }
 
 const idempotencyKeyMax = 1024

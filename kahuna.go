@@ -172,8 +172,8 @@ func (db *DB) execute(ctx context.Context, p *script.Program, params Params, opt
 	j := newJob()
 	defer j.free()
 	j.script.Call = call
-	j.job = txn.Job{Work: &j.script, Interrupt: &j.script.Interrupt, Footprint: j.lockSet,
-		Sleeps: p.CanSleep(), TimeoutMs: options.TimeoutMs, NowMs: db.node.Millis(start)}
+	j.job.Sleeps, j.job.TimeoutMs, j.job.NowMs = p.CanSleep(), options.TimeoutMs, db.node.Millis(start)
+	j.job.Path = txn.Auto
 	if db.opts.forceSlow {
 		j.job.Path = txn.Slow
 	}

@@ -214,26 +214,29 @@ func (s Space) do(ctx context.Context, w *call) error {
 		return err
 	}
 	w.space = s.space
-	j := newJob()
+	j := newCallJob(w)
 	defer j.free()
-	j.job = txn.Job{Work: w, Footprint: w.lockSet, TimeoutMs: s.db.opts.Limits.TimeoutMs}
+	j.job.TimeoutMs = s.db.opts.Limits.TimeoutMs
+	j.job.Path = txn.Auto
 	if s.db.opts.forceSlow && w.kind != callPage {
 		j.job.Path = txn.Slow
 	}
-	if _, err := s.db.node.Runner.Run(ctx, &j.job); err != nil {
-		return callError(w, err)
+	_, err := s.db.node.Runner.Run(ctx, &j.job)
+	*w = j.call
+	if err != nil {
+		return callError(w.kind, w.key, err)
 	}
 	return nil
 }
 
 // callError names the call in its error.
-func callError(w *call, err error) error {
+func callError(kind callKind, key string, err error) error {
 	var e *Error
 	if err = runError(err); !errors.As(err, &e) {
 		return err
 	}
 	named := *e
-	named.Op, named.Key = callNames[w.kind], w.key
+	named.Op, named.Key = callNames[kind], key
 	return &named
 }
 

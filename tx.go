@@ -244,7 +244,7 @@ func (s TxSpace) do(ctx context.Context, w *call) error {
 	w.space = s.space
 	locks := w.lockSet()
 	if _, err := s.tx.t.Do(ctx, w, nil, &locks); err != nil {
-		return callError(w, err)
+		return callError(w.kind, w.key, err)
 	}
 	return nil
 }

@@ -113,6 +113,14 @@ type Interrupt struct {
 // call wins.
 func (i *Interrupt) Stop(err error) { i.err.CompareAndSwap(nil, &err) }
 
+// Reset makes the Interrupt ready for another run. It must not be used
+// meanwhile.
+func (i *Interrupt) Reset() {
+	if i.err.Load() != nil {
+		i.err.Store(nil)
+	}
+}
+
 // Err returns the error given to Stop, or nil. A nil Interrupt was never
 // stopped.
 func (i *Interrupt) Err() error {

@@ -20,9 +20,11 @@ type cell struct {
 	// row. For a persistent key it is the batch that wrote row: while that is
 	// not applied the cell is pinned, and stands in the overlay.
 	seq uint64
-	// older are versions before row, newest first: for a persistent key those
-	// not yet applied, for an ephemeral one its bounded history.
+	// older, from the index from on, are versions before row, the newest last:
+	// for a persistent key those not yet applied, for an ephemeral one its
+	// bounded history.
 	older []version
+	from  int
 
 	// prev and next link the cells of a space by recency of use; for a pinned
 	// cell see overlay.
@@ -38,17 +40,49 @@ type version struct {
 	seq uint64 // as cell.seq
 }
 
-const cellOverhead = 220 // a cell, its map slot and its place in the trees
+const (
+	cellOverhead = 230 // a cell, its map slot and its place in the trees
+	versionBytes = 64  // of a version without its value
+)
 
 func newCell(space kv.Space, key string) *cell {
 	return &cell{space: space, key: key, slash: int32(strings.LastIndexByte(key, '/'))}
 }
 
+// past returns the older versions, the newest last.
+func (c *cell) past() []version { return c.older[c.from:] }
+
+// push adds v to the older versions.
+func (c *cell) push(v version) {
+	if n := len(c.older); n == cap(c.older) && c.from > n/2 {
+		k := copy(c.older, c.past())
+		clear(c.older[k:])
+		c.older, c.from = c.older[:k], 0
+	}
+	c.older = append(c.older, v)
+}
+
+// pop takes the newest of the older versions, of which there is one, back.
+func (c *cell) pop() version {
+	n := len(c.older) - 1
+	v := c.older[n]
+	c.older[n] = version{}
+	c.older = c.older[:n]
+	return v
+}
+
+// forgetOldest drops the n oldest of the older versions.
+func (c *cell) forgetOldest(n int) {
+	clear(c.past()[:n])
+	c.from += n
+}
+
 // measure returns about how many bytes the cell takes.
 func (c *cell) measure() int {
 	n := cellOverhead + 2*len(c.key) + len(c.row.Value)
-	for i := range c.older {
-		n += c.older[i].row.Size()
+	n += cap(c.older) * versionBytes
+	for i := range c.past() {
+		n += len(c.past()[i].row.Value)
 	}
 	return n
 }

@@ -69,12 +69,10 @@ func (e *ephemeral) put(key string, row kv.Row, newVersion bool, seq uint64) {
 		e.dying.Delete(deathOf{at, c})
 	}
 	if newVersion && c.exists && !c.row.NoRev {
-		c.older = append(c.older, version{})
-		copy(c.older[1:], c.older)
-		c.older[0] = version{row: c.row}
-		if len(c.older) > ephemeralHistory-1 {
-			c.older = c.older[:ephemeralHistory-1]
+		if len(c.past()) == ephemeralHistory-1 {
+			c.forgetOldest(1)
 		}
+		c.push(version{row: c.row})
 	}
 	c.row, c.exists, c.seq = row, true, seq
 	if at := deathTime(&c.row); at != 0 {

@@ -193,15 +193,14 @@ func (p *Partition) revert(c *cell) {
 		return
 	}
 	p.overlay.remove(c)
-	for len(c.older) > 0 && c.older[0].seq > p.durable {
-		c.older = c.older[1:]
+	var v version
+	for v.seq = c.seq; v.seq > p.durable; v = c.pop() {
+		if len(c.past()) == 0 {
+			p.dropCell(c)
+			return
+		}
 	}
-	if len(c.older) == 0 {
-		p.dropCell(c)
-		return
-	}
-	c.row, c.seq = c.older[0].row, c.older[0].seq
-	c.older = c.older[1:]
+	c.row, c.seq = v.row, v.seq
 	c.exists = c.row.Revision >= 0 // else it was purged before
 	p.overlay.add(c)
 }
@@ -319,15 +318,14 @@ func (p *Partition) settle(c *cell) {
 		return
 	}
 	if c.seq > p.applied {
-		n := len(c.older)
-		for n > 0 && c.older[n-1].seq <= p.applied {
-			n--
+		n, past := 0, c.past()
+		for n < len(past) && past[n].seq <= p.applied {
+			n++
 		}
-		clear(c.older[n:])
-		c.older = c.older[:n]
+		c.forgetOldest(n)
 		return
 	}
-	c.older = nil
+	c.older, c.from = nil, 0
 	if p.overlay.remove(c) || !c.listed {
 		p.recent.front(c)
 	}

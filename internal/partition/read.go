@@ -158,8 +158,8 @@ func (tx *Tx) versions(space kv.Space, key string, visit func(kv.Row) bool) erro
 		return nil
 	}
 	last := c.row.Revision
-	for i := range c.older {
-		row := c.older[i].row
+	for i := len(c.past()) - 1; i >= 0; i-- {
+		row := c.past()[i].row
 		if row.Revision < 0 {
 			return nil // purged before: what the store still shows is gone
 		}

@@ -234,9 +234,7 @@ func (p *Partition) supersede(b *Batch, c *cell) {
 		if !c.exists {
 			old.row = kv.Row{Revision: -1}
 		}
-		c.older = append(c.older, version{})
-		copy(c.older[1:], c.older)
-		c.older[0] = old
+		c.push(old)
 	} else {
 		p.recent.remove(c)
 		p.overlay.add(c)

@@ -55,7 +55,10 @@ func (p *Partition) newTx() *Tx {
 
 func (p *Partition) freeTx(tx *Tx) {
 	clear(tx.writes)
-	*tx = Tx{p: p, writes: tx.writes[:0]}
+	tx.writes = tx.writes[:0]
+	tx.ts, tx.now, tx.dep = 0, 0, 0
+	tx.ticket, tx.index, tx.slow = nil, nil, nil
+	tx.blocked = LockSet{}
 	if cap(tx.writes) <= 64 && len(p.txs) < 64 {
 		p.txs = append(p.txs, tx)
 	}
