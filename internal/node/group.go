@@ -63,7 +63,10 @@ func (g *group) drain() {
 			g.committed(rd.Apply)
 		}
 		if a := rd.Append; a != nil {
-			g.node.log.Append(raftlog.Write{Group: g.id, HardState: a.HardState, Entries: a.Entries,
+			// Append could wait, with mu held, for the log's goroutine, which
+			// waits for mu. What is on its way is bounded all the same: one
+			// batch of the partition, and a hard state for each Apply.
+			g.node.log.Enqueue(raftlog.Write{Group: g.id, HardState: a.HardState, Entries: a.Entries,
 				MustSync: a.MustSync, Done: func(err error) { g.appended(a, err) }})
 		}
 		if rd.StatusChanged {

@@ -166,8 +166,7 @@ func (n *Node) open() (err error) {
 		return err
 	}
 	n.log, err = raftlog.Open(raftlog.Options{FS: fs, Dir: fs.PathJoin(o.Dir, "log"), SegmentBytes: o.SegmentBytes,
-		// The partition bounds what is on its way: Append never waits.
-		QueueBytes: 1 << 40, DisableSync: o.DisableSync, Logger: o.Logger})
+		DisableSync: o.DisableSync, Logger: o.Logger})
 	if err != nil {
 		return err
 	}

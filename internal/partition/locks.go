@@ -100,7 +100,7 @@ type Ticket struct {
 //
 //   - Invariant LOCK-3: a holder waits only for older holders and for scripts
 //     that have all their locks. One that is younger and in the way loses its
-//     locks at once, and with them its transaction.
+//     locks at once, and with them its transaction: it gets no lock any more.
 type holder struct {
 	age     uint64 // smaller is older
 	tickets []*Ticket
@@ -250,8 +250,9 @@ func (t *Ticket) waitFor(b *Ticket) {
 // enqueueFor adds a request of an interactive transaction. One that holds
 // nothing yet takes its place at the end. One that does goes before all that
 // wait and hold nothing, since they may wait for it; among its kind it minds
-// LOCK-3.
+// LOCK-3. h must not have lost.
 func (l *lockTable) enqueueFor(h *holder, set *LockSet, key string) *Ticket {
+	assert(!h.lost(), "LOCK-3: a wounded transaction asks for locks")
 	t := l.ticket(set)
 	t.holder = h
 	for l.woundOne(t, key) {

@@ -200,6 +200,12 @@ func (s *Session) lock(set *LockSet, cause string) error {
 	}
 	p := s.tx.p
 	p.mu.Lock()
+	// Under the mutex: an older transaction may have wounded this one since
+	// its call began.
+	if err := s.lost(); err != nil {
+		p.mu.Unlock()
+		return err
+	}
 	var missing LockSet
 	for _, pt := range set.Points {
 		if !s.tx.ticket.covers(pt.Space, pt.Key, pt.Write) {

@@ -74,6 +74,7 @@
 // # The life of a write
 //
 //	Append       queue it, wait while too much is queued, return
+//	Enqueue      queue it, return
 //	writer       take all that is queued; when it does not fit, start the next
 //	             segment: header and state, sync, rename, sync of the
 //	             directory, seal of the old segment, sync

@@ -299,6 +299,50 @@ func TestQueueIsBounded(t *testing.T) {
 	})
 }
 
+// Enqueue does not wait when Append would, also on the log's own goroutine,
+// and keeps the order; what it adds counts.
+func TestEnqueueNeverWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, results, resume := blocked(t, 1)
+		synctest.Wait() // the one in Append hangs
+		data := strings.Repeat("x", 2000)
+		var order []uint64
+		var chain func(i uint64) Write
+		chain = func(i uint64) Write {
+			return Write{Group: 1, Entries: entries(i, 1, 1, data), Done: func(err error) {
+				if order = append(order, i); err != nil {
+					t.Error(i, err)
+				}
+				if i < 20 {
+					l.Enqueue(chain(i + 10)) // up to 29
+				}
+			}}
+		}
+		for i := uint64(2); i <= 11; i++ {
+			l.Enqueue(chain(i))
+		}
+		if q := l.Stats().QueueBytes; q < 11*2000 {
+			t.Error(q)
+		}
+		resume(nil)
+		for range 2 {
+			if err := <-results; err != nil {
+				t.Error(err)
+			}
+		}
+		synctest.Wait()
+		for k, i := range order {
+			if i != uint64(k)+2 {
+				t.Fatal(order)
+			}
+		}
+		if len(order) != 28 {
+			t.Error(len(order), "writes are done, want 28")
+		}
+		closeLog(t, l)
+	})
+}
+
 func TestFailureReleasesAppend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, results, resume := blocked(t, 20)

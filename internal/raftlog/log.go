@@ -38,7 +38,8 @@ type Options struct {
 	CacheBytes int64
 
 	// QueueBytes bounds what is queued and not yet synced; Append waits above
-	// it. A single larger write is let in when nothing else is queued.
+	// it. A single larger write is let in when nothing else is queued. What
+	// Enqueue adds counts, but does not wait.
 	QueueBytes int64
 
 	// DisableSync leaves the syncs of files out. Then a crash loses data and
@@ -270,10 +271,18 @@ func (l *Log) Groups() []uint64 {
 	return ids
 }
 
-// Append queues w and returns. It waits while the queue is full. After Close
-// it calls w.Done itself, with ErrClosed.
-func (l *Log) Append(w Write) {
-	if !l.queue.put(pending{Write: w, bytes: w.bytesMax()}) && w.Done != nil {
+// Append queues w and returns. It waits while the queue is full, so that who
+// writes without end is held back by the disk. After Close it calls w.Done
+// itself, with ErrClosed.
+func (l *Log) Append(w Write) { l.add(w, true) }
+
+// Enqueue is Append that never waits, however full the queue is. It is for who
+// must not wait, as a Done or the holder of a lock that a Done takes; such a
+// caller bounds by itself what it has on its way.
+func (l *Log) Enqueue(w Write) { l.add(w, false) }
+
+func (l *Log) add(w Write, wait bool) {
+	if !l.queue.put(pending{Write: w, bytes: w.bytesMax()}, wait) && w.Done != nil {
 		w.Done(ErrClosed)
 	}
 }

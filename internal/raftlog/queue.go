@@ -32,10 +32,11 @@ type Write struct {
 	// All else is always synced before Done.
 	MustSync bool
 
-	// Done, unless nil, is called once, in the order of Append, on the log's
-	// goroutine. It must be quick, and must not call Append or Close. The
-	// error is nil, or wraps ErrFailed (unknown whether written), ErrClosed,
-	// ErrInvalidWrite or ErrTooLarge (not written).
+	// Done, unless nil, is called once, in the order of Append and Enqueue, on
+	// the log's goroutine. It must be quick, and must not call Append, which
+	// could wait for room that only Done's return makes, nor Close; Enqueue is
+	// for it. The error is nil, or wraps ErrFailed (unknown whether written),
+	// ErrClosed, ErrInvalidWrite or ErrTooLarge (not written).
 	Done func(error)
 }
 
@@ -75,11 +76,12 @@ func (q *queue) init(max int64) {
 	q.max = max
 }
 
-// put adds p, when there is room. It reports false when the log is closing.
-func (q *queue) put(p pending) bool {
+// put adds p; with wait, when there is room. It reports false when the log is
+// closing.
+func (q *queue) put(p pending, wait bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.bytes > 0 && q.bytes+p.bytes > q.max && !q.closing && !q.failed {
+	for wait && q.bytes > 0 && q.bytes+p.bytes > q.max && !q.closing && !q.failed {
 		q.room.Wait()
 	}
 	if q.closing {

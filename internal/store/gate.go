@@ -2,6 +2,7 @@ package store
 
 import (
 	"os"
+	"sync"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -17,22 +18,50 @@ type gate struct {
 	vfs.FS
 	fail func(error) // called when a directory can not be synced; shuts the gate
 	shut atomic.Pointer[error]
+	// pause is called before an operation is refused; nil while the store is
+	// being opened.
+	pause func()
+
+	mu    sync.Mutex
+	files map[*gatedFile]struct{} // open for writing
 }
 
 func (g *gate) close(err error) { g.shut.CompareAndSwap(nil, &err) }
 
 func (g *gate) check() error {
-	if p := g.shut.Load(); p != nil {
-		return *p
+	p := g.shut.Load()
+	if p == nil {
+		return nil
 	}
-	return nil
+	if g.pause != nil {
+		g.pause()
+	}
+	return *p
 }
 
 func (g *gate) file(f vfs.File, err error) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &gatedFile{f, g}, nil
+	gated := &gatedFile{f, g}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.files == nil {
+		g.files = make(map[*gatedFile]struct{})
+	}
+	g.files[gated] = struct{}{}
+	return gated, nil
+}
+
+// closeFiles closes the files that Pebble left open, as it does with some when
+// writing them failed. Nobody may use them any more.
+func (g *gate) closeFiles() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for f := range g.files {
+		_ = f.File.Close() // it failed already, or would not have been left
+	}
+	clear(g.files)
 }
 
 // Create implements vfs.FS.
@@ -117,6 +146,14 @@ type gatedFile struct {
 	gate *gate
 }
 
+// Close implements vfs.File.
+func (f *gatedFile) Close() error {
+	f.gate.mu.Lock()
+	delete(f.gate.files, f)
+	f.gate.mu.Unlock()
+	return f.File.Close()
+}
+
 // Write implements vfs.File.
 func (f *gatedFile) Write(p []byte) (int, error) {
 	if err := f.gate.check(); err != nil {
@@ -175,7 +212,7 @@ type gatedDir struct {
 
 // Sync implements vfs.File.
 func (d *gatedDir) Sync() error {
-	if d.gate.check() != nil {
+	if d.gate.shut.Load() != nil {
 		return nil
 	}
 	if err := d.File.Sync(); err != nil {

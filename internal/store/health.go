@@ -34,23 +34,26 @@ func (s *Store) Err() error {
 	return nil
 }
 
-// retryPause is how long a failed background job of Pebble is held back. Pebble
-// repeats a failed flush at once and for ever; with the gate shut it would keep
-// a processor busy until Close.
-const retryPause = 100 * time.Millisecond
+// retryPause holds back who meets the shut gate. Pebble repeats a failed flush
+// at once and for ever; it would keep a processor busy until Close. It pauses
+// here, and not where Pebble reports the failure, because that is with its
+// mutex held.
+func (s *Store) retryPause() {
+	timer := time.NewTimer(100 * time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-s.closing:
+	case <-timer.C:
+	}
+}
 
 // listener connects Pebble's events with the store. Pebble calls it with its
 // own mutex held: nothing here may call Pebble.
 func (s *Store) listener() *pebble.EventListener {
 	return &pebble.EventListener{
 		BackgroundError: func(err error) {
-			if errors.Is(err, pebble.ErrClosed) {
-				return
-			}
-			s.fail(err)
-			select {
-			case <-s.closing:
-			case <-time.After(retryPause):
+			if !errors.Is(err, pebble.ErrClosed) {
+				s.fail(err)
 			}
 		},
 		DataCorruption: func(info pebble.DataCorruptionInfo) {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -158,6 +159,9 @@ func open(o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	s.lock = lock
+	if err := s.removeLogs(); err != nil {
+		return nil, err
+	}
 	if s.db, err = pebble.Open(s.dir, s.pebbleOptions(&o, lock)); err != nil {
 		return nil, err
 	}
@@ -167,7 +171,36 @@ func open(o Options) (_ *Store, err error) {
 	if err := s.loadGroups(); err != nil {
 		return nil, err
 	}
+	s.gate.pause = s.retryPause
 	return s, s.Err()
+}
+
+// emptyLogBytes is more than a log of Pebble has that holds nothing, and less
+// than one that holds the smallest batch.
+const emptyLogBytes = 11 + 12
+
+// removeLogs removes Pebble's own logs, in which there is nothing. When Pebble
+// finds one it flushes an empty memtable, and while that fails it tries again,
+// for ever, with Open waiting.
+func (s *Store) removeLogs() error {
+	names, err := s.gate.List(s.dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !strings.HasSuffix(name, ".log") {
+			continue
+		}
+		path := s.gate.PathJoin(s.dir, name)
+		info, err := s.gate.Stat(path)
+		if err == nil && info.Size() < emptyLogBytes {
+			err = s.gate.Remove(path)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lockDir makes the directory and takes its lock. The path is resolved first,
@@ -213,6 +246,10 @@ func (s *Store) pebbleOptions(o *Options, lock *pebble.Lock) *pebble.Options {
 		L0CompactionThreshold:       4,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 3 },
 	}
+	// Pebble's own one has a goroutine that a failed Open leaves behind. It
+	// serves limits that change while no flush and no compaction ends; ours do
+	// not.
+	po.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 		if o.DisableCompression {
@@ -268,6 +305,7 @@ func (s *Store) abandon() {
 	if s.lock != nil {
 		s.lock.Close()
 	}
+	s.gate.closeFiles()
 	s.diskChecks.Close()
 }
 
@@ -283,7 +321,9 @@ func (s *Store) Close() error {
 	if s.Err() == nil {
 		errs = append(errs, s.flush())
 	}
-	errs = append(errs, s.db.Close(), s.lock.Close(), s.diskChecks.Close())
+	errs = append(errs, s.db.Close(), s.lock.Close())
+	s.gate.closeFiles()
+	errs = append(errs, s.diskChecks.Close())
 	if failure := s.Err(); failure != nil {
 		// What the shut gate makes Pebble say about its files is only noise.
 		return failure
