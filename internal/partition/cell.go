@@ -3,6 +3,7 @@ package partition
 import (
 	"strings"
 
+	"kahuna/internal/hlc"
 	"kahuna/internal/kv"
 )
 
@@ -23,6 +24,8 @@ type cell struct {
 	// older are versions before row, newest first: for a persistent key those
 	// not yet applied, for an ephemeral one its bounded history.
 	older []version
+	// touched is when somebody saw this key last; see touch.go.
+	touched hlc.Timestamp
 
 	// prev and next link the cells of a space by recency of use.
 	prev, next *cell

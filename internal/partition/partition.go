@@ -47,8 +47,10 @@ type Partition struct {
 	overlay ordered          // those the store does not show yet
 	eph     ephemeral
 	locks   lockTable
-	running map[string]chan struct{} // idempotency keys whose script runs now
-	results map[string]*pendingResult
+	// elsewhere is when something without a cell was touched last.
+	elsewhere hlc.Timestamp
+	running   map[string]chan struct{} // idempotency keys whose script runs now
+	results   map[string]*pendingResult
 
 	open     *Batch // takes writes; nil when there is none
 	inflight *Batch // proposed, not yet committed
@@ -142,6 +144,7 @@ func (p *Partition) Lead(term uint64, hwm hlc.Timestamp) {
 	p.eph = newEphemeral(p.opts.EphemeralBytes)
 	p.applied, p.unapplied = p.durable, 0
 	p.clock.Observe(hwm)
+	p.elsewhere = p.clock.Last()
 	p.leading, p.term, p.stopped = true, term, nil
 }
 
@@ -197,6 +200,7 @@ func (p *Partition) revert(c *cell) {
 		c.older = c.older[1:]
 	}
 	if len(c.older) == 0 {
+		p.touchElsewhere(c.touched)
 		delete(p.rows, c.key)
 		p.recent.remove(c)
 		return
@@ -337,6 +341,7 @@ func (p *Partition) evict() {
 	for p.recent.bytes > p.opts.CacheBytes && p.recent.tail != nil {
 		c := p.recent.tail
 		p.recent.remove(c)
+		p.touchElsewhere(c.touched)
 		delete(p.rows, c.key)
 	}
 }

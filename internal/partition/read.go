@@ -13,6 +13,8 @@ type slowRead struct {
 	reads map[lockKey]readMark
 	// session is set in an interactive transaction.
 	session *Session
+	// leases are live rows read under locks that others share; see touch.go.
+	leases []lease
 	// more is what to lock in the next run, if this one does not validate;
 	// index finds its points.
 	more  LockSet
@@ -67,7 +69,11 @@ func (tx *Tx) latestSlow(space kv.Space, key string, write bool) (kv.Row, error)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if tx.ticket.covers(space, key, write) {
-		return tx.load(space, key)
+		row, err := tx.load(space, key)
+		if err == nil && !tx.ticket.covers(space, key, true) {
+			tx.borrow(space, key, &row)
+		}
+		return row, err
 	}
 	tx.slow.want(Point{space, key, write})
 	if tx.slow.session == nil && p.locks.lockedByOther(tx.ticket, space, key, write) {
@@ -91,7 +97,13 @@ func (tx *Tx) load(space kv.Space, key string) (kv.Row, error) {
 	if space == kv.Ephemeral {
 		c := p.eph.cells[key]
 		if c == nil {
+			if tx.slow == nil {
+				p.touchElsewhere(tx.ts)
+			}
 			return kv.Row{Revision: -1, Prev: -1}, nil
+		}
+		if tx.slow == nil {
+			c.touch(tx.ts)
 		}
 		p.eph.lru.touch(c)
 		tx.dep = max(tx.dep, c.seq)
@@ -100,6 +112,9 @@ func (tx *Tx) load(space kv.Space, key string) (kv.Row, error) {
 	c, err := p.cell(key)
 	if err != nil {
 		return kv.Row{}, err
+	}
+	if tx.slow == nil {
+		c.touch(tx.ts)
 	}
 	tx.dep = max(tx.dep, c.seq)
 	if !c.exists {
@@ -213,6 +228,9 @@ func (tx *Tx) scan(rng Range, history bool, visit func(string, kv.Row) error) er
 		tx.blocked.AddRange(rng)
 		return errLocked
 	}
+	if !history {
+		p.touchElsewhere(tx.ts)
+	}
 	n := 0
 	budget := func() error {
 		if n++; n > p.opts.FastRows {
@@ -307,8 +325,14 @@ func (tx *Tx) scanSlow(rng Range, history bool, visit func(string, kv.Row) error
 	if err != nil {
 		return err
 	}
+	show := func(key string, row kv.Row) error {
+		if !history {
+			tx.borrow(rng.Space, key, &row)
+		}
+		return visit(key, row)
+	}
 	for _, r := range memory {
-		if err := visit(r.key, r.row); err != nil {
+		if err := show(r.key, r.row); err != nil {
 			return err
 		}
 	}
@@ -319,12 +343,14 @@ func (tx *Tx) scanSlow(rng Range, history bool, visit func(string, kv.Row) error
 		if _, ok := seen[key]; ok {
 			return nil
 		}
-		return visit(key, row)
+		return show(key, row)
 	})
 }
 
 // validate reports whether everything that was read without a lock is still
 // so at commit, and locked by nobody.
+//
+// Invariant PART-6: nor has time overtaken the run.
 func (tx *Tx) validate(commit hlc.Timestamp) (bool, error) {
 	p := tx.p
 	for k, seen := range tx.slow.reads {
@@ -336,9 +362,9 @@ func (tx *Tx) validate(commit hlc.Timestamp) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if mark(row, commit.Millis()) != seen {
+		if mark(row, commit.Millis()) != seen || tx.overtaken(k, &row, w != nil) {
 			return false, nil
 		}
 	}
-	return true, nil
+	return !tx.outlived(commit.Millis()), nil
 }

@@ -101,6 +101,7 @@ func (p *Partition) Slow(work Work, ticket *Ticket, now func() int64, sleep func
 		p.stats.Restarts++
 		return nil, Done{}, &Restart{tx.slow.more}
 	}
+	tx.touchAll()
 	p.stats.Slow++
 	return p.conclude(tx, res, err, commit, req)
 }

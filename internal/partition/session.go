@@ -83,6 +83,9 @@ func (s *Session) Do(work Work, lock *LockSet) (*script.Result, error) {
 	if lost := s.lost(); lost != nil {
 		return nil, lost
 	}
+	if s.outlived() {
+		return nil, conflictError("")
+	}
 	if err != nil {
 		s.tx.restore(saved)
 		if err == errRestart {
@@ -91,6 +94,17 @@ func (s *Session) Do(work Work, lock *LockSet) (*script.Result, error) {
 		return nil, err
 	}
 	return res, nil
+}
+
+// outlived reports whether what was read so far is no longer of one moment,
+// because a row of it has ended and somebody saw that.
+func (s *Session) outlived() bool {
+	if len(s.tx.slow.leases) == 0 {
+		return false
+	}
+	s.tx.p.mu.Lock()
+	defer s.tx.p.mu.Unlock()
+	return s.tx.outlived(s.tx.now)
 }
 
 // bounded keeps what is buffered within what one entry of the log may hold.
@@ -147,6 +161,7 @@ func (s *Session) commit() (Done, error) {
 	if !valid {
 		return Done{}, conflictError("")
 	}
+	s.tx.touchAll()
 	_, done, err := p.conclude(s.tx, nil, nil, commit, nil)
 	return done, err
 }
