@@ -86,7 +86,7 @@ func explain(key string, ops []*Op, info porcupine.LinearizationInfo) string {
 	var longest []porcupine.Operation
 	for _, partition := range info.PartialLinearizationsOperations() {
 		for _, p := range partition {
-			if len(p) > len(longest) {
+			if len(p) > len(longest) || len(p) == len(longest) && text(p) < text(longest) {
 				longest = p
 			}
 		}
@@ -110,6 +110,14 @@ func explain(key string, ops []*Op, info porcupine.LinearizationInfo) string {
 		if first && i < shown {
 			fmt.Fprintf(&b, "  %v\n", op)
 		}
+	}
+	return b.String()
+}
+
+func text(ops []porcupine.Operation) string {
+	var b strings.Builder
+	for _, p := range ops {
+		b.WriteString(p.Input.(*Op).String())
 	}
 	return b.String()
 }

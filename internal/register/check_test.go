@@ -117,14 +117,13 @@ func serial(rng *rand.Rand, n int) []Op {
 		if st.Verb == Set {
 			st.Done = holds(&s, &st, live)
 		}
-		s.now = now
 		if st.Done && st.Verb.writes() {
 			switch st.Verb {
 			case Set:
-				s = state{value: st.Value, rev: s.rev + 1, now: now}
+				s = state{value: st.Value, rev: s.rev + 1}
 				s.expireAfter(&st)
 			case Delete:
-				s = state{rev: s.rev + 1, deleted: true, now: now}
+				s = state{rev: s.rev + 1, deleted: true}
 			case Extend:
 				s.expireAfter(&st)
 			}

@@ -6,7 +6,8 @@
 // revision, expiry, and the conditions of a write. Its revision must follow
 // from what came before; a row that has ended is gone but for its revision; and
 // time agrees with the order: an operation never sees an earlier time than the
-// one before it, so what one saw ended the next does not see live.
+// one before it, so what one saw ended the next does not see live. (Operations
+// that let time pass have a first and a last time: see times.)
 //
 // The search is porcupine's (Athalye, "Faster linearizability checking via
 // P-compositionality" of Horn and Kroening, after Wing and Gong and Lowe), key

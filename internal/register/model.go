@@ -9,35 +9,73 @@ import (
 	"kahuna/internal/history"
 )
 
-// state is a row between two operations.
+// state is a row between two operations, and the times seen so far.
 type state struct {
 	value   string
 	rev     int64 // -1 for none yet
 	deleted bool
-	// The row ends at some time of lo to hi; lo is 0 for never.
+	// The row ends at some time of lo to hi; lo is 0 for never. ended says
+	// that somebody has seen it gone.
 	lo, hi int64
-	// now is the earliest time that it can be.
-	now int64
+	ended  bool
 	// own marks a row written by the operation that runs: it does not end
 	// before that does.
-	own bool
+	own   bool
+	times times
+}
+
+// times are what earlier operations saw of the clock. Whoever writes a key has
+// it alone: it saw no earlier time than all before it. Who reads may share it,
+// and so may have begun before others that came first, and end after others
+// that came later; but it began after every write, and did not end before
+// others began.
+type times struct {
+	written int64 // seen by a write, at the latest
+	begun   int64 // seen by everybody who came before
+	seen    int64 // seen by anybody
+}
+
+// pass returns the times after op, and whether it may come here.
+func (t times) pass(op *Op) (times, bool) {
+	first, last, writes := op.From, op.From, false
+	for i := range op.Steps {
+		s := &op.Steps[i]
+		writes = writes || s.Verb.writes()
+		if s.Now != 0 {
+			if first == 0 {
+				first = s.Now
+			}
+			last = max(last, s.Now)
+		}
+	}
+	switch {
+	case first == 0:
+		return t, true
+	case writes:
+		return times{written: last, begun: last, seen: last}, first >= t.seen
+	}
+	return times{written: t.written, begun: max(t.begun, first), seen: max(t.seen, last)},
+		first >= t.written && last >= t.begun
 }
 
 var start = state{rev: -1}
 
 // step returns the states that op can leave behind.
 func step(s state, op *Op) []state {
-	if op.From != 0 {
-		if op.From < s.now {
-			return nil
-		}
-		s.now = op.From
+	before := s
+	var ok bool
+	if s.times, ok = s.times.pass(op); !ok {
+		return nil
 	}
 	states := []state{s}
 	for i := range op.Steps {
+		c := op.Steps[i]
+		if c.Now == 0 {
+			c.Now = before.times.begun
+		}
 		var next []state
 		for _, s := range states {
-			next = append(next, single(s, &op.Steps[i], op.Outcome == history.Applied)...)
+			next = append(next, single(s, &c, op.Steps[i].Now != 0, op.Outcome == history.Applied)...)
 		}
 		states = next
 	}
@@ -45,22 +83,16 @@ func step(s state, op *Op) []state {
 		states[i].own = false
 	}
 	if op.Outcome == history.Unknown {
-		states = append(states, s) // or it never happened
+		states = append(states, before) // or it never happened
 	}
 	return states
 }
 
 // single returns the states that one step can leave behind: for each of live
-// and not live that can be.
-func single(s state, c *Step, answered bool) []state {
-	if c.Now != 0 {
-		if c.Now < s.now {
-			return nil
-		}
-		s.now = c.Now
-	}
+// and not live that can be at c.Now, or, if that is not exact, then or later.
+func single(s state, c *Step, exact, answered bool) []state {
 	var states []state
-	if s, ok := s.gone(c.Now); ok {
+	if s, ok := s.gone(c.Now, exact); ok {
 		states = append(states, apply(s, c, false, answered)...)
 	}
 	if s, ok := s.live(c.Now); ok {
@@ -71,36 +103,34 @@ func single(s state, c *Step, answered bool) []state {
 
 func (s state) present() bool { return s.rev >= 0 && !s.deleted }
 
-// live returns s given that the row is live at now, and whether that can be.
+// live returns s given that the row is live at now or later, and whether that
+// can be.
 func (s state) live(now int64) (state, bool) {
-	if !s.present() {
+	if !s.present() || s.ended {
 		return s, false
 	}
 	if s.lo == 0 || s.own {
 		return s, true
 	}
-	if s.now >= s.hi {
+	if now >= s.hi {
 		return s, false
 	}
-	s.lo = max(s.lo, s.now+1)
+	s.lo = max(s.lo, now+1)
 	return s, true
 }
 
-// gone returns s given that there is no live row at now, and whether that can
-// be. Without a reading of the clock the time is the earliest that will do.
-func (s state) gone(now int64) (state, bool) {
-	if !s.present() {
+// gone returns s given that there is no live row at now, or later, and whether
+// that can be.
+func (s state) gone(now int64, exact bool) (state, bool) {
+	switch {
+	case !s.present() || s.ended:
 		return s, true
-	}
-	if s.lo == 0 || s.own {
+	case s.lo == 0 || s.own || exact && now < s.lo:
 		return s, false
+	case exact:
+		s.hi = min(s.hi, now)
 	}
-	if now == 0 {
-		s.now = max(s.now, s.lo)
-	} else if s.now < s.lo {
-		return s, false
-	}
-	s.hi = min(s.hi, s.now)
+	s.ended = true
 	return s, true
 }
 
@@ -126,10 +156,10 @@ func apply(s state, c *Step, live, answered bool) []state {
 	}
 	switch c.Verb {
 	case Set:
-		s = state{value: c.Value, rev: s.rev + 1, now: s.now}
+		s = state{value: c.Value, rev: s.rev + 1, times: s.times}
 		s.expireAfter(c)
 	case Delete:
-		s = state{rev: s.rev + 1, deleted: true, now: s.now}
+		s = state{rev: s.rev + 1, deleted: true, times: s.times}
 	case Extend:
 		s.expireAfter(c)
 	}
@@ -154,7 +184,7 @@ func (s *state) expireAfter(c *Step) {
 	s.own = true
 	s.lo, s.hi = 0, 0
 	if c.TTL > 0 {
-		s.lo, s.hi = s.now+c.TTL, math.MaxInt64
+		s.lo, s.hi = c.Now+c.TTL, math.MaxInt64
 	}
 }
 
