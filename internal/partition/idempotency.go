@@ -29,6 +29,9 @@ const storedResultMax = 4 << 20
 // remembered returns the first result of req when it is known, or *Busy while
 // its script runs.
 func (p *Partition) remembered(req *Request) (*script.Result, Done, error) {
+	if p.faulty(FaultForgetful) {
+		return nil, Done{}, nil
+	}
 	if r := p.results[req.Key]; r != nil {
 		if r.request != req.Fingerprint {
 			return nil, Done{}, errForeignRequest(req.Key)

@@ -24,6 +24,8 @@ type Options struct {
 	ResultMs       int64 // how long results of idempotency keys are kept
 	WrittenKeys    int   // keys one interactive transaction may write
 	WrittenBytes   int64 // and bytes
+
+	Faults Faults // 0 but in tests
 }
 
 // Partition is one partition's executor. Its methods may be called from any
@@ -111,7 +113,7 @@ type Batch struct {
 
 // New returns a partition over st that leads nothing yet.
 func New(st *store.Store, opts Options) *Partition {
-	return &Partition{
+	p := &Partition{
 		opts: opts, store: st,
 		stopped: ErrNotLeading,
 		rows:    map[string]*cell{}, overlay: newOrdered(),
@@ -119,6 +121,8 @@ func New(st *store.Store, opts Options) *Partition {
 		locks: newLockTable(), running: map[string]chan struct{}{}, results: map[string]*pendingResult{},
 		room: make(chan struct{}),
 	}
+	p.locks.noRanges = p.faulty(FaultPhantoms)
+	return p
 }
 
 // ErrNotLeading refuses scripts where this node does not lead the partition

@@ -35,6 +35,11 @@ func (r *slowRead) want(p Point) {
 	r.more.Points = append(r.more.Points, p)
 }
 
+// unlocked reports whether FaultNoLocks keeps the locks away.
+func (r *slowRead) unlocked(p *Partition) bool {
+	return p.faulty(FaultNoLocks) && r.session != nil && r.session.holder != nil
+}
+
 // readMark is what an unlocked read saw.
 type readMark struct {
 	rev      int64
@@ -68,7 +73,7 @@ func (tx *Tx) latestSlow(space kv.Space, key string, write bool) (kv.Row, error)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if tx.ticket.covers(space, key, write) {
+	if tx.ticket.covers(space, key, write) || tx.slow.unlocked(p) {
 		row, err := tx.load(space, key)
 		if err == nil && !tx.ticket.covers(space, key, true) {
 			tx.borrow(space, key, &row)
@@ -115,6 +120,13 @@ func (tx *Tx) load(space kv.Space, key string) (kv.Row, error) {
 	}
 	if tx.slow == nil {
 		c.touch(tx.ts)
+	}
+	if c.seq > p.applied && p.faulty(FaultStaleRead) {
+		row, ok, err := p.store.Get(key)
+		if err == nil && !ok {
+			row = kv.Row{Revision: -1, Prev: -1}
+		}
+		return row, err
 	}
 	tx.dep = max(tx.dep, c.seq)
 	if !c.exists {
@@ -297,7 +309,7 @@ func (tx *Tx) scanSlow(rng Range, history bool, visit func(string, kv.Row) error
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		switch {
-		case history || tx.ticket.coversRange(rng):
+		case history || tx.ticket.coversRange(rng) || tx.slow.unlocked(p):
 		case session == nil:
 			tx.slow.more.AddRange(rng)
 			return errRestart
@@ -353,8 +365,14 @@ func (tx *Tx) scanSlow(rng Range, history bool, visit func(string, kv.Row) error
 // Invariant PART-6: nor has time overtaken the run.
 func (tx *Tx) validate(commit hlc.Timestamp) (bool, error) {
 	p := tx.p
+	if p.faulty(FaultNoValidation) {
+		return true, nil
+	}
 	for k, seen := range tx.slow.reads {
 		w := tx.own(k.space, k.key)
+		if w != nil && p.faulty(FaultLostUpdate) {
+			continue
+		}
 		if p.locks.lockedByOther(tx.ticket, k.space, k.key, w != nil) {
 			return false, nil
 		}

@@ -57,6 +57,9 @@ func (p *Partition) Fast(work Work, ticket *Ticket, nowMs int64, req *Request) (
 	tx.ticket = ticket
 	tx.ts = p.clock.Next(nowMs)
 	tx.now = tx.ts.Millis()
+	if p.faulty(FaultTwoClocks) && p.stats.Fast%2 == 0 {
+		tx.now -= slowClockMs
+	}
 	res, err = work.Do(tx, p.opts.FastSteps)
 	switch {
 	case err == errLocked:
@@ -143,8 +146,14 @@ func refusal(err error) error {
 
 // conclude ends a run: it publishes what a successful one wrote, and says
 // what its answer depends on.
-func (p *Partition) conclude(tx *Tx, res *script.Result, err error, commit hlc.Timestamp, req *Request) (*script.Result, Done, error) {
+func (p *Partition) conclude(tx *Tx, res *script.Result, err error, commit hlc.Timestamp, req *Request) (_ *script.Result, done Done, _ error) {
+	if p.faulty(FaultEarlyAnswer) {
+		defer func() { done.Batch = nil }()
+	}
 	if err != nil {
+		if p.faulty(FaultFailedWrites) && len(tx.writes) > 0 {
+			_, _, _ = p.conclude(tx, nil, nil, commit, nil)
+		}
 		return nil, Done{Batch: p.batchOf(tx.dep)}, err
 	}
 	persistent := req != nil

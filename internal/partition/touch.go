@@ -94,6 +94,9 @@ func (tx *Tx) borrow(space kv.Space, key string, row *kv.Row) {
 // outlived reports whether a row that the transaction saw live has ended by
 // now for somebody else. The mutex is held.
 func (tx *Tx) outlived(now int64) bool {
+	if tx.p.faulty(FaultTime) {
+		return false
+	}
 	for _, l := range tx.slow.leases {
 		if l.expires <= now && tx.p.touchedAt(l.key) >= hlc.At(l.expires) {
 			return true
@@ -105,8 +108,8 @@ func (tx *Tx) outlived(now int64) bool {
 // overtaken reports whether row, which the transaction has read without a
 // lock, shows that somebody with a later time came first.
 func (tx *Tx) overtaken(k lockKey, row *kv.Row, wrote bool) bool {
-	if tx.slow.session != nil {
-		return false // it reads the clock anew for each call
+	if tx.slow.session != nil || tx.p.faulty(FaultTime) {
+		return false // a session reads the clock anew for each call
 	}
 	return row.Modified > tx.ts || (wrote || row.Expires != 0) && tx.p.touchedAt(k) > tx.ts
 }
