@@ -455,7 +455,7 @@ func (c *client) send(l *life, q *listRequest) {
 		}
 	}
 	outcome := c.outcome(q.source, err)
-	if q.key != "" && outcome == history.Unknown && len(c.pending) < 4 {
+	if q.key != "" && outcome == history.Unknown && l.no < c.run.plan.lives-1 {
 		c.pending = append(c.pending, q)
 		return
 	}

@@ -236,7 +236,8 @@ func (p plan) run(dir string) (*historyRun, error) {
 	for no := range p.lives {
 		db, err := r.open(dir, mem)
 		if err != nil {
-			return nil, fmt.Errorf("life %d: %w", no, err)
+			r.problem("life %d: %v", no, err)
+			return r, nil
 		}
 		l := &life{no: no, db: db, stop: make(chan struct{}), txns: len(r.txns), ops: len(r.ops)}
 		if no == 0 {
@@ -252,7 +253,8 @@ func (p plan) run(dir string) (*historyRun, error) {
 		if last {
 			working.Wait()
 			finalReads(r, l)
-			return r, db.Close()
+			r.close(l)
+			return r, nil
 		}
 		// End it in the midst of the work.
 		end := int64(p.rounds*p.clients) * (1 + rng.Int64N(3)) / 2
@@ -261,17 +263,21 @@ func (p plan) run(dir string) (*historyRun, error) {
 			cut := r.next()
 			image := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: [...]int{0, 50, 90}[rng.IntN(3)], RNG: rng})
 			close(l.stop)
-			_ = db.Close()
+			r.close(l)
 			working.Wait()
 			r.forget(l, cut)
 			mem = image
 			continue
 		}
 		close(l.stop)
-		if err := db.Close(); err != nil {
-			return nil, err
-		}
+		r.close(l)
 		working.Wait()
 	}
 	return r, nil
+}
+
+func (r *historyRun) close(l *life) {
+	if err := l.db.Close(); err != nil {
+		r.problem("life %d: close: %v", l.no, err)
+	}
 }

@@ -64,6 +64,9 @@ func (p *Partition) remembered(req *Request) (*script.Result, Done, error) {
 func (p *Partition) Reserve(req *Request) (*script.Result, Done, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := p.runnable(); err != nil {
+		return nil, Done{}, err
+	}
 	res, done, err := p.remembered(req)
 	if res == nil && err == nil {
 		p.running[req.Key] = make(chan struct{})

@@ -19,7 +19,8 @@ type Work interface {
 type Done struct {
 	// Batch must be durable first; nil means at once.
 	Batch *Batch
-	// Wrote says that Batch holds writes of the run itself.
+	// Wrote says that the run itself has written something, be it in memory
+	// only: it has taken effect if Batch becomes durable.
 	Wrote bool
 	// Propose says that the caller should ask Take for a batch to propose.
 	Propose bool
@@ -172,7 +173,7 @@ func (p *Partition) conclude(tx *Tx, res *script.Result, err error, commit hlc.T
 	}
 	if !persistent {
 		p.publishEphemeral(tx, tx.dep, commit)
-		return res, Done{Batch: p.batchOf(tx.dep)}, nil
+		return res, Done{Batch: p.batchOf(tx.dep), Wrote: len(tx.writes) > 0}, nil
 	}
 	var stored kv.StoredResult
 	if req != nil {

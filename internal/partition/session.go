@@ -83,8 +83,8 @@ func (s *Session) Do(work Work, lock *LockSet) (*script.Result, error) {
 	if lost := s.lost(); lost != nil {
 		return nil, lost
 	}
-	if s.outlived() {
-		return nil, conflictError("")
+	if stop := s.overtaken(); stop != nil {
+		return nil, stop
 	}
 	if err != nil {
 		s.tx.restore(saved)
@@ -96,15 +96,20 @@ func (s *Session) Do(work Work, lock *LockSet) (*script.Result, error) {
 	return res, nil
 }
 
-// outlived reports whether what was read so far is no longer of one moment,
-// because a row of it has ended and somebody saw that.
-func (s *Session) outlived() bool {
-	if len(s.tx.slow.leases) == 0 {
-		return false
+// overtaken returns why nobody may see what was read last, or nil: the store
+// has been closed under it, or what was read before is no longer of the same
+// moment, because a row of it has ended and somebody saw that.
+func (s *Session) overtaken() error {
+	p := s.tx.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.runnable(); err != nil {
+		return err
 	}
-	s.tx.p.mu.Lock()
-	defer s.tx.p.mu.Unlock()
-	return s.tx.outlived(s.tx.now)
+	if s.tx.outlived(s.tx.now) {
+		return conflictError("")
+	}
+	return nil
 }
 
 // bounded keeps what is buffered within what one entry of the log may hold.

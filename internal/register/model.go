@@ -24,13 +24,13 @@ type state struct {
 	times times
 }
 
-// times are what earlier operations saw of the clock. Whoever writes a key has
-// it alone: it saw no earlier time than all before it. Who reads may share it,
-// and so may have begun before others that came first, and end after others
-// that came later; but it began after every write, and did not end before
+// times are what earlier operations saw of the clock. Whoever changes a key has
+// it alone: it saw no earlier time than all before it. Who does not may share
+// it, and so may have begun before others that came first, and end after others
+// that came later; but it began after every change, and did not end before
 // others began.
 type times struct {
-	written int64 // seen by a write, at the latest
+	written int64 // seen by who changed it, at the latest
 	begun   int64 // seen by everybody who came before
 	seen    int64 // seen by anybody
 }
@@ -40,7 +40,7 @@ func (t times) pass(op *Op) (times, bool) {
 	first, last, writes := op.From, op.From, false
 	for i := range op.Steps {
 		s := &op.Steps[i]
-		writes = writes || s.Verb.writes()
+		writes = writes || s.Verb.writes() && s.Done
 		if s.Now != 0 {
 			if first == 0 {
 				first = s.Now
