@@ -31,10 +31,9 @@ func (c *client) registerOp(l *life) {
 
 // step draws a command.
 func (c *client) step(op *register.Op) register.Step {
-	s := register.Step{Verb: register.Verb(c.rng.IntN(5))}
-	if c.rng.IntN(4) == 0 {
-		s.Verb = register.Set
-	}
+	verbs := [...]register.Verb{register.Get, register.Get, register.Get, register.Exists, register.Set, register.Set,
+		register.Set, register.Extend, register.Delete}
+	s := register.Step{Verb: verbs[c.rng.IntN(len(verbs))]}
 	if s.Verb == register.Set {
 		s.Value = fmt.Sprint("v", c.element())
 		s.When = register.Condition(c.rng.IntN(5))

@@ -56,6 +56,7 @@ func planFor(seed uint64) plan {
 	if rng.IntN(3) == 0 {
 		p.cacheBytes = 1
 	}
+	p.forceSlow = rng.IntN(8) == 0
 	return p
 }
 
@@ -210,6 +211,13 @@ func (c *historyClock) tick(rng *rand.Rand) {
 	}
 }
 
+// restart sets the clock right: a store that opens again knows only the times
+// it has written, not those that somebody has read.
+func (c *historyClock) restart() {
+	c.back.Store(0)
+	c.ms.Add(1)
+}
+
 // life is one opening of the store.
 type life struct {
 	no   int
@@ -234,6 +242,7 @@ func (p plan) run(dir string) (*historyRun, error) {
 		clients[i] = newClient(r, i)
 	}
 	for no := range p.lives {
+		r.clock.restart()
 		db, err := r.open(dir, mem)
 		if err != nil {
 			r.problem("life %d: %v", no, err)

@@ -22,7 +22,7 @@ import (
 var (
 	flagHistoryTime = flag.Duration("histories.duration", 0,
 		"TestHistories goes on with further seeds until this time is over")
-	flagHistoryRounds = flag.Int("histories.rounds", 60, "operations of each client, in each life of the store")
+	flagHistoryRounds = flag.Int("histories.rounds", 80, "operations of each client, in each life of the store")
 	flagHistoryKeep   = flag.String("histories.keep", "", "a directory for the histories of runs that are not valid")
 )
 
@@ -35,23 +35,26 @@ type judgement struct {
 
 // judge checks what a run has recorded.
 func judge(r *historyRun) (*judgement, error) {
-	needs := r.plan.rounds * r.plan.clients * r.plan.lives
+	n := r.plan.rounds * r.plan.clients * r.plan.lives
+	lists := listappend.Needs{
+		Applied: n / 5, MultiKey: n / 10, Reads: n / 5, Scans: n / 20, Overlapping: n / 10,
+		WW: 20, WR: 20, RW: 20, LeasesLive: 3, LeasesGone: 3,
+		Tags: map[string]int{"sleeps": 3, "long": 2, "computed": 5, "bucket": 5, "both spaces": 5, "idempotent": 2,
+			"locks": 2, "optimistic": 1, "update": 1, "view": 1, "point": 3},
+	}
+	registers := register.Needs{
+		Applied: n / 6, Found: n / 40, Refused: n / 40, Overlapping: n / 50, Expired: 1,
+		Tags: map[string]int{"sleeps": 2, "computed": 2, "locks": 1, "optimistic": 1, "point": 5, "persistent": 10, "ephemeral": 10},
+	}
+	if !r.plan.forceSlow {
+		lists.Tags["fast"], registers.Tags["fast"] = 10, 5
+	}
 	j := &judgement{run: r}
 	var err error
-	j.lists, err = listappend.Check(r.txns, listappend.Needs{
-		Applied: needs / 5, MultiKey: needs / 10, Reads: needs / 5, Scans: needs / 20, Overlapping: needs / 8,
-		WW: 20, WR: 20, RW: 20, LeasesLive: 3, LeasesGone: 3,
-		Tags: map[string]int{
-			"fast": 10, "sleeps": 3, "long": 2, "computed": 5, "bucket": 5, "both spaces": 5, "idempotent": 2,
-			"locks": 2, "optimistic": 2, "update": 1, "view": 1, "point": 3,
-		}})
-	if err != nil {
+	if j.lists, err = listappend.Check(r.txns, lists); err != nil {
 		return nil, err
 	}
-	j.registers = register.Check(r.ops, register.Needs{
-		Applied: needs / 6, Found: needs / 20, Refused: needs / 40, Overlapping: needs / 20, Expired: 2,
-		Tags: map[string]int{"fast": 5, "sleeps": 2, "computed": 2, "locks": 1, "optimistic": 1, "point": 5, "persistent": 10, "ephemeral": 10},
-	}, 20*time.Second)
+	j.registers = register.Check(r.ops, registers, 20*time.Second)
 	return j, nil
 }
 
