@@ -316,18 +316,19 @@ func diskFailure(t *testing.T, at int) {
 	}
 }
 
-// TestOutcomeOfCanceledCommit: a caller that leaves while committing is told
-// that the outcome is unknown, never "not applied".
-func TestOutcomeOfCanceledCommit(t *testing.T) {
+// gatedStore opens a store whose log, once shut is called, does not sync before
+// free is; reached is closed when a sync waits there.
+func gatedStore(t *testing.T) (db *DB, shut, free func(), reached chan struct{}) {
+	t.Helper()
 	gate := make(chan struct{})
 	var once sync.Once
-	var armed sync.Mutex
+	var mu sync.Mutex
 	blocking := false
-	reached := make(chan struct{})
+	reached = make(chan struct{})
 	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
-		armed.Lock()
+		mu.Lock()
 		block := blocking && op.Kind == errorfs.OpFileSyncData
-		armed.Unlock()
+		mu.Unlock()
 		if block {
 			once.Do(func() { close(reached) })
 			<-gate
@@ -338,9 +339,19 @@ func TestOutcomeOfCanceledCommit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	armed.Lock()
-	blocking = true
-	armed.Unlock()
+	shut = func() {
+		mu.Lock()
+		defer mu.Unlock()
+		blocking = true
+	}
+	return db, shut, func() { close(gate) }, reached
+}
+
+// TestOutcomeOfCanceledCommit: a caller that leaves while committing is told
+// that the outcome is unknown, never "not applied".
+func TestOutcomeOfCanceledCommit(t *testing.T) {
+	db, shut, free, reached := gatedStore(t)
+	shut()
 	ctx, cancel := context.WithCancel(context.Background())
 	answer := make(chan error, 1)
 	go func() {
@@ -353,12 +364,73 @@ func TestOutcomeOfCanceledCommit(t *testing.T) {
 		t.Fatal("no sync")
 	}
 	cancel()
-	err = <-answer
+	isUnknown(t, <-answer)
+	free()
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func isUnknown(t *testing.T, err error) {
+	t.Helper()
 	var e *Error
 	if !errors.As(err, &e) || e.Outcome != Unknown || e.Code != script.CodeOutcomeUnknown || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want outcome unknown and context.Canceled", err)
 	}
-	close(gate)
+}
+
+// TestOutcomeOfCanceledEphemeralCommit: so is one that wrote only to the
+// ephemeral space, and waits for somebody else's row that it has read.
+func TestOutcomeOfCanceledEphemeralCommit(t *testing.T) {
+	db, shut, free, reached := gatedStore(t)
+	shut()
+	background := context.Background()
+	answer := make(chan error, 1)
+	go func() {
+		_, err := db.Run(background, "set k 1", nil)
+		answer <- err
+	}()
+	select {
+	case <-reached:
+	case <-time.After(10 * time.Second):
+		t.Fatal("no sync")
+	}
+	ways := map[string]func(ctx context.Context) error{
+		"script": func(ctx context.Context) error {
+			_, err := db.Run(ctx, "eset script (get k)", nil)
+			return err
+		},
+		"slow": func(ctx context.Context) error {
+			_, err := db.Run(ctx, "let v = get k; sleep 1; eset slow v", nil)
+			return err
+		},
+		"transaction": func(ctx context.Context) error {
+			tx, err := db.Begin(background, nil)
+			if err != nil {
+				return err
+			}
+			if _, err := tx.Run(background, "eset transaction (get k)", nil); err != nil {
+				return err
+			}
+			return tx.Commit(ctx)
+		},
+	}
+	rows := int64(0)
+	for _, commit := range ways {
+		ctx, cancel := context.WithCancel(background)
+		ended := make(chan error, 1)
+		go func() { ended <- commit(ctx) }()
+		rows++
+		for db.Stats().EphemeralRows < rows {
+			time.Sleep(time.Millisecond) // until it is ordered
+		}
+		cancel()
+		isUnknown(t, <-ended)
+	}
+	free()
+	if err := <-answer; err != nil {
+		t.Error(err)
+	}
 	if err := db.Close(); err != nil {
 		t.Error(err)
 	}

@@ -52,6 +52,7 @@ type Options struct {
 	segment     int64
 	memTable    int64
 	now         func() int64
+	faults      partition.Faults // tests of histories: see there
 }
 
 // What the log and the rows can take of one script, whatever the limits say.
@@ -97,6 +98,7 @@ func (o *Options) node(dir string) node.Options {
 			CacheBytes: o.RowCacheBytes, EphemeralBytes: o.EphemeralBytes,
 			RetentionMs: o.HistoryAge.Milliseconds(),
 			WrittenKeys: o.Limits.WrittenKeys, WrittenBytes: o.Limits.WrittenBytes,
+			Faults: o.faults,
 		},
 		BlockCacheBytes: o.BlockCacheBytes, HistoryRevisions: o.HistoryRevisions,
 		SweepInterval: o.sweep, SegmentBytes: o.segment, MemTableBytes: o.memTable, DisableSync: o.disableSync, Now: o.now, Logger: o.Logger,

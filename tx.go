@@ -38,7 +38,8 @@ type TxOptions struct {
 // whatever its options. Keys it has read or written stay locked until it ends,
 // so that scripts on them wait: keep it short, and use a script where one will
 // do. An older transaction that needs a lock takes it from a younger one, whose
-// calls then fail with ErrConflict.
+// calls then fail with ErrConflict. So do those of one that has read a live row
+// which has ended since, as somebody else has seen.
 //
 // The calls of its own Space work on the persistent space. Calls from several
 // goroutines take turns.

@@ -3,6 +3,7 @@ package partition
 import (
 	"strings"
 
+	"kahuna/internal/hlc"
 	"kahuna/internal/kv"
 )
 
@@ -25,6 +26,8 @@ type cell struct {
 	// bounded history.
 	older []version
 	from  int
+	// touched is when somebody saw this key last; see touch.go.
+	touched hlc.Timestamp
 
 	// prev and next link the cells of a space by recency of use; for a pinned
 	// cell see overlay.

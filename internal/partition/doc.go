@@ -30,8 +30,10 @@
 // buffers its writes and publishes them at the end exactly like a fast one.
 // What it could not lock beforehand, since the key was not known, is validated
 // at the end; when it changed, the run is void and is started over with these
-// keys locked too. A fast script that meets a locked key queues for its whole
-// footprint and then runs; everything else flows on.
+// keys locked too. So is one that time has overtaken: it saw a row live that
+// has ended since, and somebody has seen that (touch.go). A fast script that
+// meets a locked key queues for its whole footprint and then runs; everything
+// else flows on.
 //
 // # What is pure
 //
@@ -40,6 +42,6 @@
 // Take and Committed return and reports back.
 //
 // Invariants are numbered as in docs/invariants.md: PART-1 (Take), PART-2
-// (Stop), PART-3 (Lead), PART-4 (Committed), LOCK-1 and LOCK-2 (the lock
-// table). Built with the tag "invariants", broken ones panic.
+// (Stop), PART-3 (Lead), PART-4 (Committed), PART-6 (validate), LOCK-1 and
+// LOCK-2 (the lock table). Built with the tag "invariants", broken ones panic.
 package partition

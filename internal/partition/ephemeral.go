@@ -28,6 +28,7 @@ type ephemeral struct {
 	dying     *btree.BTreeG[deathOf]
 	maxBytes  int64
 	horizon   hlc.Timestamp // as-of reads of absent keys before it can't be answered
+	touched   hlc.Timestamp // when a dropped row was touched last
 	evictions uint64
 	expired   uint64
 }
@@ -90,6 +91,7 @@ func (e *ephemeral) drop(c *cell, now hlc.Timestamp) {
 	e.tree.Delete(c)
 	e.lru.remove(c)
 	e.horizon = max(e.horizon, now)
+	e.touched = max(e.touched, c.touched)
 }
 
 // shrink brings the space below its bound, at most n rows at a time so that

@@ -29,6 +29,9 @@ const storedResultMax = 4 << 20
 // remembered returns the first result of req when it is known, or *Busy while
 // its script runs.
 func (p *Partition) remembered(req *Request) (*script.Result, Done, error) {
+	if p.faulty(FaultForgetful) {
+		return nil, Done{}, nil
+	}
 	if r := p.results[req.Key]; r != nil {
 		if r.request != req.Fingerprint {
 			return nil, Done{}, errForeignRequest(req.Key)
@@ -61,6 +64,9 @@ func (p *Partition) remembered(req *Request) (*script.Result, Done, error) {
 func (p *Partition) Reserve(req *Request) (*script.Result, Done, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := p.runnable(); err != nil {
+		return nil, Done{}, err
+	}
 	res, done, err := p.remembered(req)
 	if res == nil && err == nil {
 		p.running[req.Key] = make(chan struct{})

@@ -183,6 +183,9 @@ type lockTable struct {
 	queues map[lockKey][]*Ticket
 	// ranges holds the requests with ranges or all, in order.
 	ranges []*Ticket
+	// noRanges is FaultPhantoms.
+	noRanges bool
+
 	active map[*Ticket]struct{}
 }
 
@@ -460,7 +463,7 @@ func (l *lockTable) lockedByOther(own *Ticket, space kv.Space, key string, write
 		if t.all {
 			return true
 		}
-		if !write {
+		if !write || l.noRanges {
 			continue
 		}
 		for _, r := range t.ranges {

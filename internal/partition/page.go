@@ -17,6 +17,7 @@ func (tx *Tx) Page(rng Range, after string, limit int) (rows []script.Row, next 
 		tx.blocked.AddRange(rng)
 		return nil, "", errLocked
 	}
+	p.touchElsewhere(tx.ts)
 	tree := p.eph.tree
 	var cells []*cell
 	if rng.Space == kv.Persistent {

@@ -24,6 +24,8 @@ type Options struct {
 	ResultMs       int64 // how long results of idempotency keys are kept
 	WrittenKeys    int   // keys one interactive transaction may write
 	WrittenBytes   int64 // and bytes
+
+	Faults Faults // 0 but in tests
 }
 
 // Partition is one partition's executor. Its methods may be called from any
@@ -47,8 +49,10 @@ type Partition struct {
 	overlay overlay          // those the store does not show yet
 	eph     ephemeral
 	locks   lockTable
-	running map[string]chan struct{} // idempotency keys whose script runs now
-	results map[string]*pendingResult
+	// elsewhere is when something without a cell was touched last.
+	elsewhere hlc.Timestamp
+	running   map[string]chan struct{} // idempotency keys whose script runs now
+	results   map[string]*pendingResult
 
 	open     *Batch // takes writes; nil when there is none
 	inflight *Batch // proposed, not yet committed
@@ -109,7 +113,7 @@ type Batch struct {
 
 // New returns a partition over st that leads nothing yet.
 func New(st *store.Store, opts Options) *Partition {
-	return &Partition{
+	p := &Partition{
 		opts: opts, store: st,
 		stopped: ErrNotLeading,
 		rows:    map[string]*cell{}, overlay: newOverlay(),
@@ -117,6 +121,8 @@ func New(st *store.Store, opts Options) *Partition {
 		locks: newLockTable(), running: map[string]chan struct{}{}, results: map[string]*pendingResult{},
 		room: make(chan struct{}),
 	}
+	p.locks.noRanges = p.faulty(FaultPhantoms)
+	return p
 }
 
 // ErrNotLeading refuses scripts where this node does not lead the partition
@@ -142,6 +148,7 @@ func (p *Partition) Lead(term uint64, hwm hlc.Timestamp) {
 	p.eph = newEphemeral(p.opts.EphemeralBytes)
 	p.applied, p.unapplied = p.durable, 0
 	p.clock.Observe(hwm)
+	p.elsewhere = p.clock.Last()
 	p.leading, p.term, p.stopped = true, term, nil
 }
 
@@ -341,6 +348,7 @@ func (p *Partition) evict() {
 // dropCell forgets a cell that is not pinned.
 func (p *Partition) dropCell(c *cell) {
 	p.recent.remove(c)
+	p.touchElsewhere(c.touched)
 	delete(p.rows, c.key)
 	c.gone = true
 }

@@ -13,6 +13,8 @@ type slowRead struct {
 	reads map[lockKey]readMark
 	// session is set in an interactive transaction.
 	session *Session
+	// leases are live rows read under locks that others share; see touch.go.
+	leases []lease
 	// more is what to lock in the next run, if this one does not validate;
 	// index finds its points.
 	more  LockSet
@@ -31,6 +33,11 @@ func (r *slowRead) want(p Point) {
 	}
 	r.index[k] = len(r.more.Points)
 	r.more.Points = append(r.more.Points, p)
+}
+
+// unlocked reports whether FaultNoLocks keeps the locks away.
+func (r *slowRead) unlocked(p *Partition) bool {
+	return p.faulty(FaultNoLocks) && r.session != nil && r.session.holder != nil
 }
 
 // readMark is what an unlocked read saw.
@@ -66,8 +73,12 @@ func (tx *Tx) latestSlow(space kv.Space, key string, write bool) (kv.Row, error)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if tx.ticket.covers(space, key, write) {
-		return tx.load(space, key)
+	if tx.ticket.covers(space, key, write) || tx.slow.unlocked(p) {
+		row, err := tx.load(space, key)
+		if err == nil && !tx.ticket.covers(space, key, true) {
+			tx.borrow(space, key, &row)
+		}
+		return row, err
 	}
 	tx.slow.want(Point{space, key, write})
 	if tx.slow.session == nil && p.locks.lockedByOther(tx.ticket, space, key, write) {
@@ -91,7 +102,13 @@ func (tx *Tx) load(space kv.Space, key string) (kv.Row, error) {
 	if space == kv.Ephemeral {
 		c := p.eph.cells[key]
 		if c == nil {
+			if tx.slow == nil {
+				p.touchElsewhere(tx.ts)
+			}
 			return kv.Row{Revision: -1, Prev: -1}, nil
+		}
+		if tx.slow == nil {
+			c.touch(tx.ts)
 		}
 		p.eph.lru.touch(c)
 		tx.dep = max(tx.dep, c.seq)
@@ -100,6 +117,16 @@ func (tx *Tx) load(space kv.Space, key string) (kv.Row, error) {
 	c, err := p.cell(key)
 	if err != nil {
 		return kv.Row{}, err
+	}
+	if tx.slow == nil {
+		c.touch(tx.ts)
+	}
+	if c.seq > p.applied && p.faulty(FaultStaleRead) {
+		row, ok, err := p.store.Get(key)
+		if err == nil && !ok {
+			row = kv.Row{Revision: -1, Prev: -1}
+		}
+		return row, err
 	}
 	tx.dep = max(tx.dep, c.seq)
 	if !c.exists {
@@ -213,6 +240,9 @@ func (tx *Tx) scan(rng Range, history bool, visit func(string, kv.Row) error) er
 		tx.blocked.AddRange(rng)
 		return errLocked
 	}
+	if !history {
+		p.touchElsewhere(tx.ts)
+	}
 	n := 0
 	budget := func() error {
 		if n++; n > p.opts.FastRows {
@@ -279,7 +309,7 @@ func (tx *Tx) scanSlow(rng Range, history bool, visit func(string, kv.Row) error
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		switch {
-		case history || tx.ticket.coversRange(rng):
+		case history || tx.ticket.coversRange(rng) || tx.slow.unlocked(p):
 		case session == nil:
 			tx.slow.more.AddRange(rng)
 			return errRestart
@@ -307,8 +337,14 @@ func (tx *Tx) scanSlow(rng Range, history bool, visit func(string, kv.Row) error
 	if err != nil {
 		return err
 	}
+	show := func(key string, row kv.Row) error {
+		if !history {
+			tx.borrow(rng.Space, key, &row)
+		}
+		return visit(key, row)
+	}
 	for _, r := range memory {
-		if err := visit(r.key, r.row); err != nil {
+		if err := show(r.key, r.row); err != nil {
 			return err
 		}
 	}
@@ -319,16 +355,24 @@ func (tx *Tx) scanSlow(rng Range, history bool, visit func(string, kv.Row) error
 		if _, ok := seen[key]; ok {
 			return nil
 		}
-		return visit(key, row)
+		return show(key, row)
 	})
 }
 
 // validate reports whether everything that was read without a lock is still
 // so at commit, and locked by nobody.
+//
+// Invariant PART-6: nor has time overtaken the run.
 func (tx *Tx) validate(commit hlc.Timestamp) (bool, error) {
 	p := tx.p
+	if p.faulty(FaultNoValidation) {
+		return true, nil
+	}
 	for k, seen := range tx.slow.reads {
 		w := tx.own(k.space, k.key)
+		if w != nil && p.faulty(FaultLostUpdate) {
+			continue
+		}
 		if p.locks.lockedByOther(tx.ticket, k.space, k.key, w != nil) {
 			return false, nil
 		}
@@ -336,9 +380,9 @@ func (tx *Tx) validate(commit hlc.Timestamp) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if mark(row, commit.Millis()) != seen {
+		if mark(row, commit.Millis()) != seen || tx.overtaken(k, &row, w != nil) {
 			return false, nil
 		}
 	}
-	return true, nil
+	return !tx.outlived(commit.Millis()), nil
 }

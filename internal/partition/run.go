@@ -19,7 +19,8 @@ type Work interface {
 type Done struct {
 	// Batch must be durable first; nil means at once.
 	Batch *Batch
-	// Wrote says that Batch holds writes of the run itself.
+	// Wrote says that the run itself has written something, be it in memory
+	// only: it has taken effect if Batch becomes durable.
 	Wrote bool
 	// Propose says that the caller should ask Take for a batch to propose.
 	Propose bool
@@ -57,6 +58,9 @@ func (p *Partition) Fast(work Work, ticket *Ticket, nowMs int64, req *Request) (
 	tx.ticket = ticket
 	tx.ts = p.clock.Next(nowMs)
 	tx.now = tx.ts.Millis()
+	if p.faulty(FaultTwoClocks) && p.stats.Fast%2 == 0 {
+		tx.now -= slowClockMs
+	}
 	res, err = work.Do(tx, p.opts.FastSteps)
 	switch {
 	case err == errLocked:
@@ -101,6 +105,7 @@ func (p *Partition) Slow(work Work, ticket *Ticket, now func() int64, sleep func
 		p.stats.Restarts++
 		return nil, Done{}, &Restart{tx.slow.more}
 	}
+	tx.touchAll()
 	p.stats.Slow++
 	return p.conclude(tx, res, err, commit, req)
 }
@@ -142,8 +147,14 @@ func refusal(err error) error {
 
 // conclude ends a run: it publishes what a successful one wrote, and says
 // what its answer depends on.
-func (p *Partition) conclude(tx *Tx, res *script.Result, err error, commit hlc.Timestamp, req *Request) (*script.Result, Done, error) {
+func (p *Partition) conclude(tx *Tx, res *script.Result, err error, commit hlc.Timestamp, req *Request) (_ *script.Result, done Done, _ error) {
+	if p.faulty(FaultEarlyAnswer) {
+		defer func() { done.Batch = nil }()
+	}
 	if err != nil {
+		if p.faulty(FaultFailedWrites) && len(tx.writes) > 0 {
+			_, _, _ = p.conclude(tx, nil, nil, commit, nil)
+		}
 		return nil, Done{Batch: p.batchOf(tx.dep)}, err
 	}
 	persistent := req != nil
@@ -162,7 +173,7 @@ func (p *Partition) conclude(tx *Tx, res *script.Result, err error, commit hlc.T
 	}
 	if !persistent {
 		p.publishEphemeral(tx, tx.dep, commit)
-		return res, Done{Batch: p.batchOf(tx.dep)}, nil
+		return res, Done{Batch: p.batchOf(tx.dep), Wrote: len(tx.writes) > 0}, nil
 	}
 	var stored kv.StoredResult
 	if req != nil {

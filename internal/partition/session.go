@@ -83,6 +83,9 @@ func (s *Session) Do(work Work, lock *LockSet) (*script.Result, error) {
 	if lost := s.lost(); lost != nil {
 		return nil, lost
 	}
+	if stop := s.overtaken(); stop != nil {
+		return nil, stop
+	}
 	if err != nil {
 		s.tx.restore(saved)
 		if err == errRestart {
@@ -91,6 +94,22 @@ func (s *Session) Do(work Work, lock *LockSet) (*script.Result, error) {
 		return nil, err
 	}
 	return res, nil
+}
+
+// overtaken returns why nobody may see what was read last, or nil: the store
+// has been closed under it, or what was read before is no longer of the same
+// moment, because a row of it has ended and somebody saw that.
+func (s *Session) overtaken() error {
+	p := s.tx.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.runnable(); err != nil {
+		return err
+	}
+	if s.tx.outlived(s.tx.now) {
+		return conflictError("")
+	}
+	return nil
 }
 
 // bounded keeps what is buffered within what one entry of the log may hold.
@@ -147,6 +166,7 @@ func (s *Session) commit() (Done, error) {
 	if !valid {
 		return Done{}, conflictError("")
 	}
+	s.tx.touchAll()
 	_, done, err := p.conclude(s.tx, nil, nil, commit, nil)
 	return done, err
 }
@@ -195,7 +215,7 @@ func conflictError(key string) error {
 
 // lock acquires what of set is not held yet. The mutex is not held.
 func (s *Session) lock(set *LockSet, cause string) error {
-	if s.holder == nil || set == nil {
+	if s.holder == nil || set == nil || s.tx.p.faulty(FaultNoLocks) {
 		return nil
 	}
 	p := s.tx.p
@@ -277,6 +297,9 @@ func (s *Session) digestRange(rng Range, now int64) (uint64, error) {
 
 func (s *Session) validateRanges() (bool, error) {
 	for _, m := range s.ranges {
+		if s.tx.p.faulty(FaultPhantoms) {
+			continue
+		}
 		if s.tx.p.locks.rangeLockedByOther(s.tx.ticket, m.rng) {
 			return false, nil
 		}

@@ -1,0 +1,146 @@
+package kahuna
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// TestInvariantPART6 lets a row end while a transaction that read it is open: a
+// script that sees it gone and says so in another key must not come first, if
+// the transaction is to read that other key.
+func TestInvariantPART6(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	for _, space := range []string{"", "e"} {
+		for _, read := range []string{"get `lease/a`", "exists `lease/a`", "get by bucket lease", "scan by prefix 'lease/'"} {
+			for name, o := range map[string]TxOptions{"locks": {}, "optimistic": {Optimistic: true}, "view": {ReadOnly: true}} {
+				t.Run(fmt.Sprintf("%s/%s%s", name, space, read), func(t *testing.T) {
+					var now atomic.Int64
+					now.Store(1_700_000_000_000)
+					db := openTest(t, "", &Options{now: now.Load})
+					run := func(src string) *Result {
+						t.Helper()
+						res, err := db.Run(ctx, src, nil)
+						if err != nil {
+							t.Fatal(err)
+						}
+						return res
+					}
+					look := space + read
+					if space == "e" && read[:4] == "exis" {
+						look = "eexists `lease/a`"
+					}
+					run(space + "set `lease/a` 1 ex 10")
+					tx, err := db.Begin(ctx, &o)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer tx.Rollback()
+					if res, err := tx.Run(ctx, look, nil); err != nil || len(res.Entries) != 1 {
+						t.Fatal(res, err)
+					}
+					now.Add(10)
+					if res := run("let gone = " + space + "get `lease/a`; set notice 1; return is_null(gone)"); res.Text() != "true" {
+						t.Fatalf("the row lives too long: %v", res.Entries)
+					}
+					_, seen, err := tx.Get(ctx, "notice")
+					if err == nil {
+						err = tx.Commit(ctx)
+					}
+					if !errors.Is(err, ErrConflict) {
+						t.Errorf("the row was live, the notice that it had ended was seen: %v (%v), want ErrConflict", seen, err)
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestLeaseOutlivedUnseen: a row that ends while a transaction is open is no
+// conflict when nobody has seen it end.
+func TestLeaseOutlivedUnseen(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	var now atomic.Int64
+	now.Store(1_700_000_000_000)
+	db := openTest(t, "", &Options{now: now.Load})
+	if _, err := db.Set(ctx, "lease", "1", &SetOptions{TTL: 10 * time.Millisecond}); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := db.Begin(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := tx.Get(ctx, "lease"); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	now.Add(20)
+	if _, err := db.Set(ctx, "other", "1", nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Set(ctx, "result", "1", nil); err != nil {
+		t.Error(err)
+	}
+	if err := tx.Commit(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestTimeOfSlowScripts: a script outside the executor meets a key it could not
+// lock beforehand, which another one has written or read meanwhile: it is
+// started over, so that it does not see an earlier time than that one.
+func TestTimeOfSlowScripts(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ slow, fast string }{
+		"write, then read":   {"get (get ptr)", "set target 1"},
+		"extend, then read":  {"get (concat(get ptr, '2'))", "extend target2 2h"},
+		"read, then write":   {"set (get ptr) 1", "get target"},
+		"absent, then write": {"eset (get ptr) 1", "eget target"},
+		"bucket, then write": {"set (concat('b/', get ptr)) 1", "get by bucket b"},
+	} {
+		t.Run(name, func(t *testing.T) { timeOfSlowScript(t, c.slow, c.fast) })
+	}
+}
+
+func timeOfSlowScript(t *testing.T, slow, fast string) {
+	ctx := context.Background()
+	var now, readings atomic.Int64
+	now.Store(1_700_000_000_000)
+	db := openTest(t, "", &Options{sweep: time.Hour, now: func() int64 { readings.Add(1); return now.Load() }})
+	if _, err := db.Run(ctx, "set ptr 'target'; set target2 1 ex 1h", nil); err != nil {
+		t.Fatal(err)
+	}
+	readings.Store(0)
+	times := make(chan *Result, 1)
+	failed := make(chan error, 1)
+	go func() {
+		res, err := db.Run(ctx, "let p = hlc(); let c = hlc_counter(); let k = get ptr; sleep 250; "+slow+"; return [p, c]", nil)
+		failed <- err
+		times <- res
+	}()
+	// The clock is read with the executor's mutex held, as Stats takes it.
+	for readings.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	db.Stats()
+	now.Add(5)
+	before, err := db.Run(ctx, fast+"; return [hlc(), hlc_counter()]", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	restarts := db.Stats().Restarts
+	if err := <-failed; err != nil {
+		t.Fatal(err)
+	}
+	after := <-times
+	if after.Entries[0].Value < before.Entries[0].Value {
+		t.Errorf("the later script saw %s, the earlier one %s", after.Entries[0].Value, before.Entries[0].Value)
+	}
+	if restarts == 0 && db.Stats().Restarts == 0 {
+		t.Error("nothing was started over: the two scripts did not overlap")
+	}
+}

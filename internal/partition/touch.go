@@ -1,0 +1,115 @@
+package partition
+
+import (
+	"kahuna/internal/hlc"
+	"kahuna/internal/kv"
+)
+
+// Time agrees with the order (Invariant PART-6). For what runs in the executor
+// that is so by itself: the clock is read in the order of execution. What runs
+// outside reads the clock when it starts, and takes its place in the order when
+// it ends; in between others run, with later times. That is void when it shows:
+//
+//   - when it saw a row live which has ended meanwhile, and somebody else has
+//     touched that row since (a shared lock lets readers pass);
+//   - when it touched a key without a lock, and somebody with a later time
+//     than its own has written that key, or read what it writes.
+//
+// So every cell knows when it was touched last. For keys without a cell, and
+// for reads of ranges, there is one time for all of them: it can only be too
+// late, which costs a run that was not in vain.
+
+// lease is a row that was read as live under a lock that others may share.
+type lease struct {
+	key     lockKey
+	expires int64
+}
+
+// time returns the latest time that the transaction has seen.
+func (tx *Tx) time() hlc.Timestamp { return max(tx.ts, hlc.At(tx.now)) }
+
+// touch notes that c was seen at time at.
+func (c *cell) touch(at hlc.Timestamp) { c.touched = max(c.touched, at) }
+
+// touchElsewhere notes that something without a cell was seen at time at.
+func (p *Partition) touchElsewhere(at hlc.Timestamp) { p.elsewhere = max(p.elsewhere, at) }
+
+// touchedAt returns when key was touched last, or later.
+func (p *Partition) touchedAt(k lockKey) hlc.Timestamp {
+	if c := p.cellOf(k); c != nil {
+		return max(c.touched, p.elsewhere)
+	}
+	return max(p.elsewhere, p.eph.touched)
+}
+
+// cellOf returns the cell of a key, or nil if it has none now.
+func (p *Partition) cellOf(k lockKey) *cell {
+	if k.space == kv.Ephemeral {
+		return p.eph.cells[k.key]
+	}
+	return p.rows[k.key]
+}
+
+// touchAll notes everything that a transaction outside the executor has
+// touched: what it has locked, and what it has read without.
+func (tx *Tx) touchAll() {
+	at := tx.time()
+	point := func(k lockKey) {
+		if c := tx.p.cellOf(k); c != nil {
+			c.touch(at)
+		} else {
+			tx.p.touchElsewhere(at)
+		}
+	}
+	for k := range tx.slow.reads {
+		point(k)
+	}
+	tickets := []*Ticket{tx.ticket}
+	if tx.ticket == nil || tx.ticket.holder != nil {
+		tickets = nil
+		if s := tx.slow.session; s != nil && s.holder != nil {
+			tickets = s.holder.tickets
+		}
+	}
+	if s := tx.slow.session; s != nil && len(s.ranges) > 0 {
+		tx.p.touchElsewhere(at)
+	}
+	for _, t := range tickets {
+		if len(t.ranges) > 0 || t.all {
+			tx.p.touchElsewhere(at)
+		}
+		for k := range t.points {
+			point(k)
+		}
+	}
+}
+
+// borrow remembers row if it is live and will end.
+func (tx *Tx) borrow(space kv.Space, key string, row *kv.Row) {
+	if row.Revision >= 0 && row.Expires != 0 && row.Live(tx.now) {
+		tx.slow.leases = append(tx.slow.leases, lease{lockKey{space, key}, row.Expires})
+	}
+}
+
+// outlived reports whether a row that the transaction saw live has ended by
+// now for somebody else. The mutex is held.
+func (tx *Tx) outlived(now int64) bool {
+	if tx.p.faulty(FaultTime) {
+		return false
+	}
+	for _, l := range tx.slow.leases {
+		if l.expires <= now && tx.p.touchedAt(l.key) >= hlc.At(l.expires) {
+			return true
+		}
+	}
+	return false
+}
+
+// overtaken reports whether row, which the transaction has read without a
+// lock, shows that somebody with a later time came first.
+func (tx *Tx) overtaken(k lockKey, row *kv.Row, wrote bool) bool {
+	if tx.slow.session != nil || tx.p.faulty(FaultTime) {
+		return false // a session reads the clock anew for each call
+	}
+	return row.Modified > tx.ts || (wrote || row.Expires != 0) && tx.p.touchedAt(k) > tx.ts
+}
