@@ -185,6 +185,14 @@ func errf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
+// limitf makes the error of a bound exceeded, which names the setting: a field
+// of Limits.
+func limitf(setting, format string, args ...any) *Error {
+	return errf(CodeLimit, format, args...).hinted(limitHint(setting))
+}
+
+func limitHint(setting string) string { return "the limit is Limits." + setting }
+
 // hinted returns e with a hint.
 func (e *Error) hinted(hint string) *Error {
 	e.Hint = hint

@@ -69,17 +69,22 @@ func CheckSource(src string, limits *Limits) []syntax.Diagnostic {
 	return diags
 }
 
-// analyse parses and checks. Without errors among the diagnostics, tree and
-// info are set.
+// analyse parses and checks. Of a faulty script both say all they can; where
+// both say something about the same place, the parser knows better.
 func analyse(src string, lim *Limits) (*syntax.Script, *check.Info, []syntax.Diagnostic) {
-	tree, diags := syntax.Parse(src, syntax.Limits{
+	tree, diags := syntax.ParsePartial(src, syntax.Limits{
 		SourceBytes: lim.SourceBytes, Statements: lim.Statements, Nesting: lim.Nesting,
 	})
-	if tree == nil || firstError(diags) != nil {
-		return nil, nil, diags
-	}
 	info := check.Check(tree)
-	diags = append(diags, info.Diagnostics...)
+	form := map[int32]bool{}
+	for i := range diags {
+		form[diags[i].Pos.Offset] = true
+	}
+	for _, d := range info.Diagnostics {
+		if !form[d.Pos.Offset] {
+			diags = append(diags, d)
+		}
+	}
 	for i := range info.Keys {
 		k := info.Keys[i].Key
 		if info.Keys[i].Class == check.Static && len(k.Name) > lim.KeyBytes {
