@@ -142,6 +142,8 @@ func (p *Partition) Lead(term uint64, hwm hlc.Timestamp) {
 	p.eph = newEphemeral(p.opts.EphemeralBytes)
 	p.applied, p.unapplied = p.durable, 0
 	p.clock.Observe(hwm)
+	// What the ephemeral rows of earlier terms were is not known any more.
+	p.eph.horizon = p.clock.Last()
 	p.leading, p.term, p.stopped = true, term, nil
 }
 
