@@ -156,7 +156,7 @@ func (db *DB) run(ctx context.Context, p *script.Program, params Params, opts []
 	start := time.Now()
 	res, err := db.execute(ctx, p, params, opts, start)
 	if err != nil {
-		return nil, runError(err)
+		return nil, p.WithWarnings(runError(err))
 	}
 	res.Elapsed = time.Since(start)
 	return res, nil

@@ -4,21 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"pgregory.net/rapid"
 
 	"kahuna/internal/model"
+	"kahuna/script"
 	"kahuna/spec"
 )
+
+var propertyKeys = []string{"a", "a/", "a/b", "a/c", "a/b/c", "b", "a-b/c", "/x"}
 
 // drawScript draws a script over few keys that uses all commands of both
 // spaces; some fail on purpose, half-way.
 func drawScript(t *rapid.T) string {
-	keys := []string{"a", "a/", "a/b", "a/c", "a/b/c", "b", "a-b/c", "/x"}
-	key := func() string { return "'" + rapid.SampledFrom(keys).Draw(t, "key") + "'" }
+	key := func() string { return "'" + rapid.SampledFrom(propertyKeys).Draw(t, "key") + "'" }
 	e := func() string { return rapid.SampledFrom([]string{"", "e"}).Draw(t, "space") }
 	rev := func() int { return rapid.IntRange(-1, 6).Draw(t, "rev") }
 	value := func() string { return fmt.Sprintf("'v%d'", rapid.IntRange(0, 3).Draw(t, "value")) }
@@ -27,7 +31,7 @@ func drawScript(t *rapid.T) string {
 	for range rapid.IntRange(1, 6).Draw(t, "statements") {
 		switch rapid.IntRange(0, 15).Draw(t, "statement") {
 		case 0, 1, 2:
-			fmt.Fprintf(&b, "%sset %s %s %s\n", e(), key(), value(), rapid.SampledFrom([]string{"", "", "nx", "xx", "norev", "ex 1h"}).Draw(t, "flag"))
+			fmt.Fprintf(&b, "%sset %s %s %s\n", e(), key(), value(), rapid.SampledFrom([]string{"", "", "nx", "xx", "norev", "norev", "ex 1h"}).Draw(t, "flag"))
 		case 3:
 			fmt.Fprintf(&b, "%sset %s %s cmp %s\n", e(), key(), value(), value())
 		case 4:
@@ -81,10 +85,57 @@ func answer(r spec.Response) string {
 	return b.String()
 }
 
+// clocks are the times of one moment on the clocks of a store and of the model:
+// after everything done before it, and before everything done later.
+type clocks struct{ store, model int64 }
+
+// mark lets both clocks move on and returns the moment between.
+func mark(t *rapid.T, db *DB, reference *model.Runner) clocks {
+	ctx := context.Background()
+	now := func() int64 {
+		r, err := db.Run(ctx, "return current_time()", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ms, err := strconv.ParseInt(r.Text(), 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ms
+	}
+	next := func() int64 {
+		from := now()
+		for {
+			if to := now(); to > from {
+				return to
+			}
+		}
+	}
+	_ = reference.Wait(ctx, 2*time.Millisecond)
+	m := clocks{next(), reference.Now()}
+	next()
+	return m
+}
+
+// asOf reads one key as of a moment, from both, and reports how they differ.
+func asOf(db *DB, reference *model.Runner, e, key string, at clocks) (got, want string) {
+	ask := func(r spec.Runner, ms int64) string {
+		res := r.Run(context.Background(), spec.Request{Source: fmt.Sprintf("%sget '%s' as of %d", e, key, ms)})
+		var failed *Error
+		if errors.As(res.Err, &failed) {
+			return string(failed.Code) // the message has the time
+		}
+		return answer(res)
+	}
+	return ask(runner{db}, at.store), ask(reference, at.model)
+}
+
 // TestAgainstModel runs random scripts on a store and on the model, on both
 // paths, with a crash or a clean reopen now and then; every answer must be the
-// same. After a reopen the ephemeral space of both is empty.
+// same, also about times gone by. After a reopen the ephemeral space of both is
+// empty, and of its past the store remembers nothing.
 func TestAgainstModel(t *testing.T) {
+	told := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
 		ctx := context.Background()
 		mem := vfs.NewCrashableMem()
@@ -102,8 +153,10 @@ func TestAgainstModel(t *testing.T) {
 		}
 		db := start(mem)
 		defer func() { _ = db.Close() }()
+		var marks []clocks
+		lost := 0 // marks from before the last reopen
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
-			switch rapid.IntRange(0, 20).Draw(t, "step") {
+			switch rapid.IntRange(0, 24).Draw(t, "step") {
 			case 0:
 				crashed := mem.CrashClone(vfs.CrashCloneCfg{})
 				if err := db.Close(); err != nil {
@@ -112,12 +165,16 @@ func TestAgainstModel(t *testing.T) {
 				mem = crashed
 				db = start(mem)
 				reference.Store.ClearEphemeral()
+				lost = len(marks)
 			case 1:
 				if err := db.Close(); err != nil {
 					t.Fatal(err)
 				}
 				db = start(mem)
 				reference.Store.ClearEphemeral()
+				lost = len(marks)
+			case 2, 3:
+				marks = append(marks, mark(t, db, reference))
 			default:
 				src := drawScript(t)
 				want := answer(reference.Run(ctx, spec.Request{Source: src}))
@@ -127,5 +184,24 @@ func TestAgainstModel(t *testing.T) {
 				}
 			}
 		}
+		for i, at := range marks {
+			for _, e := range []string{"", "e"} {
+				if e != "" && i < lost {
+					continue
+				}
+				for _, key := range propertyKeys {
+					got, want := asOf(db, reference, e, key, at)
+					if got != want {
+						t.Fatalf("%sget '%s' as of mark %d\nstore: %s\nmodel: %s\nhistory: %+v", e, key, i, got, want,
+							reference.Store.History(script.Persistent, key))
+					}
+					word, _, _ := strings.Cut(got, " ")
+					told[word]++
+				}
+			}
+		}
 	})
+	if told["Get"] == 0 || told["DoesNotExist"] == 0 || told["history"] == 0 {
+		t.Errorf("did too little: %v", told)
+	}
 }

@@ -122,11 +122,11 @@ func (c *Call) bind(params map[string]any) error {
 // bindParam sets placeholder i. A message says what is wrong with its value.
 func (c *Call) bindParam(i int, raw any) (code Code, message, hint string) {
 	ph := &c.prog.params[i]
-	v, err := ValueOf(raw)
-	if err != nil {
-		return CodeBadParameter, fmt.Sprintf("parameter '@%s': %v", ph.name, err), ""
+	// What is made on the way is charged when it is admitted.
+	v, fault := valueOf(raw, newMeter(c.limits), 0)
+	if fault == nil {
+		v, fault = c.meter.admit(v)
 	}
-	v, fault := c.meter.admit(v)
 	if fault != nil {
 		return fault.Code, fmt.Sprintf("parameter '@%s': %s", ph.name, fault.Message), fault.Hint
 	}
@@ -145,7 +145,8 @@ func (c *Call) bindParam(i int, raw any) (code Code, message, hint string) {
 		problem = "must be a string, got " + v.kind.String()
 	}
 	if problem == "" && len(key) > c.limits.KeyBytes {
-		problem = fmt.Sprintf("must not be longer than %d bytes, got %d (Limits.KeyBytes)", c.limits.KeyBytes, len(key))
+		problem = fmt.Sprintf("must not be longer than %d bytes, got %d", c.limits.KeyBytes, len(key))
+		hint = limitHint("KeyBytes")
 	}
 	if problem != "" {
 		return CodeBadParameter, fmt.Sprintf("parameter '@%s' is used as a key and %s", ph.name, problem), hint
@@ -191,5 +192,5 @@ func sentTwice(params map[string]any) error {
 
 // keyTooLong is the error of a key of n bytes.
 func keyTooLong(n int, lim *Limits) *Error {
-	return errf(CodeBadKey, "a key must not be longer than %d bytes, got %d (Limits.KeyBytes)", lim.KeyBytes, n)
+	return errf(CodeBadKey, "a key must not be longer than %d bytes, got %d", lim.KeyBytes, n).hinted(limitHint("KeyBytes"))
 }

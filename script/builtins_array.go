@@ -5,24 +5,24 @@ import (
 	"math"
 )
 
-// maxNesting is how deep arrays may be nested (language specification,
-// Appendix B). It is fixed: what walks an array recursively relies on it.
-const maxNesting = 200
+// maxNesting bounds Limits.Nesting, and with it how deep arrays may be nested:
+// what walks an array recursively relies on it.
+const maxNesting = 10_000
 
 // valueBytes is the size of a Value in memory.
 const valueBytes = 56
 
 // An array made in a run records its measure in num: the depth of its
-// nesting in the lower 8 bits, above it its weight, the number of values in
+// nesting in the lower 14 bits, above it its weight, the number of values in
 // it and in all arrays below, shared ones counted as often as they are
 // reached. Even an empty array has depth 1, so num is 0 only for an array
 // made by Array, which is measured when it is first asked about.
 //
-// Invariant VALUE-2: an array of a run has a depth of at most maxNesting and
-// a weight of at most Limits.MemoryBytes / valueBytes. So a walk of it ends
+// Invariant VALUE-2: an array of a run has a depth of at most
+// Limits.Nesting and a weight of at most Limits.MemoryBytes / valueBytes. So a walk of it ends
 // soon, although sharing makes arrays exponentially large with few values:
 // let a = [a, a], thirty times.
-const depthBits = 8
+const depthBits = 14 // for maxNesting and one more
 
 // newArray makes an array of elems, which belong to it from then on, and
 // charges it.
@@ -41,8 +41,8 @@ func (m *meter) seal(elems []Value) (Value, *Error) {
 			d, w := measure(elems[i])
 			depth = max(depth, d+1)
 			weight += w
-			if depth > maxNesting {
-				return Null, nestingLimit()
+			if depth > m.limits.Nesting {
+				return Null, m.nestingLimit()
 			}
 			if weight > m.limits.MemoryBytes/valueBytes {
 				break
@@ -50,7 +50,7 @@ func (m *meter) seal(elems []Value) (Value, *Error) {
 		}
 	}
 	if weight > m.limits.MemoryBytes/valueBytes {
-		return Null, errf(CodeLimit, "array too large: its nested arrays come to more than %d bytes (Limits.MemoryBytes)", m.limits.MemoryBytes)
+		return Null, limitf("MemoryBytes", "array too large: its nested arrays come to more than %d bytes", m.limits.MemoryBytes)
 	}
 	return sealed(elems, depth, weight), nil
 }
@@ -64,7 +64,9 @@ func sealed(elems []Value, depth int, weight int64) Value {
 	return v
 }
 
-func nestingLimit() *Error { return errf(CodeLimit, "nested deeper than %d", maxNesting) }
+func (m *meter) nestingLimit() *Error {
+	return limitf("Nesting", "nested deeper than %d", m.limits.Nesting)
+}
 
 // weightMax is where the measuring of an unsealed array gives up, so that a
 // small array of shared arrays does not take for ever; weightHuge is what it

@@ -26,8 +26,8 @@ func TestRangeArray(t *testing.T) {
 		{Float(4), Float(6), "[4,5,6]"},
 		{Int(1), Int(10), "[1,2,3,4,5,6,7,8,9,10]"},
 		{Int(math.MaxInt64 - 1), Int(math.MaxInt64), "[9223372036854775806,9223372036854775807]"},
-		{Int(1), Int(11), "limit: array too long: more than 10 elements (Limits.Elements)"},
-		{Int(math.MinInt64), Int(math.MaxInt64), "limit: array too long: more than 10 elements (Limits.Elements)"},
+		{Int(1), Int(11), "limit: array too long: more than 10 elements; the limit is Limits.Elements"},
+		{Int(math.MinInt64), Int(math.MaxInt64), "limit: array too long: more than 10 elements; the limit is Limits.Elements"},
 		{Int(math.MaxInt64), Int(math.MinInt64), "[]"},
 		{Null, Int(1), "type: '..' needs a whole number, got null"},
 		{Int(1), Float(1.5), "type: '..' needs a whole number, got float64 1.5"},
@@ -40,7 +40,7 @@ func TestRangeArray(t *testing.T) {
 	// A store without a bound on elements still has one on memory.
 	limits.Elements = math.MaxInt
 	got := shown(rangeArray(Int(math.MinInt64), Int(math.MaxInt64), newMeter(&limits)))
-	if got != "limit: script uses too much memory: more than 268435456 bytes (Limits.MemoryBytes)" {
+	if got != "limit: script uses too much memory: more than 268435456 bytes; the limit is Limits.MemoryBytes" {
 		t.Errorf("the longest range: %s", got)
 	}
 }
@@ -72,11 +72,11 @@ func TestIndexValue(t *testing.T) {
 // TestNewArrayNesting breaks Invariant VALUE-2 by depth.
 func TestNewArrayNesting(t *testing.T) {
 	e := testEnv(nil)
-	if got := shown(newArray(make([]Value, 100_001), e.meter)); got != "limit: array too long: more than 100000 elements (Limits.Elements)" {
+	if got := shown(newArray(make([]Value, 100_001), e.meter)); got != "limit: array too long: more than 100000 elements; the limit is Limits.Elements" {
 		t.Errorf("one element too many: %s", got)
 	}
 	v, err := newArray(nil, e.meter)
-	for range maxNesting - 1 {
+	for range e.meter.limits.Nesting - 1 {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +85,7 @@ func TestNewArrayNesting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := shown(newArray([]Value{v}, e.meter)); got != "limit: nested deeper than 200" {
+	if got := shown(newArray([]Value{v}, e.meter)); got != "limit: nested deeper than 200; the limit is Limits.Nesting" {
 		t.Errorf("one level more: %s", got)
 	}
 }
@@ -100,7 +100,7 @@ func TestNewArrayWeight(t *testing.T) {
 		w, err := newArray([]Value{v, v}, m)
 		weight = 2 + 2*weight
 		if weight > 1000 {
-			if got := shown(w, err); got != "limit: array too large: its nested arrays come to more than 56000 bytes (Limits.MemoryBytes)" {
+			if got := shown(w, err); got != "limit: array too large: its nested arrays come to more than 56000 bytes; the limit is Limits.MemoryBytes" {
 				t.Errorf("weight %d: %s", weight, got)
 			}
 			return
@@ -154,12 +154,12 @@ func TestMeter(t *testing.T) {
 		want string
 	}{
 		{m.makeString(100), "null"},
-		{m.makeString(101), "limit: value too long: more than 100 bytes (Limits.ValueBytes)"},
-		{m.makeString(math.MaxInt64), "limit: value too long: more than 100 bytes (Limits.ValueBytes)"},
+		{m.makeString(101), "limit: value too long: more than 100 bytes; the limit is Limits.ValueBytes"},
+		{m.makeString(math.MaxInt64), "limit: value too long: more than 100 bytes; the limit is Limits.ValueBytes"},
 		{m.makeArray(4), "null"},
-		{m.makeArray(5), "limit: array too long: more than 4 elements (Limits.Elements)"},
+		{m.makeArray(5), "limit: array too long: more than 4 elements; the limit is Limits.Elements"},
 		{m.charge(1000 - 100 - 4*valueBytes), "null"},
-		{m.charge(1), "limit: script uses too much memory: more than 1000 bytes (Limits.MemoryBytes)"},
+		{m.charge(1), "limit: script uses too much memory: more than 1000 bytes; the limit is Limits.MemoryBytes"},
 	} {
 		if got := shown(Null, c.err); got != c.want {
 			t.Errorf("%s, want %s", got, c.want)
@@ -190,10 +190,10 @@ func TestAdmit(t *testing.T) {
 	}{
 		{Int(1), "1", 0},
 		{String("0123456789"), `"0123456789"`, 10},
-		{String("0123456789a"), "limit: value too long: more than 10 bytes (Limits.ValueBytes)", 0},
+		{String("0123456789a"), "limit: value too long: more than 10 bytes; the limit is Limits.ValueBytes", 0},
 		{nested, `[["a"],null]`, 3*valueBytes + 1},
-		{Array(make([]Value, 3)), "limit: array too long: more than 2 elements (Limits.Elements)", 0},
-		{Array([]Value{String("0123456789a")}), "limit: value too long: more than 10 bytes (Limits.ValueBytes)", valueBytes},
+		{Array(make([]Value, 3)), "limit: array too long: more than 2 elements; the limit is Limits.Elements", 0},
+		{Array([]Value{String("0123456789a")}), "limit: value too long: more than 10 bytes; the limit is Limits.ValueBytes", valueBytes},
 	} {
 		m := newMeter(&limits)
 		v, err := m.admit(c.v)
@@ -205,12 +205,24 @@ func TestAdmit(t *testing.T) {
 		}
 	}
 	deep := Array(nil)
-	for range maxNesting {
+	for range 200 {
 		deep = Array([]Value{deep})
 	}
-	limits = DefaultLimits()
-	if got := shown(newMeter(&limits).admit(deep)); got != "limit: nested deeper than 200" {
-		t.Errorf("admit of a deep array: %s", got)
+	for _, c := range []struct {
+		nesting int
+		want    string
+	}{
+		{0, "limit: nested deeper than 200; the limit is Limits.Nesting"},
+		{3, "limit: nested deeper than 3; the limit is Limits.Nesting"},
+		{201, JSON(deep)},
+	} {
+		limits = Limits{Nesting: c.nesting}.WithDefaults()
+		if got := shown(newMeter(&limits).admit(deep)); got != c.want {
+			t.Errorf("admit of a deep array with Nesting %d: %s", c.nesting, got)
+		}
+	}
+	if got := (Limits{Nesting: math.MaxInt}).WithDefaults().Nesting; got != maxNesting {
+		t.Errorf("Nesting without bounds is %d", got)
 	}
 }
 

@@ -33,7 +33,7 @@ func (m *meter) charge64(bytes int64) *Error {
 }
 
 func (m *meter) memoryLimit() *Error {
-	return errf(CodeLimit, "script uses too much memory: more than %d bytes (Limits.MemoryBytes)", m.limits.MemoryBytes)
+	return limitf("MemoryBytes", "script uses too much memory: more than %d bytes", m.limits.MemoryBytes)
 }
 
 // makeString admits a new string of size bytes, or says which limit it
@@ -46,13 +46,13 @@ func (m *meter) makeString(size int64) *Error {
 }
 
 func (m *meter) valueLimit() *Error {
-	return errf(CodeLimit, "value too long: more than %d bytes (Limits.ValueBytes)", m.limits.ValueBytes)
+	return limitf("ValueBytes", "value too long: more than %d bytes", m.limits.ValueBytes)
 }
 
 // makeArray admits the storage of a new array of n elements.
 func (m *meter) makeArray(n int64) *Error {
 	if n > int64(m.limits.Elements) {
-		return errf(CodeLimit, "array too long: more than %d elements (Limits.Elements)", m.limits.Elements)
+		return limitf("Elements", "array too long: more than %d elements", m.limits.Elements)
 	}
 	if n > m.limits.MemoryBytes/valueBytes { // the product might not fit
 		return m.memoryLimit()
@@ -74,8 +74,8 @@ func (m *meter) admit(v Value) (Value, *Error) {
 }
 
 func (m *meter) admitArray(v Value, depth int) (Value, *Error) {
-	if depth == maxNesting {
-		return Null, nestingLimit()
+	if depth >= m.limits.Nesting {
+		return Null, m.nestingLimit()
 	}
 	elems := v.Elems()
 	if err := m.makeArray(int64(len(elems))); err != nil {

@@ -323,7 +323,7 @@ func TestTextFunctions(t *testing.T) {
 		{"repeat", args(s("x"), Int(-1)), "range: repeat() count must not be negative, got -1"},
 		{"repeat", args(s("x"), Float(0.5)), "type: repeat() count needs a whole number, got float64 0.5"},
 		{"repeat", args(Int(1), Int(1)), "type: repeat() needs a string, got int64"},
-		{"repeat", args(s("xx"), Int(math.MaxInt64)), "limit: value too long: more than 16777216 bytes (Limits.ValueBytes)"},
+		{"repeat", args(s("xx"), Int(math.MaxInt64)), "limit: value too long: more than 16777216 bytes; the limit is Limits.ValueBytes"},
 
 		{"split", args(s(",a,,b"), s(",")), `["","a","","b"]`},
 		{"split", args(s(""), s(",")), `[""]`},
@@ -396,8 +396,8 @@ func TestTimeFunctions(t *testing.T) {
 // allowed.
 func TestFunctionLimits(t *testing.T) {
 	limits := Limits{ValueBytes: 10, Elements: 3, MemoryBytes: 200}.WithDefaults()
-	value := "limit: value too long: more than 10 bytes (Limits.ValueBytes)"
-	elements := "limit: array too long: more than 3 elements (Limits.Elements)"
+	value := "limit: value too long: more than 10 bytes; the limit is Limits.ValueBytes"
+	elements := "limit: array too long: more than 3 elements; the limit is Limits.Elements"
 	five := String("12345")
 	ten := String("1234567890")
 	for _, c := range []call{

@@ -2,23 +2,16 @@ package script
 
 import "kahuna/script/syntax"
 
-// chain compiles operators that lean to the left, a + b + c or a && b || c,
-// without recursing into their left operands: the parser bounds nesting, but
-// not how many terms a sum has. A constant beginning of the chain is folded;
-// an operation that fails stays, so that it fails where and when it should.
+// chain compiles operators in a row, a + b + c, a && b || c or a ?? b ?? c,
+// without recursing along them: the parser bounds nesting, but not how many
+// terms a sum has. A constant beginning of the chain is folded; an operation
+// that fails stays, so that it fails where and when it should.
 func (c *compiler) chain(x syntax.Expr) code {
 	base := len(c.spine)
+	work := chainWork(x)
 	for {
-		var left syntax.Expr
-		switch n := x.(type) {
-		case *syntax.Binary:
-			left = n.X
-		case *syntax.Logical:
-			left = n.X
-		case *syntax.Index:
-			left = n.X
-		}
-		if left == nil {
+		left, _, ok := syntax.Operands(x)
+		if !ok {
 			break
 		}
 		c.spine = append(c.spine, x)
@@ -29,6 +22,10 @@ func (c *compiler) chain(x syntax.Expr) code {
 	for len(c.spine) > base {
 		top := c.spine[len(c.spine)-1]
 		c.spine = c.spine[:len(c.spine)-1]
+		if l, ok := top.(*syntax.Logical); ok && l.Op == syntax.Coalesce {
+			links = c.coalesce(links, l)
+			continue
+		}
 		l, right := c.link(top)
 		if len(links) == 0 && acc.val != nil && right != nil {
 			if v, ok := l.fold(*acc.val, *right); ok {
@@ -38,20 +35,57 @@ func (c *compiler) chain(x syntax.Expr) code {
 		}
 		links = append(links, l)
 	}
-	switch len(links) {
-	case 0:
+	switch {
+	case len(links) == 0:
 		return acc
-	case 1:
+	case len(links) == 1 && work == 0:
 		return code{eval: links[0].after(acc.eval)}
 	}
 	first := acc.eval
 	return code{eval: func(f *frame) (Value, error) {
+		f.steps += work
 		v, err := first(f)
 		for i := 0; i < len(links) && err == nil; i++ {
 			v, err = links[i].apply(f, v)
 		}
 		return v, err
 	}}
+}
+
+// coalesce appends the links of a ?? b ?? c behind a. The operator groups to
+// the right, but that shows nowhere: either way the operands are tried one
+// after the other.
+func (c *compiler) coalesce(links []link, l *syntax.Logical) []link {
+	for {
+		next, ok := l.Y.(*syntax.Logical)
+		if !ok || next.Op != syntax.Coalesce {
+			return append(links, link{op: linkCoalesce, right: c.expr(l.Y), pos: l.Pos})
+		}
+		links = append(links, link{op: linkCoalesce, right: c.expr(next.X), pos: l.Pos})
+		l = next
+	}
+}
+
+// operatorsPerStep is how many operators in a row take one step.
+const operatorsPerStep = 256
+
+// chainWork returns the steps that the operators in a row at the top of x take.
+// It is 0 for all but very long rows, so that those are not free.
+func chainWork(x syntax.Expr) int64 {
+	n := int64(0)
+	for {
+		left, right, ok := syntax.Operands(x)
+		if !ok {
+			return n / operatorsPerStep
+		}
+		n++
+		if l, ok := x.(*syntax.Logical); ok && l.Op == syntax.Coalesce {
+			for l, ok := right.(*syntax.Logical); ok && l.Op == syntax.Coalesce; l, ok = l.Y.(*syntax.Logical) {
+				n++
+			}
+		}
+		x = left
+	}
 }
 
 // link is one operator of a chain with its right operand.
@@ -75,8 +109,8 @@ const (
 	linkIndex
 )
 
-// link compiles the operator at the end of a chain. val is its right operand
-// when that is a constant.
+// link compiles the operator at the end of a chain, which is no ??. val is its
+// right operand when that is a constant.
 func (c *compiler) link(x syntax.Expr) (l link, val *Value) {
 	var right code
 	switch n := x.(type) {
@@ -94,13 +128,9 @@ func (c *compiler) link(x syntax.Expr) (l link, val *Value) {
 	case *syntax.Logical:
 		l.pos = n.Pos
 		right = c.code(n.Y)
-		switch n.Op {
-		case syntax.And:
-			l.op = linkAnd
-		case syntax.Or:
+		l.op = linkAnd
+		if n.Op == syntax.Or {
 			l.op = linkOr
-		default:
-			l.op = linkCoalesce
 		}
 	case *syntax.Index:
 		l.op, l.pos = linkIndex, n.Pos

@@ -71,6 +71,9 @@ type Error struct {
 	// Diagnostics lists every finding, in source order, when a script does
 	// not compile. The first error among them is this Error.
 	Diagnostics []syntax.Diagnostic
+	// Warnings are the remarks on the script, as a Result has them: a failure
+	// does not make them go away. They must not be changed.
+	Warnings []Warning
 	// Err is the cause outside Kahuna, or nil.
 	Err error
 }
@@ -85,6 +88,11 @@ func (e *Error) Text() string {
 
 // Reason returns the reason text: "<text> at line L, column C", for a throw
 // "<text> at line L", without a position the text alone.
+//
+// A time-out, a cancellation and the end of a transaction have no position:
+// they are no fault of the statement they struck, which is another one each
+// time, and the language fixes their reason to the letter ("transaction timed
+// out after 5000 ms"), which a position would make longer.
 func (e *Error) Reason() string {
 	switch {
 	case e.Line == 0:
@@ -184,6 +192,14 @@ func (e *Error) Is(target error) bool {
 func errf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
+
+// limitf makes the error of a bound exceeded, which names the setting: a field
+// of Limits.
+func limitf(setting, format string, args ...any) *Error {
+	return errf(CodeLimit, format, args...).hinted(limitHint(setting))
+}
+
+func limitHint(setting string) string { return "the limit is Limits." + setting }
 
 // hinted returns e with a hint.
 func (e *Error) hinted(hint string) *Error {

@@ -46,7 +46,7 @@ func TestJSONBeyondTheDeepest(t *testing.T) {
 	if got := JSON(v); got != want {
 		t.Errorf("JSON of a deep array = %s", got)
 	}
-	if size, ok := jsonSize(v, 0, 1000); !ok || size != int64(len(want)) {
+	if size, ok := jsonSize(v, 0, 1<<20); !ok || size != int64(len(want)) {
 		t.Errorf("size of a deep array: %d, %v", size, ok)
 	}
 }
@@ -91,7 +91,7 @@ func TestJSONLimits(t *testing.T) {
 		flatArray(make([]Value, 21)),
 	} {
 		_, err := jsonText(v, m)
-		if got := shown(Null, err); got != "limit: value too long: more than 100 bytes (Limits.ValueBytes)" {
+		if got := shown(Null, err); got != "limit: value too long: more than 100 bytes; the limit is Limits.ValueBytes" {
 			t.Errorf("to_json of %s: %s", JSON(v), got)
 		}
 	}
@@ -99,7 +99,7 @@ func TestJSONLimits(t *testing.T) {
 	if got := shown(callToJSON(&callEnv{meter: m}, []Value{String(strings.Repeat("x", 99-10))})); strings.HasPrefix(got, "limit") {
 		t.Error(got)
 	}
-	if got := shown(callToJSON(&callEnv{meter: m}, []Value{String("0123456789")})); got != "limit: script uses too much memory: more than 200 bytes (Limits.MemoryBytes)" {
+	if got := shown(callToJSON(&callEnv{meter: m}, []Value{String("0123456789")})); got != "limit: script uses too much memory: more than 200 bytes; the limit is Limits.MemoryBytes" {
 		t.Errorf("to_json without memory: %s", got)
 	}
 	// A text of 2^60 bytes is refused without writing it.

@@ -3,13 +3,13 @@ package script
 // Limits bound every script. A field that is 0 takes its default; the
 // defaults are those of the language specification, Appendix B.
 type Limits struct {
-	Steps        int64 // statements, loop passes and function calls of one run: 1,000,000
+	Steps        int64 // statements, loop passes, function calls and long work of one run: 1,000,000
 	Elements     int   // elements of one array: 100,000
 	ValueBytes   int   // bytes of one string or stored value: 16 MiB
 	KeyBytes     int   // bytes of a key: 4 KiB
 	SourceBytes  int   // bytes of a script's text: 256 KiB
 	Statements   int   // statements in a script: 10,000
-	Nesting      int   // blocks, parentheses, brackets, calls, prefix operators: 200
+	Nesting      int   // blocks, parentheses, brackets, calls, prefix operators, arrays: 200, at most 10,000
 	Rows         int   // rows of one bucket or prefix read: 4096
 	WrittenKeys  int   // keys written by one script: 10,000
 	WrittenBytes int64 // keys and values written by one script: 64 MiB
@@ -32,6 +32,7 @@ func (l Limits) WithDefaults() Limits {
 	def(&l.SourceBytes, 256<<10)
 	def(&l.Statements, 10_000)
 	def(&l.Nesting, 200)
+	l.Nesting = min(l.Nesting, maxNesting)
 	def(&l.Rows, 4096)
 	def(&l.WrittenKeys, 10_000)
 	def(&l.WrittenBytes, 64<<20)

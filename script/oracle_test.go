@@ -102,7 +102,7 @@ func (o *oracle) step(pos syntax.Pos) {
 		o.fail(pos, err)
 	}
 	if o.steps >= o.limits.Steps {
-		o.must(pos, errf(CodeLimit, "script runs too long: more than %d steps", o.limits.Steps).hinted("the limit is Limits.Steps"))
+		o.must(pos, limitf("Steps", "script runs too long: more than %d steps", o.limits.Steps))
 	}
 	if o.budget > 0 && o.steps+o.rows >= o.budget {
 		panic(failure{ErrSlowPath})
@@ -329,28 +329,12 @@ func (o *oracle) eval(x syntax.Expr) Value {
 			return n
 		}
 		return Bool(!o.condition(x.Op.String(), v, x.Pos))
-	case *syntax.Binary:
-		return o.binary(x)
-	case *syntax.Logical:
-		v := o.eval(x.X)
-		switch x.Op {
-		case syntax.Coalesce:
-			if v.IsNull() {
-				return o.eval(x.Y)
-			}
-			return v
-		case syntax.And:
-			return Bool(o.condition("&&", v, x.Pos) && o.condition("&&", o.eval(x.Y), x.Pos))
-		}
-		return Bool(o.condition("||", v, x.Pos) || o.condition("||", o.eval(x.Y), x.Pos))
+	case *syntax.Binary, *syntax.Logical, *syntax.Index:
+		o.steps += chainWork(x)
+		return o.operator(x)
 	case *syntax.Range:
 		from, to := o.eval(x.X), o.eval(x.Y)
 		v, e := rangeArray(from, to, o.meter)
-		o.must(x.Pos, e)
-		return v
-	case *syntax.Index:
-		a, i := o.eval(x.X), o.eval(x.Y)
-		v, e := indexValue(a, i)
 		o.must(x.Pos, e)
 		return v
 	case *syntax.ArrayLit:
@@ -396,9 +380,42 @@ func (o *oracle) eval(x syntax.Expr) Value {
 	panic(fmt.Sprintf("unknown expression %T", x))
 }
 
-func (o *oracle) binary(x *syntax.Binary) Value {
-	a := o.eval(x.X)
-	b := o.eval(x.Y)
+// operator evaluates an operator whose row has been paid for.
+func (o *oracle) operator(x syntax.Expr) Value {
+	// operand is the operand at an end of the row, or more of the row.
+	operand := func(x syntax.Expr) Value {
+		if _, _, ok := syntax.Operands(x); ok {
+			return o.operator(x)
+		}
+		return o.eval(x)
+	}
+	switch x := x.(type) {
+	case *syntax.Index:
+		a, i := operand(x.X), o.eval(x.Y)
+		v, e := indexValue(a, i)
+		o.must(x.Pos, e)
+		return v
+	case *syntax.Binary:
+		return o.binary(x, operand(x.X), o.eval(x.Y))
+	}
+	l := x.(*syntax.Logical)
+	v := operand(l.X)
+	switch l.Op {
+	case syntax.Coalesce:
+		if !v.IsNull() {
+			return v
+		}
+		if r, ok := l.Y.(*syntax.Logical); ok && r.Op == syntax.Coalesce {
+			return operand(r)
+		}
+		return o.eval(l.Y)
+	case syntax.And:
+		return Bool(o.condition("&&", v, l.Pos) && o.condition("&&", o.eval(l.Y), l.Pos))
+	}
+	return Bool(o.condition("||", v, l.Pos) || o.condition("||", o.eval(l.Y), l.Pos))
+}
+
+func (o *oracle) binary(x *syntax.Binary, a, b Value) Value {
 	switch x.Op {
 	case syntax.Eq, syntax.NotEq:
 		o.steps += pairWork(a, b)
@@ -510,7 +527,7 @@ func (o *oracle) multi(x *syntax.Multi) []Value {
 			if cut {
 				shown += "..."
 			}
-			return errf(CodeLimit, "too many keys: more than %d match '%s'", o.limits.Rows, shown).hinted("the limit is Limits.Rows")
+			return limitf("Rows", "too many keys: more than %d match '%s'", o.limits.Rows, shown)
 		}
 		if e := o.meter.charge(96 + len(r.Key) + len(r.Value)); e != nil {
 			return e
@@ -595,11 +612,11 @@ func (o *oracle) written(op Op, space Space, key string, size int, w WriteResult
 		return Bool(false).WithMeta(w.Revision, 0)
 	}
 	if o.bytes += int64(len(key) + size); o.bytes > o.limits.WrittenBytes {
-		o.must(pos, errf(CodeLimit, "script writes too much: more than %d bytes (Limits.WrittenBytes)", o.limits.WrittenBytes))
+		o.must(pos, limitf("WrittenBytes", "script writes too much: more than %d bytes", o.limits.WrittenBytes))
 	}
 	o.wrote[fmt.Sprint(space, key)] = true
 	if len(o.wrote) > o.limits.WrittenKeys {
-		o.must(pos, errf(CodeLimit, "script writes too many keys: more than %d (Limits.WrittenKeys)", o.limits.WrittenKeys))
+		o.must(pos, limitf("WrittenKeys", "script writes too many keys: more than %d", o.limits.WrittenKeys))
 	}
 	o.command(types[op][1], op, []Entry{{Key: key, Revision: w.Revision, Own: op != OpExtend, Expires: w.Expires, TTL: w.TTL}})
 	return Bool(true).WithMeta(w.Revision, w.Expires)

@@ -10,8 +10,8 @@ import (
 // fit an int64), float32 and float64 (finite), json.Number, string, []byte
 // (a string), Value, and the slices []any (of all of these, nested to 200),
 // []string, []int64 and []Value. Slices are copied. The error is an *Error
-// with code "bad_parameter", or "limit" for an array beyond the limits of the
-// language; it names the Go type and no parameter.
+// with code "bad_parameter", or "limit" for what exceeds DefaultLimits; it
+// names the Go type and no parameter.
 func ValueOf(x any) (Value, error) {
 	switch x := x.(type) { // the usual ones, without more ado
 	case string:
@@ -21,8 +21,6 @@ func ValueOf(x any) (Value, error) {
 	case int64:
 		return Int(x), nil
 	}
-	// The limits of the store are applied when the parameter is bound; the
-	// defaults only keep what no script may hold from being built.
 	limits := DefaultLimits()
 	v, err := valueOf(x, newMeter(&limits), 0)
 	if err != nil {
@@ -92,8 +90,8 @@ func valueOfValue(v Value, m *meter, depth int) (Value, *Error) {
 }
 
 func valueOfSlice[T any](xs []T, m *meter, depth int, convert func(T) (Value, *Error)) (Value, *Error) {
-	if depth == maxNesting {
-		return Null, nestingLimit()
+	if depth >= m.limits.Nesting {
+		return Null, m.nestingLimit()
 	}
 	if err := m.makeArray(int64(len(xs))); err != nil {
 		return Null, err

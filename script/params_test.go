@@ -53,7 +53,7 @@ func TestValueOf(t *testing.T) {
 		{[]int{1}, "bad_parameter: a value of Go type []int is not supported"},
 		{new(int), "bad_parameter: a value of Go type *int is not supported"},
 		{[]any{struct{}{}}, "bad_parameter: a value of Go type struct {} is not supported"},
-		{make([]string, 100_001), "limit: array too long: more than 100000 elements (Limits.Elements)"},
+		{make([]string, 100_001), "limit: array too long: more than 100000 elements; the limit is Limits.Elements"},
 	} {
 		v, err := ValueOf(c.x)
 		var fault *Error
@@ -86,16 +86,16 @@ func TestValueOfNesting(t *testing.T) {
 		}
 		return x, v
 	}
-	slice, value := nested(maxNesting)
+	slice, value := nested(DefaultLimits().Nesting)
 	for _, x := range []any{slice, value} {
 		v, err := ValueOf(x)
 		if err != nil {
 			t.Errorf("%T nested to the limit: %v", x, err)
-		} else if depth, weight := measure(v); v.num == 0 || depth != maxNesting || weight != maxNesting-1 {
+		} else if depth, weight := measure(v); v.num == 0 || depth != 200 || weight != 199 {
 			t.Errorf("%T: measured %d, %d", x, depth, weight)
 		}
 	}
-	slice, value = nested(maxNesting + 1)
+	slice, value = nested(DefaultLimits().Nesting + 1)
 	// Slices that contain themselves, or themselves twice, end as soon.
 	cyclic := []any{nil, nil}
 	cyclic[0], cyclic[1] = cyclic, cyclic
@@ -110,7 +110,7 @@ func TestValueOfNesting(t *testing.T) {
 		shared = []any{shared, shared}
 	}
 	limits := Limits{MemoryBytes: 1 << 20}.WithDefaults()
-	if got := shown(valueOf(shared, newMeter(&limits), 0)); got != "limit: script uses too much memory: more than 1048576 bytes (Limits.MemoryBytes)" {
+	if got := shown(valueOf(shared, newMeter(&limits), 0)); got != "limit: script uses too much memory: more than 1048576 bytes; the limit is Limits.MemoryBytes" {
 		t.Errorf("2^60 values: %s", got)
 	}
 }

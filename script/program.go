@@ -2,6 +2,7 @@ package script
 
 import (
 	"crypto/sha256"
+	"errors"
 	"slices"
 	"strings"
 
@@ -51,9 +52,7 @@ func Compile(src string, limits *Limits) (*Program, error) {
 	for i, ph := range info.Placeholders {
 		p.params[i] = param{name: ph.Name, atName: "@" + ph.Name, pos: ph.Pos, key: ph.Key, keyPos: ph.KeyPos}
 	}
-	for _, d := range diags {
-		p.warnings = append(p.warnings, Warning{Line: int(d.Pos.Line), Column: int(d.Pos.Column), Text: d.Text()})
-	}
+	p.warnings = warningsOf(diags)
 	c := compiler{program: p, info: info}
 	p.body = c.block(tree.Body)
 	c.footprint()
@@ -69,17 +68,22 @@ func CheckSource(src string, limits *Limits) []syntax.Diagnostic {
 	return diags
 }
 
-// analyse parses and checks. Without errors among the diagnostics, tree and
-// info are set.
+// analyse parses and checks. Of a faulty script both say all they can; where
+// both say something about the same place, the parser knows better.
 func analyse(src string, lim *Limits) (*syntax.Script, *check.Info, []syntax.Diagnostic) {
-	tree, diags := syntax.Parse(src, syntax.Limits{
+	tree, diags := syntax.ParsePartial(src, syntax.Limits{
 		SourceBytes: lim.SourceBytes, Statements: lim.Statements, Nesting: lim.Nesting,
 	})
-	if tree == nil || firstError(diags) != nil {
-		return nil, nil, diags
-	}
 	info := check.Check(tree)
-	diags = append(diags, info.Diagnostics...)
+	form := map[int32]bool{}
+	for i := range diags {
+		form[diags[i].Pos.Offset] = true
+	}
+	for _, d := range info.Diagnostics {
+		if !form[d.Pos.Offset] {
+			diags = append(diags, d)
+		}
+	}
 	for i := range info.Keys {
 		k := info.Keys[i].Key
 		if info.Keys[i].Class == check.Static && len(k.Name) > lim.KeyBytes {
@@ -102,9 +106,19 @@ func firstError(diags []syntax.Diagnostic) *syntax.Diagnostic {
 	return nil
 }
 
+// warningsOf returns the warnings among diags, nil when there are none.
+func warningsOf(diags []syntax.Diagnostic) (list []Warning) {
+	for _, d := range diags {
+		if d.Severity == syntax.Warning {
+			list = append(list, Warning{Line: int(d.Pos.Line), Column: int(d.Pos.Column), Text: d.Text()})
+		}
+	}
+	return list
+}
+
 // diagnosed makes the error of a script whose first problem is d.
 func diagnosed(src string, d *syntax.Diagnostic, all []syntax.Diagnostic) *Error {
-	e := &Error{Code: d.Code, Message: d.Message, Hint: d.Hint, Diagnostics: all}
+	e := &Error{Code: d.Code, Message: d.Message, Hint: d.Hint, Diagnostics: all, Warnings: warningsOf(all)}
 	return e.at(strings.TrimPrefix(src, "\ufeff"), d.Pos)
 }
 
@@ -151,6 +165,20 @@ func (p *Program) Placeholders() []string {
 // Warnings returns the remarks on the script, in source order. They must not
 // be changed. Every Result of the program carries them.
 func (p *Program) Warnings() []Warning { return p.warnings }
+
+// WithWarnings returns err with the warnings of the program, for an engine to
+// answer with: err is what binding or running the program failed with, whether
+// it came from this package or not. An *Error is copied, since it may be
+// shared; any other error is returned as it is.
+func (p *Program) WithWarnings(err error) error {
+	var e *Error
+	if len(p.warnings) == 0 || !errors.As(err, &e) {
+		return err
+	}
+	c := *e
+	c.Warnings = p.warnings
+	return &c
+}
 
 // orDefaults returns the limits with every zero field set to its default.
 func (l *Limits) orDefaults() Limits {

@@ -152,7 +152,7 @@ func (f *frame) step(pos syntax.Pos) error {
 	}
 	if f.steps >= f.nextCheck {
 		if f.steps >= f.limits.Steps {
-			return f.at(errf(CodeLimit, "script runs too long: more than %d steps", f.limits.Steps).hinted("the limit is Limits.Steps"), pos)
+			return f.at(limitf("Steps", "script runs too long: more than %d steps", f.limits.Steps), pos)
 		}
 		return ErrSlowPath
 	}

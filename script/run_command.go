@@ -160,7 +160,7 @@ func (f *frame) visit(r Row) error {
 		if cut {
 			text += "..."
 		}
-		return errf(CodeLimit, "too many keys: more than %d match '%s'", f.limits.Rows, text).hinted("the limit is Limits.Rows")
+		return limitf("Rows", "too many keys: more than %d match '%s'", f.limits.Rows, text)
 	}
 	const rowBytes = 96 // of a Row without its texts
 	if fault := f.meter.charge(rowBytes + len(r.Key) + len(r.Value)); fault != nil {
@@ -193,7 +193,7 @@ func (w *written) reset() {
 // add counts a write that had an effect.
 func (w *written) add(space Space, key string, size int, lim *Limits) *Error {
 	if w.bytes += int64(len(key) + size); w.bytes > lim.WrittenBytes {
-		return errf(CodeLimit, "script writes too much: more than %d bytes (Limits.WrittenBytes)", lim.WrittenBytes)
+		return limitf("WrittenBytes", "script writes too much: more than %d bytes", lim.WrittenBytes)
 	}
 	k := writtenKey{space, key}
 	if slices.Contains(w.few[:w.n], k) {
@@ -209,7 +209,7 @@ func (w *written) add(space Space, key string, size int, lim *Limits) *Error {
 		w.many[k] = struct{}{}
 	}
 	if w.n+len(w.many) > lim.WrittenKeys {
-		return errf(CodeLimit, "script writes too many keys: more than %d (Limits.WrittenKeys)", lim.WrittenKeys)
+		return limitf("WrittenKeys", "script writes too many keys: more than %d", lim.WrittenKeys)
 	}
 	return nil
 }

@@ -29,6 +29,26 @@ func mustBind(t testing.TB, p *script.Program, params map[string]any) *script.Ca
 	return c
 }
 
+// TestLongRowsTakeSteps: many operators in a row are not done in one step, and
+// the few of an ordinary script are.
+func TestLongRowsTakeSteps(t *testing.T) {
+	for _, unit := range []string{" + n", " ?? n", " == n", " - 1"} {
+		for _, operators := range []int{2, 254, 256, 512, 40_000} {
+			row := strings.Repeat(unit, operators)
+			c := mustBind(t, mustCompile(t, "let n = 0 let m = n"+row+" return abs(n)"), nil)
+			tx := model.NewStore().Begin(clock(nowMs))
+			steps := int64(4 + operators/256)
+			if _, err := c.Run(tx, nil, steps-1); !errors.Is(err, script.ErrSlowPath) {
+				t.Errorf("%d operators of %q take less than %d steps: %v", operators, unit, steps, err)
+			}
+			if _, err := c.Run(tx, nil, steps); err != nil {
+				t.Errorf("%d operators of %q take more than %d steps: %v", operators, unit, steps, err)
+			}
+			c.Release()
+		}
+	}
+}
+
 // everyStep is a script that asks the transaction something exactly once in
 // every step it takes: statements, loop passes and function calls of all
 // kinds.

@@ -138,7 +138,10 @@ func (l *look) answer(s *Step, res Response, times Times, from, to int64) error 
 		}
 		var e *script.Error
 		errors.As(res.Err, &e)
-		return errorMatches(w, e)
+		if err := errorMatches(w, e); err != nil {
+			return err
+		}
+		return warningsMatch(w, e.Warnings)
 	}
 	if res.Err != nil {
 		return errors.New("want a success")
@@ -212,7 +215,7 @@ func resultMatches(w *Want, r *script.Result, times Times, from, to int64) error
 		// A type alone, of a command that always has one entry, says
 		// nothing of it.
 		if len(w.Entries) == 0 && r.Type != script.TypeGet && r.Type != script.TypeCommitted && r.Op != script.OpBucket && r.Op != script.OpScan {
-			return warningsMatch(w, r)
+			return warningsMatch(w, r.Warnings)
 		}
 		if len(r.Entries) != len(w.Entries) {
 			return fmt.Errorf("%d entries, want %d", len(r.Entries), len(w.Entries))
@@ -223,7 +226,7 @@ func resultMatches(w *Want, r *script.Result, times Times, from, to int64) error
 			}
 		}
 	}
-	return warningsMatch(w, r)
+	return warningsMatch(w, r.Warnings)
 }
 
 // entryMatches compares an entry. A time to live is measured from when it was
@@ -275,15 +278,15 @@ func aboutMatches(got, want string, took int64) error {
 	return err
 }
 
-func warningsMatch(w *Want, r *script.Result) error {
+func warningsMatch(w *Want, warnings []script.Warning) error {
 	if w.Warnings == nil {
 		return nil
 	}
-	if len(r.Warnings) != len(*w.Warnings) {
-		return fmt.Errorf("%d warnings, want %d: %+v", len(r.Warnings), len(*w.Warnings), r.Warnings)
+	if len(warnings) != len(*w.Warnings) {
+		return fmt.Errorf("%d warnings, want %d: %+v", len(warnings), len(*w.Warnings), warnings)
 	}
 	for i, want := range *w.Warnings {
-		got := r.Warnings[i]
+		got := warnings[i]
 		if want.Line > 0 && got.Line != want.Line || want.Column > 0 && got.Column != want.Column || !strings.Contains(got.Text, want.Says) {
 			return fmt.Errorf("warning %+v, want %+v", got, want)
 		}

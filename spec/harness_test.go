@@ -110,6 +110,8 @@ func TestWrongExpectationsAreFound(t *testing.T) {
 		{"script: get k\nconsole: r2 v *ms", "the console prints"},
 		{"script: return 1\nwarnings: 1:1 \"x\"", "0 warnings, want 1"},
 		{"script: return 1 set k 1\nwarnings: none", "1 warnings, want 0"},
+		{"script: return 1 / 0 set k 1\nfails: division_by_zero\nwarnings: none", "1 warnings, want 0"},
+		{"script: return 1 / 0\nfails: division_by_zero\nwarnings: 1:1 \"x\"", "0 warnings, want 1"},
 		{"script: return 1\nstate: k=\"w\"@3", "value \"v\", want \"w\""},
 		{"script: return 1\nstate: k=\"v\"@4", "revision 3, want 4"},
 		{"script: return 1\nstate: k=\"v\"@3 ttl=0", "want never"},

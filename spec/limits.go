@@ -54,7 +54,24 @@ func limitCases() []Case {
 	}
 	add("a flood of parentheses is a limit and no crash",
 		fails(script.CodeLimit, "return "+strings.Repeat("(", 100_000)))
-	add("operators do not nest", get("return "+strings.Repeat("1 + ", 2000)+"1", "2001"))
+	for _, row := range []struct{ name, before, unit, after, value string }{
+		{"sum", "let n = 1 return 0", " + n", "", "60000"},
+		{"sum of literals", "return 0", " + 1", "", "60000"},
+		{"remainders and products", "return 7", " % 4 * 1", "", "3"},
+		{"conjunction", "return true", "&&true", "", "true"},
+		{"disjunction", "let n = false return n", "||n", " || true", "true"},
+		{"defaults", "let n = null return n", "??n", " ?? 3", "3"},
+		{"comparison", "return true", "==true", "", "true"},
+	} {
+		n := 240_000 / len(row.unit)
+		add("operators in a row do not nest: "+row.name, get(row.before+strings.Repeat(row.unit, min(n, 60_000))+row.after, row.value))
+	}
+	add("operators in a row do not nest: indexes",
+		Step{Source: "let a = [1] return a" + strings.Repeat("[0]", 60_000), Want: Want{Code: script.CodeType}})
+	add("arrays nest as deep as brackets",
+		Step{Source: "let a = [] for i in 2..200 do let a = [a] end"},
+		Step{Source: "let a = [] for i in 1..200 do let a = [a] end",
+			Want: Want{Code: script.CodeLimit, Says: []string{"nested deeper than 200", "Limits.Nesting"}}})
 
 	key := func(n int) string { return `(repeat("k", ` + fmt.Sprint(n) + `))` }
 	add("a key of 4 KiB", is(script.TypeSet, "set "+key(4096)+" 1"))

@@ -32,11 +32,12 @@ func (c *cli) answer(source string, warnings []script.Warning, res *kahuna.Resul
 		return
 	}
 	var b bytes.Buffer
-	for _, w := range warnings {
-		b.WriteString(warningLine(w))
-	}
-	if len(findings) == 0 && err != nil {
-		_ = console.Render(&b, nil, err, elapsed)
+	if err != nil && len(findings) == 0 {
+		_ = console.Render(&b, nil, err, elapsed) // its warnings too
+	} else {
+		for _, w := range warnings {
+			b.WriteString(warningLine(w))
+		}
 	}
 	_, _ = c.stderr.Write(b.Bytes())
 	c.findings("", source, findings)
@@ -151,19 +152,17 @@ func jsonValue(e *kahuna.Entry) any {
 
 func answerJSON(warnings []script.Warning, res *kahuna.Result, err error, elapsed time.Duration) jsonAnswer {
 	a := jsonAnswer{ElapsedMs: elapsed.Milliseconds()}
+	if err != nil {
+		e := &kahuna.Error{Code: script.CodeStorage, Message: err.Error()}
+		errors.As(err, &e)
+		warnings = e.Warnings
+		a.Type, a.Outcome = e.Type().String(), e.Outcome.String()
+		a.Error = &jsonError{string(e.Code), e.Message, e.Line, e.Column, e.Hint}
+	}
 	for _, w := range warnings {
 		a.Warnings = append(a.Warnings, jsonWarning(w))
 	}
 	if err != nil {
-		e := &kahuna.Error{Code: script.CodeStorage, Message: err.Error()}
-		errors.As(err, &e)
-		a.Type, a.Outcome = e.Type().String(), e.Outcome.String()
-		a.Error = &jsonError{string(e.Code), e.Message, e.Line, e.Column, e.Hint}
-		for _, d := range e.Diagnostics {
-			if d.Severity == syntax.Warning {
-				a.Warnings = append(a.Warnings, jsonWarning{int(d.Pos.Line), int(d.Pos.Column), d.Text()})
-			}
-		}
 		return a
 	}
 	a.Type, a.Outcome = res.Type.String(), res.Outcome.String()

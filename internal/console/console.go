@@ -19,7 +19,7 @@ import (
 )
 
 // Render writes a result, or when err is not nil the error, with a line end
-// after each line. The result's warnings come first. elapsed is shown in
+// after each line. The warnings of either come first. elapsed is shown in
 // whole milliseconds. An err that is no *script.Error is shown as its text.
 // The error returned is the writer's.
 func Render(w io.Writer, res *script.Result, err error, elapsed time.Duration) error {
@@ -47,6 +47,7 @@ func renderError(b *bytes.Buffer, err error, elapsed time.Duration) {
 		fmt.Fprintf(b, "error: %s\n", multiline(err.Error()))
 		return
 	}
+	renderWarnings(b, e.Warnings)
 	switch e.Type() {
 	case script.TypeAborted:
 		fmt.Fprintf(b, "aborted: %s %s\n", multiline(e.Reason()), ms(elapsed))

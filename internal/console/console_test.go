@@ -80,6 +80,10 @@ func TestRenderWarningsFirst(t *testing.T) {
 	res := result(script.TypeSet, script.OpSet, bare("stock", 0))
 	res.Warnings = []script.Warning{{Line: 2, Column: 5, Text: "'stock' is a key here"}, {Line: 3, Column: 1, Text: "unreachable"}}
 	check(t, res, nil, "warning: 'stock' is a key here at line 2, column 5\nwarning: unreachable at line 3, column 1\nr0 set 19ms")
+	e := &script.Error{Code: script.CodeDivisionByZero, Message: "division by zero", Line: 1, Column: 9, Source: "set a 1 / 0", Warnings: res.Warnings[:1]}
+	check(t, nil, e, "warning: 'stock' is a key here at line 2, column 5\nerror: division by zero\n  1 | set a 1 / 0\n    |         ^")
+	e = &script.Error{Code: script.CodeTimeout, Message: "transaction timed out after 5 ms", Warnings: res.Warnings[1:]}
+	check(t, nil, e, "warning: unreachable at line 3, column 1\naborted: transaction timed out after 5 ms 19ms")
 }
 
 func TestRenderErrors(t *testing.T) {

@@ -15,8 +15,9 @@ type OpKind uint8
 const (
 	// Put makes Row the newest version. The version that was newest goes to
 	// the history, unless its NoRev is set or its revision is outside the
-	// number of revisions the store keeps. Row is carried whole; a tombstone
-	// without Value and Expires.
+	// number of revisions the store keeps. Row is carried whole, but for its
+	// Gap, which follows from the version that was newest; a tombstone without
+	// Value and Expires.
 	Put OpKind = iota + 1
 	// Touch gives the newest version another Expires and leaves everything
 	// else of it, with no trace in the history (extend). It has no effect on

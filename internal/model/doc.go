@@ -15,7 +15,9 @@
 //   - a key is live when its last version is neither a tombstone nor expired;
 //   - a version is kept, that is readable by "at" and "as of", unless it was
 //     written with norev and superseded, or is an ephemeral one older than the
-//     newest KeepEphemeral.
+//     newest KeepEphemeral of those;
+//   - the version visible at a time is the newest one committed by then; "as
+//     of" answers with it when it is kept, and fails when it is not.
 //
 // # What a transaction is
 //

@@ -274,6 +274,18 @@ func TestEphemeralKeepsTheNewest(t *testing.T) {
 	if row, _ := tx.Get(pers, "k"); row.Found {
 		t.Error("spaces are mixed")
 	}
+	// Versions with norev take no place in the history.
+	for i := range int64(9) {
+		do(s, 200+i, func(tx *Tx) { _, _ = tx.Set(eph, "k", "w", &script.SetOptions{NoRev: i%2 == 0}) })
+	}
+	tx = s.Begin(at(300))
+	for rev := range int64(KeepEphemeral + 4 + 9) {
+		norev := rev >= KeepEphemeral+4 && rev%2 == 0 && rev < KeepEphemeral+4+8
+		row, _ := tx.GetAt(eph, "k", rev)
+		if want := rev >= 9 && !norev; row.Found != want {
+			t.Errorf("revision %d is found: %v, want %v", rev, row.Found, want)
+		}
+	}
 }
 
 func scan(t *testing.T, tx *Tx, prefix bool, text string, asOf int64) (keys []string) {

@@ -59,7 +59,7 @@ func (r *Runner) Run(_ context.Context, req spec.Request) spec.Response {
 	return spec.Response{Result: res}
 }
 
-func (r *Runner) run(req spec.Request) (*script.Result, error) {
+func (r *Runner) run(req spec.Request) (res *script.Result, err error) {
 	if req.IdempotencyKey != "" {
 		if res, err := r.remembered(req); res != nil || err != nil {
 			return res, err
@@ -69,6 +69,7 @@ func (r *Runner) run(req spec.Request) (*script.Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = p.WithWarnings(err) }()
 	call, err := p.Bind(req.Params)
 	if err != nil {
 		return nil, err
@@ -80,7 +81,7 @@ func (r *Runner) run(req spec.Request) (*script.Result, error) {
 		Tx:        r.Store.Begin(script.Timestamp(r.nowMs)<<20 | script.Timestamp(r.counter)),
 		timeoutMs: call.Options().TimeoutMs,
 	}
-	res, err := call.Run(tx, &tx.interrupt, 0)
+	res, err = call.Run(tx, &tx.interrupt, 0)
 	r.nowMs = tx.Now()
 	if err != nil {
 		tx.Rollback()

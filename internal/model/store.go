@@ -9,7 +9,8 @@ import (
 )
 
 // KeepEphemeral is how many of an ephemeral key's newest versions stay
-// readable, the current one included (language specification, Appendix B).
+// readable, the current one included and norev ones not counted (language
+// specification, Appendix B).
 const KeepEphemeral = 16
 
 // Row is one version of one key.
@@ -139,10 +140,16 @@ func kept(list []Row, i int) bool {
 		return true // the current version always is
 	case list[i].NoRev:
 		return false
-	case list[i].Space == script.Ephemeral:
-		return i >= len(list)-KeepEphemeral
+	case list[i].Space == script.Persistent:
+		return true
 	}
-	return true
+	newer := 1 // the current version
+	for _, r := range list[i+1 : len(list)-1] {
+		if !r.NoRev {
+			newer++
+		}
+	}
+	return newer < KeepEphemeral
 }
 
 // asOf returns the version of a key that was visible at ms; ok false when

@@ -149,6 +149,8 @@ func (p *Partition) Lead(term uint64, hwm hlc.Timestamp) {
 	p.applied, p.unapplied = p.durable, 0
 	p.clock.Observe(hwm)
 	p.elsewhere = p.clock.Last()
+	// What the ephemeral rows of earlier terms were is not known any more.
+	p.eph.horizon = p.clock.Last()
 	p.leading, p.term, p.stopped = true, term, nil
 }
 

@@ -220,7 +220,7 @@ func (p *Partition) publish(b *Batch, w *write, commit hlc.Timestamp) {
 	if w.put {
 		op.Kind = kv.Put
 		row.Modified = commit
-		row.Prev = w.base.Revision
+		row.Supersede(&w.base)
 	}
 	op.Row = row
 	b.olds = append(b.olds, w.base)
@@ -270,7 +270,7 @@ func (p *Partition) publishEphemeral(tx *Tx, seq uint64, commit hlc.Timestamp) {
 		}
 		if w.put {
 			row.Modified = commit
-			row.Prev = w.base.Revision
+			row.Supersede(&w.base)
 		}
 		p.eph.put(w.key, row, w.put, seq)
 	}

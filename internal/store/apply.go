@@ -367,21 +367,10 @@ func (a *applier) put(op *kv.Op, old *version) version {
 	}
 	next.row.Value = ""
 	if old.exists {
-		kept := !old.row.NoRev && a.store.keeps(old.row.Revision, op.Row.Revision)
-		switch {
-		case kept && old.large:
-			if old.touched {
-				next.hasPrev, next.prevExpires = true, old.row.Expires
-			}
-			next.fresh = true
-		case kept:
-			a.setHistory(op.Key, old)
-			next.fresh = true
-		case old.large:
-			a.deleteHistory(op.Key, old.row.Revision)
-		}
-		a.dropOutdated(op.Key, old.row.Revision, op.Row.Revision)
+		next.row.Supersede(&old.row)
+		a.supersede(op.Key, old, &next)
 	} else {
+		next.row.Supersede(&kv.Row{Revision: -1})
 		a.rows++
 	}
 	if next.large {
@@ -391,6 +380,29 @@ func (a *applier) put(op *kv.Op, old *version) version {
 	}
 	a.setRow(op.Key, &next)
 	return next
+}
+
+// supersede moves old into the history, or drops it, for next to be the newest
+// version, and drops what that pushes out of the history.
+func (a *applier) supersede(key string, old, next *version) {
+	kept := !old.row.NoRev && a.store.keeps(old.row.Revision, next.row.Revision)
+	switch {
+	case kept && old.large:
+		if old.touched {
+			next.hasPrev, next.prevExpires = true, old.row.Expires
+		}
+		next.fresh = true
+	case kept:
+		a.setHistory(key, old)
+		next.fresh = true
+	case old.large:
+		a.deleteHistory(key, old.row.Revision)
+	}
+	if old.row.NoRev {
+		// next follows the same kept version as old did, and answers for it.
+		next.hasPrev, next.prevExpires = old.hasPrev, old.prevExpires
+	}
+	a.dropOutdated(key, old.row.Revision, next.row.Revision)
 }
 
 // keeps reports whether a revision is kept next to a newest one.

@@ -106,6 +106,55 @@ func TestPruneLongHistory(t *testing.T) {
 	}
 }
 
+// What a version says of the norev versions before it, and the last expiry of
+// the version before those, survive: whatever the size of each, in one batch
+// or several, and with a flush and a reopen in between.
+func TestGap(t *testing.T) {
+	for _, large := range []int{0, 1, 2, 3, 4} { // number of large values, the first ones
+		for _, oneBatch := range []bool{false, true} {
+			fs := vfs.NewMem()
+			s := openMem(t, fs, -1)
+			value := func(n int) string {
+				if n < large {
+					return strings.Repeat(fmt.Sprint(n), 2000)
+				}
+				return fmt.Sprint(n)
+			}
+			first := put("k", value(0), hlc.At(10))
+			first.Row.Expires = 50
+			ops := []kv.Op{first, {Kind: kv.Touch, Key: "k", Row: kv.Row{Expires: 90}}}
+			for n := range int64(3) {
+				op := next("k", value(int(n+1)), n, hlc.At(20+10*n))
+				op.Row.NoRev = n < 2
+				ops = append(ops, op)
+			}
+			if oneBatch {
+				apply(t, s, hlc.At(40), ops...)
+			} else {
+				for _, op := range ops {
+					apply(t, s, hlc.At(40), op)
+				}
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = openMem(t, fs, -1)
+			var list []kv.Row
+			if err := s.Versions("k", func(r kv.Row) bool { list = append(list, r); return true }); err != nil {
+				t.Fatal(err)
+			}
+			want := []kv.Row{
+				{Value: value(3), Revision: 3, Prev: 2, Modified: hlc.At(40), Gap: kv.Gap{Since: hlc.At(20), Prev: 0}},
+				{Value: value(0), Revision: 0, Prev: -1, Modified: hlc.At(10), Expires: 90},
+			}
+			if !slices.Equal(list, want) {
+				t.Errorf("%d large, one batch %v: %+v, want %+v", large, oneBatch, list, want)
+			}
+			s.Close()
+		}
+	}
+}
+
 // The expiry that a large version had in the end is in the history, also when
 // later batches come with hints that know nothing of it.
 func TestTouchLarge(t *testing.T) {

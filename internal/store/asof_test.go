@@ -25,6 +25,16 @@ func TestAsOf(t *testing.T) {
 	tombstone.Deleted = true
 	whole := []kv.Row{row("d", 3, 2, 40), tombstone, expiring, row("a", 0, -1, 10)}
 	gap := []kv.Row{row("d", 3, 2, 40), row("b", 1, 0, 20)} // 2 and 0 not kept
+	after := func(r kv.Row, since, prev int64) kv.Row {
+		r.Gap = kv.Gap{Since: at(since), Prev: prev}
+		return r
+	}
+	// 2 and 3 were norev, committed at 30 and 35.
+	norev := []kv.Row{after(row("d", 4, 3, 40), 30, 1), row("b", 1, 0, 20), row("a", 0, -1, 10)}
+	// 0 and 1 were norev, and before them there was nothing.
+	first := []kv.Row{row("d", 3, 2, 40), after(row("c", 2, 1, 30), 10, -1)}
+	// 2 was norev, 1 was pruned.
+	pruned := []kv.Row{after(row("d", 3, 2, 40), 30, 1)}
 	for _, c := range []struct {
 		versions []kv.Row // newest first
 		ms       int64
@@ -46,6 +56,21 @@ func TestAsOf(t *testing.T) {
 		{gap, 39, 0, "gone"},
 		{gap, 20, 0, "gone"}, // when 2 superseded 1 is not known
 		{gap, 19, 0, "gone"},
+		{norev, 40, 0, "d"},
+		{norev, 39, 0, "gone"},
+		{norev, 30, 0, "gone"},
+		{norev, 29, 0, "b"}, // it is kept, whatever came behind it
+		{norev, 20, 0, "b"},
+		{norev, 19, 0, "a"},
+		{norev, 9, 0, "absent"},
+		{norev, 29, 99, "b"},
+		{first, 35, 0, "c"},
+		{first, 29, 0, "gone"},
+		{first, 10, 0, "gone"},
+		{first, 9, 0, "absent"},
+		{first, 9, 10, "gone"},
+		{pruned, 30, 0, "gone"},
+		{pruned, 29, 0, "gone"},
 		{nil, 5, 5, "absent"},
 		{nil, 4, 5, "gone"},
 	} {
@@ -80,10 +105,11 @@ func asOf(versions func(func(kv.Row) bool) error, ts, horizon hlc.Timestamp) (st
 	return "absent", nil
 }
 
-// Whatever was pruned, purged, touched or not kept: the answer for any time is
-// what was visible then, or "gone"; and for the newest version never "gone".
+// Whatever was pruned, purged, touched or not kept: a version that is kept is
+// the answer for every time at which it was visible, and of one that is not
+// kept the answer is "gone".
 func TestAsOfProperty(t *testing.T) {
-	right, gone := 0, 0
+	right, gone, beforeGap := 0, 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		keep := rapid.SampledFrom([]int64{-1, 1, 3, 6}).Draw(rt, "keep")
 		s := openMem(t, vfs.NewMem(), keep)
@@ -100,13 +126,26 @@ func TestAsOfProperty(t *testing.T) {
 				lives[len(lives)-1].rows[k], _ = m.newest(k)
 			}
 		}
-		for range 30 {
+		for range 200 {
 			i := rapid.IntRange(0, len(lives)-1).Draw(rt, "when")
 			key := rapid.SampledFrom(someKeys).Draw(rt, "key")
 			ts := lives[i].at
-			want := "absent"
+			if i+1 < len(lives) && rapid.Bool().Draw(rt, "last moment") {
+				ts = lives[i+1].at - 1
+			}
+			want, visible, kept := "absent", false, false
 			// A later touch changes the expiry of the version visible then.
 			if r, ok := lives[i].rows[key]; ok {
+				visible = true
+				for j, v := range m.keys[key] {
+					if v.Revision != r.Revision || v.Modified != r.Modified {
+						continue
+					}
+					kept = true
+					if j+1 < len(m.keys[key]) && m.keys[key][j+1].Gap.Since != 0 {
+						beforeGap++
+					}
+				}
 				for _, l := range lives[i:] {
 					if later, ok := l.rows[key]; ok && later.Revision == r.Revision && later.Modified == r.Modified {
 						r = later
@@ -122,18 +161,19 @@ func TestAsOfProperty(t *testing.T) {
 			if err != nil {
 				rt.Fatalf("%v", err)
 			}
-			if got == "gone" && ts < m.time {
+			switch {
+			case got == "gone" && !kept:
+				// A key without a version then may have had an earlier life.
 				gone++
-				continue
+			case got != want, visible && !kept && want != "absent":
+				rt.Fatalf("%q as of %d: %.60s, want %.60s, kept %v\n%s", key, ts, got, want, kept, m.text())
+			default:
+				right++
 			}
-			if got != want {
-				rt.Fatalf("%q as of %d: %.60s, want %.60s\n%s", key, ts, got, want, m.text())
-			}
-			right++
 		}
 	})
-	if right < 100 || gone < 10 {
-		t.Fatalf("did too little: %d answers, %d gone", right, gone)
+	if right < 100 || gone < 10 || beforeGap < 5 {
+		t.Fatalf("did too little: %d answers, %d gone, %d before a gap", right, gone, beforeGap)
 	}
 }
 

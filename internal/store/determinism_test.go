@@ -71,7 +71,8 @@ func TestInvariantPART5Bytes(t *testing.T) {
 			case choice == 4:
 				op.Kind, op.Row.Revision = kv.Prune, old.Revision-1
 			default:
-				op.Row = kv.Row{Revision: old.Revision + 1 + int64(random(2)), Prev: old.Revision, Modified: b.Time}
+				op.Row = kv.Row{Revision: old.Revision + 1 + int64(random(2)), NoRev: random(4) == 0, Modified: b.Time}
+				op.Row.Supersede(old)
 				if choice == 5 {
 					op.Row.Deleted = true
 				} else {

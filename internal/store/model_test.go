@@ -17,6 +17,7 @@ import (
 type model struct {
 	keep    int64
 	keys    map[string][]kv.Row
+	hidden  map[string][]kv.Row // norev versions since the last kept one
 	results map[string]kv.StoredResult
 	horizon hlc.Timestamp
 	index   uint64
@@ -24,7 +25,7 @@ type model struct {
 }
 
 func newModel(keep int64) *model {
-	return &model{keep: keep, keys: map[string][]kv.Row{}, results: map[string]kv.StoredResult{}}
+	return &model{keep: keep, keys: map[string][]kv.Row{}, hidden: map[string][]kv.Row{}, results: map[string]kv.StoredResult{}}
 }
 
 func (m *model) clone() *model {
@@ -32,6 +33,10 @@ func (m *model) clone() *model {
 	c.keys = map[string][]kv.Row{}
 	for k, v := range m.keys {
 		c.keys[k] = slices.Clone(v)
+	}
+	c.hidden = map[string][]kv.Row{}
+	for k, v := range m.hidden {
+		c.hidden[k] = slices.Clone(v)
 	}
 	c.results = maps.Clone(m.results)
 	return &c
@@ -63,6 +68,11 @@ func (m *model) op(op kv.Op, now hlc.Timestamp) {
 	last := len(v) - 1
 	switch op.Kind {
 	case kv.Put:
+		m.hidden[op.Key] = hidden(m.hidden[op.Key], v)
+		op.Row.Gap = kv.Gap{}
+		if h := m.hidden[op.Key]; len(h) > 0 {
+			op.Row.Gap = kv.Gap{Since: h[0].Modified, Prev: h[0].Prev}
+		}
 		if last >= 0 && v[last].NoRev {
 			v = v[:last]
 		}
@@ -86,12 +96,22 @@ func (m *model) op(op kv.Op, now hlc.Timestamp) {
 		}
 		m.horizon = max(m.horizon, end)
 		delete(m.keys, op.Key)
+		delete(m.hidden, op.Key)
 	case kv.Prune:
 		if last < 0 {
 			return
 		}
 		m.keys[op.Key] = append(slices.DeleteFunc(slices.Clone(v[:last]), func(r kv.Row) bool { return r.Revision < op.Row.Revision }), v[last])
 	}
+}
+
+// hidden returns the norev versions that are hidden once the newest one of
+// versions is superseded, given those that were hidden before.
+func hidden(before, versions []kv.Row) []kv.Row {
+	if len(versions) == 0 || !versions[len(versions)-1].NoRev {
+		return nil
+	}
+	return append(slices.Clip(before), versions[len(versions)-1])
 }
 
 // order is the order of the store.
@@ -124,7 +144,7 @@ func (m *model) text() string {
 		prev := v[len(v)-1].Revision
 		for _, r := range slices.Backward(v) {
 			version(&b, k, r, prev)
-			prev = r.Prev
+			prev = keptBefore(r)
 		}
 		r := v[len(v)-1]
 		if r.Deleted {
@@ -146,6 +166,15 @@ func (m *model) text() string {
 	}
 	fmt.Fprintf(&b, "horizon %d rows %d applied %d %d\n", m.horizon, len(m.keys), m.index, m.time)
 	return b.String()
+}
+
+// keptBefore returns the revision of the version before r that the history
+// shows, if it shows any.
+func keptBefore(r kv.Row) int64 {
+	if r.Gap != (kv.Gap{}) {
+		return r.Gap.Prev
+	}
+	return r.Prev
 }
 
 // version is a line without the expiry if the version after it is not kept.
@@ -187,7 +216,7 @@ func storeText(s *store.Store) (string, error) {
 		newest, prev := true, row[k]
 		err := s.Versions(k, func(r kv.Row) bool {
 			version(&b, k, r, prev)
-			prev = r.Prev
+			prev = keptBefore(r)
 			at, found, err2 := s.At(k, r.Revision)
 			if !newest {
 				at.Expires = r.Expires

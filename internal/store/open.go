@@ -23,7 +23,7 @@ import (
 )
 
 // FormatVersion is the version of the rows on disk. Open takes no other.
-const FormatVersion = 1
+const FormatVersion = 2
 
 // pebbleFormat is the version of Pebble's own files, named so that a new
 // version of the library does not change it by itself.

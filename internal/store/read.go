@@ -177,7 +177,7 @@ func (s *Store) versions(key string, visit func(kv.Row) bool) (err error) {
 // correctExpiry gives a large version of the history its last expiry, which
 // the version after it has.
 func correctExpiry(row *kv.Row, newer *meta) {
-	if newer.hasPrev && newer.row.Prev == row.Revision {
+	if newer.hasPrev && newer.row.KeptPrev() == row.Revision {
 		row.Expires = newer.prevExpires
 	}
 }

@@ -19,6 +19,7 @@ const (
 	flagApart       // an L row whose value is in the H row of its revision
 	flagPrevExpires // has the last expiry of the touched version it superseded
 	flagTouched     // an L row with flagApart whose expiry is not that of the H row
+	flagGap         // follows norev versions: kv.Gap
 )
 
 // meta is a stored version without the bytes of its value.
@@ -27,13 +28,15 @@ type meta struct {
 	apart       bool   // L row: the value is in the H row of the same revision
 	touched     bool   // apart, and the H row has an earlier expiry
 	hasPrev     bool   // prevExpires is present
-	prevExpires int64
+	prevExpires int64  // of the version row.KeptPrev, a large one
 }
 
 // appendMeta appends the encoding of a version up to its value, which follows
 // to the end of the row, or is absent when apart.
 //
-//	flags(1) revision Δprev modified [expires] [prevExpires] [value]
+//	flags(1) revision Δprev modified [expires] [prevExpires] [Δgap Δprev] [value]
+//
+// The Gap is relative: its Since to modified, its Prev to prev.
 func appendMeta(b []byte, m *meta) []byte {
 	var flags byte
 	if m.row.Deleted {
@@ -54,6 +57,10 @@ func appendMeta(b []byte, m *meta) []byte {
 	if m.hasPrev {
 		flags |= flagPrevExpires
 	}
+	gap := m.row.Gap
+	if gap.Since != 0 {
+		flags |= flagGap
+	}
 	b = append(b, flags)
 	b = binary.AppendUvarint(b, uint64(m.row.Revision))
 	b = binary.AppendVarint(b, m.row.Revision-1-m.row.Prev)
@@ -63,6 +70,10 @@ func appendMeta(b []byte, m *meta) []byte {
 	}
 	if m.hasPrev {
 		b = binary.AppendVarint(b, m.prevExpires)
+	}
+	if gap.Since != 0 {
+		b = binary.AppendVarint(b, int64(m.row.Modified-gap.Since))
+		b = binary.AppendVarint(b, m.row.Prev-gap.Prev)
 	}
 	return b
 }
@@ -106,6 +117,10 @@ func decodeRow(b []byte) (m meta, value []byte, ok bool) {
 	}
 	if m.hasPrev {
 		m.prevExpires = signed()
+	}
+	if flags&flagGap != 0 {
+		m.row.Gap.Since = m.row.Modified - hlc.Timestamp(signed())
+		m.row.Gap.Prev = m.row.Prev - signed()
 	}
 	return m, b, good
 }

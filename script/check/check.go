@@ -106,8 +106,12 @@ func (in *Info) Param(name string) (index int, ok bool) {
 func (in *Info) Snapshot() bool { return in.snapshotPos.IsValid() }
 
 // Check examines a script. The result is never nil.
+//
+// Of a partial tree it finds what is wrong with the statements that are there,
+// as far as that does not depend on those that are not; such a script must not
+// run, whatever Check says.
 func Check(s *syntax.Script) *Info {
-	c := &checker{info: &Info{Options: NewOptions()}}
+	c := &checker{info: &Info{Options: NewOptions()}, gaps: &gaps{script: s}}
 	if s.Begin != nil {
 		c.options(s.Begin.Options)
 	} else {
@@ -116,7 +120,9 @@ func Check(s *syntax.Script) *Info {
 	c.block(s.Body)
 	c.reads()
 	c.remarks()
-	c.flow(s)
+	if !s.Partial {
+		c.flow(s)
+	}
 	slices.SortStableFunc(c.info.Diagnostics, func(a, b syntax.Diagnostic) int {
 		return int(a.Pos.Offset) - int(b.Pos.Offset)
 	})
@@ -135,7 +141,8 @@ type checker struct {
 	guards     []*syntax.Guard
 	conditions []*syntax.Ident
 	impure     int           // what makes a computed key dynamic, met so far
-	spine      []syntax.Expr // see chain
+	spine      []syntax.Expr // operands that wait, see chain
+	gaps       *gaps
 }
 
 // variable says how a variable is assigned.

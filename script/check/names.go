@@ -12,7 +12,7 @@ import (
 func (c *checker) reads() {
 	var reported map[string]bool
 	for _, x := range c.readIdents {
-		if _, ok := c.info.slots[x.Name]; ok || reported[x.Name] {
+		if _, ok := c.info.slots[x.Name]; ok || reported[x.Name] || c.gaps.mention(x.Name) {
 			continue
 		}
 		if reported == nil {
@@ -109,7 +109,7 @@ func (c *checker) remarks() {
 		}
 	}
 	for _, x := range c.conditions {
-		if slot, ok := c.info.slots[x.Name]; ok && c.vars[slot].onlyGet {
+		if slot, ok := c.info.slots[x.Name]; ok && c.vars[slot].onlyGet && !c.gaps.mention(x.Name) {
 			c.warnAt(x.Pos, hintBare,
 				fmt.Sprintf("this condition, '%s', is only ever what a get reads, a text or null, never a bool", x.Name))
 		}

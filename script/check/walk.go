@@ -38,7 +38,9 @@ func (c *checker) stmt(s syntax.Stmt) {
 		c.block(s.Else)
 	case *syntax.For:
 		c.expr(s.X)
-		c.assign(s.Name, false)
+		if s.Name != "" { // in a partial tree it may be missing
+			c.assign(s.Name, false)
+		}
 		c.block(s.Body)
 	case *syntax.While:
 		c.info.HasWhile = true
@@ -137,42 +139,26 @@ func (c *checker) expr(x syntax.Expr) {
 	}
 }
 
-// chain walks operators that lean to the left without recursing into their
-// left operands: the parser bounds nesting, but not how many terms a sum has.
+// chain walks operators in a row without recursing along them: the parser
+// bounds nesting, but not how many terms a sum has.
 func (c *checker) chain(x syntax.Expr) {
 	base := len(c.spine)
 	for {
-		var left syntax.Expr
-		switch n := x.(type) {
-		case *syntax.Binary:
-			left = n.X
-		case *syntax.Logical:
-			left = n.X
-		case *syntax.Index:
-			left = n.X
-		}
-		if left == nil {
-			break
-		}
-		c.spine = append(c.spine, x)
-		x = left
-	}
-	c.expr(x)
-	for len(c.spine) > base {
-		top := c.spine[len(c.spine)-1]
-		c.spine = c.spine[:len(c.spine)-1]
-		switch n := top.(type) {
-		case *syntax.Binary:
-			c.expr(n.Y)
-		case *syntax.Logical:
-			if n.Op != syntax.Coalesce {
-				c.bare(n.X)
-				c.bare(n.Y)
+		if left, right, ok := syntax.Operands(x); ok {
+			if l, ok := x.(*syntax.Logical); ok && l.Op != syntax.Coalesce {
+				c.bare(left)
+				c.bare(right)
 			}
-			c.expr(n.Y)
-		case *syntax.Index:
-			c.expr(n.Y)
+			c.spine = append(c.spine, right)
+			x = left
+			continue
 		}
+		c.expr(x)
+		if len(c.spine) == base {
+			return
+		}
+		x = c.spine[len(c.spine)-1]
+		c.spine = c.spine[:len(c.spine)-1]
 	}
 }
 

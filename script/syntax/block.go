@@ -59,8 +59,15 @@ func (p *parser) list() []Stmt {
 	var list []Stmt
 	for {
 		p.mend()
-		if k := p.tok.word(); p.tok.kind == tEOF || endsBlock(k) && p.ends(k) {
+		k := p.tok.word()
+		if p.tok.kind == tEOF || endsBlock(k) && p.ends(k) {
 			return list
+		}
+		if k == kBegin {
+			p.errs.add(p.tok.pos, "nested transactions are not supported", "begin may only be the first word of a script")
+			_, body := p.begin()
+			list = append(list, body...)
+			continue
 		}
 		at := p.tok.pos.Offset
 		s := p.statement()
@@ -68,18 +75,28 @@ func (p *parser) list() []Stmt {
 			list = append(list, s)
 			continue
 		}
-		if p.mended {
-			p.mended = false
-			continue
-		}
-		if p.tok.pos.Offset == at && !p.opensFaulty() {
-			p.next()
-		}
-		p.sync()
-		if p.tok.kind == kThen || p.tok.kind == kDo {
-			p.faultyBlock()
-		}
+		list = append(list, p.recover(at)...)
 	}
+}
+
+// recover goes on after the faulty statement that begins at an offset, up to
+// where the next one begins. It returns the statements of the block that the
+// faulty one opened, if any: where they belong is not known, what they are is.
+func (p *parser) recover(at int32) (body []Stmt) {
+	if p.mended {
+		p.mended = false
+		p.errs.gap(at, p.prev.end)
+		return nil
+	}
+	if p.tok.pos.Offset == at && !p.opensFaulty() {
+		p.next()
+	}
+	p.sync()
+	p.errs.gap(at, p.prev.end)
+	if p.tok.kind == kThen || p.tok.kind == kDo {
+		body = p.faultyBlock()
+	}
+	return body
 }
 
 // opensFaulty reports whether the next token is a then or do that was not
@@ -94,22 +111,26 @@ func (p *parser) opensFaulty() bool {
 
 // faultyBlock parses a block whose head was not understood, so that its end
 // is not taken for that of another.
-func (p *parser) faultyBlock() {
+func (p *parser) faultyBlock() (body []Stmt) {
 	o := p.openBlock(tBad)
+	p.loops++ // for all that is known it is one
+	defer func() { p.loops-- }()
 	for {
 		switch p.tok.kind {
 		case kThen, kDo, kElse:
 			p.next()
 		}
-		p.block(o)
+		body = append(body, p.block(o)...)
 		switch p.tok.word() {
 		case kElse:
 		case kElseif, kCase:
+			at := p.tok.pos.Offset
 			p.next()
 			p.sync()
+			p.errs.gap(at, p.prev.end)
 		default:
 			p.take(kEnd)
-			return
+			return body
 		}
 	}
 }
@@ -136,11 +157,13 @@ func (p *parser) ends(k kind) bool {
 	default:
 		p.unexpected("a statement", "")
 	}
+	at := p.tok.pos.Offset
 	p.next()
 	if k == kElseif || k == kCase {
 		p.sync()
 		p.take(kThen)
 	}
+	p.errs.gap(at, p.prev.end)
 	return false
 }
 
@@ -177,7 +200,9 @@ func (p *parser) opens(k kind, o *openBlock, ok bool) {
 	if ok && p.take(k) {
 		return
 	}
+	from := o.pos
 	if ok {
+		from = p.tok.pos
 		hint := ""
 		if p.tok.kind == kThen || p.tok.kind == kDo {
 			hint = fmt.Sprintf("write '%s'", kindText[k])
@@ -185,6 +210,7 @@ func (p *parser) opens(k kind, o *openBlock, ok bool) {
 		p.unexpected(fmt.Sprintf("'%s' for %s", kindText[k], o), hint)
 	}
 	p.sync()
+	p.errs.gap(from.Offset, p.prev.end)
 	switch p.tok.kind {
 	case kThen, kDo, kBegin:
 		p.next()

@@ -16,7 +16,6 @@ func (p *parser) command(k kind) Expr {
 
 func (p *parser) commandAt(k kind, pos Pos) Expr {
 	p.next()
-	p.height = 1
 	space := Persistent
 	switch k {
 	case kESet, kEDelete, kEExtend, kEGet, kEExists, kEScan:
@@ -53,11 +52,9 @@ func (p *parser) commandAt(k kind, pos Pos) Expr {
 		if !p.key(&x.Key, "key") {
 			return nil
 		}
-		h := p.height
 		if x.X = p.expression(); x.X == nil {
 			return nil
 		}
-		p.height = max(h, p.height) + 1
 		return x
 	}
 	return nil
@@ -85,29 +82,28 @@ func (p *parser) multi(pos Pos, space Space, word kind) Expr {
 	}
 	switch p.tok.kind {
 	case kAs:
-		h := p.height
 		if x.AsOf = p.asOf(); x.AsOf == nil {
 			return nil
 		}
-		p.height = max(h, p.height) + 1
 	case kAt:
-		p.unexpected("'as of'", "many keys have no common revision; 'as of' reads them as of a time")
+		p.errs.misuse(p.tok.pos, fmt.Sprintf("unexpected %s, expected 'as of'", p.describe(p.tok)),
+			"many keys have no common revision; 'as of' reads them as of a time")
 		p.next()
-		p.unary()
-		return nil
+		if p.unary() == nil {
+			return nil
+		}
 	}
 	return x
 }
 
 // version parses the at or as of after a key.
 func (p *parser) version(at, asOf *Expr) bool {
-	h := p.height
 	for p.tok.kind == kAt || p.tok.kind == kAs {
 		switch {
 		case *at != nil && p.tok.kind == kAt, *asOf != nil && p.tok.kind == kAs:
-			p.errs.add(p.tok.pos, fmt.Sprintf("'%s' is repeated", shorten(p.text(p.tok))), "")
+			p.errs.misuse(p.tok.pos, fmt.Sprintf("'%s' is repeated", shorten(p.text(p.tok))), "")
 		case *at != nil, *asOf != nil:
-			p.errs.add(p.tok.pos, "'at' and 'as of' exclude each other", "")
+			p.errs.misuse(p.tok.pos, "'at' and 'as of' exclude each other", "at: a revision, as of: a time")
 		}
 		into := at
 		var x Expr
@@ -122,9 +118,7 @@ func (p *parser) version(at, asOf *Expr) bool {
 			return false
 		}
 		*into = x
-		h = max(h, p.height+1)
 	}
-	p.height = h
 	return true
 }
 
@@ -137,8 +131,7 @@ func (p *parser) asOf() Expr {
 	return p.binary(precAdditive)
 }
 
-// key parses a key, of which what says what it is: key, bucket or prefix. It
-// sets height to that of the command.
+// key parses a key, of which what says what it is: key, bucket or prefix.
 func (p *parser) key(k *Key, what string) bool {
 	t := p.tok
 	k.Pos = t.pos
@@ -150,7 +143,9 @@ func (p *parser) key(k *Key, what string) bool {
 		}
 	case tString:
 		k.Kind, k.Name, k.Text = StringKey, t.str, p.text(t)
-		if t.str == "" && !p.sc.unclosed {
+		if t.faulty {
+			k.Name = k.Text // what it should be is not known; it is some text
+		} else if t.str == "" {
 			p.errs.report(Diagnostic{Code: CodeBadKey, Pos: t.pos,
 				Message: fmt.Sprintf("a %s must be a non-empty text", what)})
 		}
@@ -164,18 +159,13 @@ func (p *parser) key(k *Key, what string) bool {
 		p.next()
 		k.X = p.argument()
 		p.leave()
-		if k.X == nil || !p.closing(tRParen, k.Pos) {
-			return false
-		}
-		p.height++
-		return true
+		return k.X != nil && p.closing(tRParen, k.Pos)
 	default:
 		p.unexpected("a "+what, p.keyHint())
 		if !p.meantAsKey() {
 			return false
 		}
 	}
-	p.height = 2
 	p.next()
 	return true
 }
@@ -185,11 +175,9 @@ func (p *parser) set(pos Pos, space Space) Expr {
 	if !p.key(&x.Key, "key") {
 		return nil
 	}
-	h := p.height
 	if x.X = p.expression(); x.X == nil {
 		return nil
 	}
-	h = max(h, p.height+1)
 	for {
 		f := SetFlag{Pos: p.tok.pos}
 		switch p.tok.kind {
@@ -206,7 +194,6 @@ func (p *parser) set(pos Pos, space Space) Expr {
 		case kCmpRev:
 			f.Kind = FlagCmpRev
 		default:
-			p.height = h
 			return x
 		}
 		p.checkFlag(x.Flags, f.Kind)
@@ -215,7 +202,6 @@ func (p *parser) set(pos Pos, space Space) Expr {
 			if f.X = p.expression(); f.X == nil {
 				return nil
 			}
-			h = max(h, p.height+1)
 		}
 		// Six kinds are all there are; a longer list has been reported.
 		if len(x.Flags) < 6 {
@@ -229,10 +215,10 @@ func (p *parser) checkFlag(flags []SetFlag, k FlagKind) {
 	for _, f := range flags {
 		switch {
 		case f.Kind == k:
-			p.errs.add(p.tok.pos, fmt.Sprintf("flag '%s' is repeated", p.text(p.tok)), "")
+			p.errs.misuse(p.tok.pos, fmt.Sprintf("flag '%s' is repeated", p.text(p.tok)), "")
 			return
 		case f.Kind == FlagNX && k == FlagXX, f.Kind == FlagXX && k == FlagNX:
-			p.errs.add(p.tok.pos, "'nx' and 'xx' contradict each other", "nx: only if the key is absent, xx: only if it is there")
+			p.errs.misuse(p.tok.pos, "'nx' and 'xx' contradict each other", "nx: only if the key is absent, xx: only if it is there")
 			return
 		}
 	}

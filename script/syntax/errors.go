@@ -18,11 +18,22 @@ type errorList struct {
 	// incomplete holds the offsets of those errors that more text could
 	// mend: the script ends too early.
 	incomplete []int32
+	// partial tells that the form of the source is broken somewhere, so that
+	// its tree is a guess.
+	partial bool
+	gaps    []Gap
 }
 
 // add reports a syntax error, without its prefix, unless one stands at pos
 // already: the second is a consequence of the first.
 func (e *errorList) add(pos Pos, message, hint string) {
+	e.partial = true
+	e.misuse(pos, message, hint)
+}
+
+// misuse is add for an error in a source whose form is understood: the tree
+// around it is what was meant.
+func (e *errorList) misuse(pos Pos, message, hint string) {
 	e.report(Diagnostic{Code: CodeSyntax, Pos: pos, Message: errorPrefix + message, Hint: hint})
 }
 
@@ -39,8 +50,17 @@ func (e *errorList) report(d Diagnostic) {
 	e.stopped = len(e.list) >= errorsMax
 }
 
+// gap notes that the source between two offsets is not in the tree.
+func (e *errorList) gap(from, to int32) {
+	e.partial = true
+	if from < to {
+		e.gaps = append(e.gaps, Gap{from, to})
+	}
+}
+
 // limit reports that a limit is exceeded, and ends parsing.
 func (e *errorList) limit(pos Pos, message, setting string) {
+	e.partial = true
 	e.report(Diagnostic{Code: CodeLimit, Pos: pos, Message: message, Hint: "the limit is " + setting})
 	e.stopped = true
 }

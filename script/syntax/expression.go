@@ -55,17 +55,16 @@ func (p *parser) expression() Expr {
 		return x
 	}
 	r := &Range{Pos: p.tok.pos, X: x}
-	h := p.height
 	p.next()
 	if r.Y = p.binary(precOr); r.Y == nil {
 		return nil
 	}
-	p.height = max(h, p.height) + 1
 	if p.tok.kind == tRange {
-		p.errs.add(p.tok.pos, "unexpected '..', a range has two ends", "")
+		p.errs.misuse(p.tok.pos, "unexpected '..', a range has two ends", "")
 		p.next()
-		p.binary(precOr)
-		return nil
+		if p.binary(precOr) == nil {
+			return nil
+		}
 	}
 	return r
 }
@@ -81,14 +80,12 @@ func (p *parser) binary(least uint8) Expr {
 	if x == nil {
 		return nil
 	}
-	h := p.height
 	for {
 		if p.tok.kind == tIdent {
 			p.mendOperator()
 		}
 		o := operators[p.tok.kind]
 		if o.prec < least || o.prec == 0 {
-			p.height = h
 			return x
 		}
 		pos := p.tok.pos
@@ -96,16 +93,11 @@ func (p *parser) binary(least uint8) Expr {
 			if x = p.coalesce(x); x == nil {
 				return nil
 			}
-			h = p.height
 			continue
 		}
 		p.next()
 		y := p.binary(o.prec + 1)
 		if y == nil {
-			return nil
-		}
-		h = max(h, p.height) + 1
-		if !p.grow(pos, h) {
 			return nil
 		}
 		if o.op == And || o.op == Or {
@@ -121,7 +113,6 @@ func (p *parser) binary(least uint8) Expr {
 func (p *parser) coalesce(x Expr) Expr {
 	chain := []*Logical{}
 	last := x
-	h := p.height
 	for p.tok.kind == tCoalesce {
 		c := &Logical{Pos: p.tok.pos, Op: Coalesce, X: last}
 		p.next()
@@ -129,17 +120,12 @@ func (p *parser) coalesce(x Expr) Expr {
 			return nil
 		}
 		chain = append(chain, c)
-		h = max(h, p.height)
-		if !p.grow(c.Pos, h+len(chain)) {
-			return nil
-		}
 	}
 	y := last
 	for i := len(chain) - 1; i >= 0; i-- {
 		chain[i].Y = y
 		y = chain[i]
 	}
-	p.height = h + len(chain)
 	return y
 }
 
@@ -163,7 +149,6 @@ func (p *parser) prefix(op Op, least uint8) Expr {
 	if u.X == nil {
 		return nil
 	}
-	p.height++
 	return u
 }
 
@@ -197,12 +182,11 @@ func (p *parser) smallest() Expr {
 		p.tooLarge(&t)
 		return nil
 	}
-	p.height = 1
 	return &IntLit{Pos: minus, Value: math.MinInt64, Text: "-" + t.str}
 }
 
 func (p *parser) tooLarge(t *token) {
-	p.errs.add(t.pos, fmt.Sprintf("integer %s is too large", t.str), "the largest is 9223372036854775807")
+	p.errs.misuse(t.pos, fmt.Sprintf("integer %s is too large", t.str), "the largest is 9223372036854775807")
 }
 
 // atGuard reports whether the next token, a not or !, begins a guard.
@@ -234,14 +218,13 @@ func (p *parser) postfix() Expr {
 	x := p.primary()
 	for x != nil && p.tok.kind == tLBracket {
 		i := &Index{Pos: p.tok.pos, X: x}
-		h := p.height
 		if !p.enter(i.Pos) {
 			return nil
 		}
 		p.next()
 		i.Y = p.expression()
 		p.leave()
-		if i.Y == nil || !p.closing(tRBracket, i.Pos) || !p.grow(i.Pos, max(h, p.height)+1) {
+		if i.Y == nil || !p.closing(tRBracket, i.Pos) {
 			return nil
 		}
 		x = i
@@ -252,7 +235,6 @@ func (p *parser) postfix() Expr {
 func (p *parser) primary() Expr {
 	t := p.tok
 	pos := t.pos
-	p.height = 1
 	var x Expr
 	switch t.kind {
 	case tInt:
@@ -306,7 +288,6 @@ func (p *parser) paren() Expr {
 	if x.X == nil || !p.closing(tRParen, x.Pos) {
 		return nil
 	}
-	p.height++
 	return x
 }
 
@@ -326,7 +307,6 @@ func (p *parser) call() Expr {
 	if !ok || !p.closing(tRParen, open) {
 		return nil
 	}
-	p.height++
 	return x
 }
 
@@ -344,23 +324,18 @@ func (p *parser) array() Expr {
 	if !ok || !p.closing(tRBracket, x.Pos) {
 		return nil
 	}
-	p.height++
 	return x
 }
 
 // arguments parses a list of arguments, after whose last comma may stand end.
-// It sets height to that of the highest.
 func (p *parser) arguments(end kind) (list []Expr, ok bool) {
-	h := 0
 	for {
 		x := p.argument()
 		if x == nil {
 			return nil, false
 		}
 		list = append(list, x)
-		h = max(h, p.height)
 		if !p.take(tComma) || p.tok.kind == end {
-			p.height = h
 			return list, true
 		}
 	}

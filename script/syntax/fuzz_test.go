@@ -3,6 +3,7 @@ package syntax
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -91,6 +92,10 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, src string) { checkParse(t, src) })
 }
 
+// heightFactor is how many nodes deep a tree may be for each level of nesting
+// (Invariant SYN-2).
+const heightFactor = 10
+
 // checkParse checks Invariants SYN-1 and SYN-2 for any src.
 func checkParse(t *testing.T, src string) {
 	t.Helper()
@@ -99,8 +104,9 @@ func checkParse(t *testing.T, src string) {
 		t.Fatalf("script %v with %d diagnostics", s != nil, len(diags))
 	}
 	Complete(src)
+	checkPartial(t, src, diags)
 	if s != nil {
-		if h := height(s); h > 22*defaultNesting {
+		if h := height(s); h > heightFactor*defaultNesting {
 			t.Fatalf("tree is %d high", h)
 		}
 		return
@@ -130,12 +136,51 @@ func checkParse(t *testing.T, src string) {
 	}
 }
 
-// height returns the number of nodes on the longest path of s.
+// checkPartial checks what ParsePartial promises for any src with the given
+// diagnostics.
+func checkPartial(t *testing.T, src string, want []Diagnostic) {
+	t.Helper()
+	s, diags := ParsePartial(src, Limits{})
+	if s == nil || !slices.Equal(diags, want) {
+		t.Fatalf("partial tree %v, diagnostics %v, want %v", s != nil, diags, want)
+	}
+	if len(diags) == 0 && (s.Partial || len(s.Gaps) > 0) {
+		t.Fatalf("a correct script is partial: %v", s.Gaps)
+	}
+	for _, g := range s.Gaps {
+		if g.From >= g.To || g.From < 0 || int(g.To) > len(s.Source) {
+			t.Fatalf("gap %v in %d bytes", g, len(s.Source))
+		}
+	}
+	Walk(s, func(n any) bool {
+		if p, ok := n.(interface{ Position() Pos }); ok && !p.Position().IsValid() {
+			t.Fatalf("%T without a position", n)
+		}
+		return true
+	})
+}
+
+// height returns the number of nodes on the longest path of s, where all
+// operators in a row count as one.
 func height(s *Script) int {
-	deepest, depth := 0, 0
-	var visit func(n any) bool
-	visit = func(n any) bool {
-		depth++
+	deepest := 0
+	var visit func(n any, depth int)
+	visit = func(n any, depth int) {
+		deepest = max(deepest, depth)
+		for {
+			x, _ := n.(Expr)
+			left, right, ok := Operands(x)
+			if !ok {
+				break
+			}
+			n = left
+			if l, ok := x.(*Logical); ok && l.Op == Coalesce {
+				visit(left, depth+1)
+				n = right
+				continue
+			}
+			visit(right, depth+1)
+		}
 		deepest = max(deepest, depth)
 		inner := true
 		Walk(n, func(m any) bool {
@@ -143,13 +188,11 @@ func height(s *Script) int {
 				inner = false
 				return true
 			}
-			visit(m)
+			visit(m, depth+1)
 			return false
 		})
-		depth--
-		return false
 	}
-	visit(s)
+	visit(s, 1)
 	return deepest
 }
 

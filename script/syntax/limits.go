@@ -8,11 +8,11 @@ type Limits struct {
 	Statements  int // statements, those in blocks included: 10,000
 	// Nesting bounds how deep blocks, parentheses, brackets, calls, prefix
 	// operators and the operands of at and as of stand in each other: 200.
-	// An expression may have 20 times as many operators in a chain.
+	// Operators in a row (a + b + c, a ?? b ?? c, a[0][0]) do not nest.
 	Nesting int
 }
 
-// The defaults of Limits, and what follows from Nesting.
+// The defaults of Limits.
 const (
 	defaultSourceBytes = 256 << 10
 	defaultStatements  = 10_000
@@ -21,11 +21,6 @@ const (
 	// nestingMax keeps the recursion of a parser with hand-set limits far
 	// from the end of a goroutine's stack.
 	nestingMax = 10_000
-
-	// chainFactor times Nesting is the greatest height of an expression. A
-	// chain of binary operators needs no recursion to parse, but it is a
-	// deep tree, and whoever reads the tree recurses.
-	chainFactor = 20
 
 	// errorsMax ends parsing: who has made so many mistakes wants to see the
 	// first ones.

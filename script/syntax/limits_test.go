@@ -56,12 +56,8 @@ func TestLimits(t *testing.T) {
 		{"blocks", func(n int) string { return nest("if a then ", "", " end", n) }, nil, 200, "nested deeper than 200; the limit is Limits.Nesting"},
 		{"nesting set", func(n int) string { return "return " + nest("(", "1", ")", n) },
 			func(n int) Limits { return Limits{Nesting: n} }, 3, "nested deeper than 3; the limit is Limits.Nesting"},
-		{"sums", func(n int) string { return "return 1" + strings.Repeat(" + 1", n-1) }, nil, 4000,
-			"more than 4000 operators in a row; the limit is 20 times Limits.Nesting"},
-		{"defaults", func(n int) string { return "return a" + strings.Repeat(" ?? a", n-1) }, nil, 4000,
-			"more than 4000 operators in a row; the limit is 20 times Limits.Nesting"},
-		{"index chain", func(n int) string { return "return a" + strings.Repeat("[0]", n-1) }, nil, 4000,
-			"more than 4000 operators in a row; the limit is 20 times Limits.Nesting"},
+		{"all operators", func(n int) string { return "return " + nest("1..2||a&&a==a<a??a+a*(", "1", ")", n) }, nil, 200,
+			"nested deeper than 200; the limit is Limits.Nesting"},
 		{"statements", func(n int) string { return strings.Repeat("sleep 0 ", n) }, nil, 10000,
 			"script has more than 10000 statements; the limit is Limits.Statements"},
 		{"bytes", func(n int) string { return "return 1" + strings.Repeat(" ", n-8) }, nil, 256 << 10,
@@ -77,7 +73,7 @@ func TestLimits(t *testing.T) {
 			if s == nil {
 				t.Fatalf("at the limit: %v", diags)
 			}
-			if h := height(s); h > 22*limits.withDefaults().Nesting+2 {
+			if h := height(s); h > heightFactor*limits.withDefaults().Nesting+2 {
 				t.Errorf("tree is %d high", h)
 			}
 			_, diags = Parse(tt.src(tt.at+1), limits)
@@ -95,7 +91,11 @@ func TestChainsDoNotNest(t *testing.T) {
 		"switch a" + strings.Repeat(" case 1 then", 2000) + " end",
 		"switch a case 1" + strings.Repeat(", 1", 2000) + " then end",
 		"return [1" + strings.Repeat(", 1 + 1", 20000) + "]",
-		"return a == 1" + strings.Repeat(" || a == 1", 3000),
+		"return a == 1" + strings.Repeat(" || a == 1", 20000),
+		"return 1" + strings.Repeat(" + 1", 60000),
+		"return a" + strings.Repeat(" ?? a", 50000),
+		"return a" + strings.Repeat("[0]", 80000),
+		"return 1" + strings.Repeat(" + 1 ?? 2", 20000),
 		strings.Repeat("if a then end ", 5000),
 	} {
 		if _, diags := Parse(src, Limits{}); len(diags) > 0 {

@@ -44,7 +44,7 @@ func (s *scanner) number(t *token) {
 	if t.kind == tFloat {
 		f, err := strconv.ParseFloat(t.str, 64)
 		if err != nil {
-			s.errs.add(t.pos, fmt.Sprintf("number %s is too large", shorten(t.str)), "")
+			s.errs.misuse(t.pos, fmt.Sprintf("number %s is too large", shorten(t.str)), "")
 		}
 		t.num = math.Float64bits(f)
 		return
@@ -57,7 +57,7 @@ func (s *scanner) number(t *token) {
 		// Fine after a unary minus, which only the parser can see.
 		t.num = n
 	default:
-		s.errs.add(t.pos, fmt.Sprintf("integer %s is too large", shorten(t.str)), "the largest is 9223372036854775807")
+		s.errs.misuse(t.pos, fmt.Sprintf("integer %s is too large", shorten(t.str)), "the largest is 9223372036854775807")
 	}
 }
 
@@ -78,7 +78,7 @@ func (s *scanner) hexadecimal(t *token, start int) {
 	n, err := strconv.ParseUint(t.str[2:], 16, 64)
 	switch {
 	case len(t.str) > 2 && allHex(t.str[2:]) && (err != nil || n > math.MaxInt64 || len(t.str) > 2+16):
-		s.errs.add(t.pos, fmt.Sprintf("integer %s is too large", shorten(t.str)), "the largest is 0x7fffffffffffffff")
+		s.errs.misuse(t.pos, fmt.Sprintf("integer %s is too large", shorten(t.str)), "the largest is 0x7fffffffffffffff")
 	case err != nil:
 		s.badNumber(t, start)
 	default:
@@ -120,7 +120,7 @@ func (s *scanner) badNumber(t *token, start int) {
 	case last == 's' || last == 'm' || last == 'h' || last == 'd':
 		hint = "a duration is a whole number with one unit: ms, s, m, h or d"
 	}
-	s.errs.add(t.pos, fmt.Sprintf("malformed number '%s'", shorten(text)), hint)
+	s.errs.misuse(t.pos, fmt.Sprintf("malformed number '%s'", shorten(text)), hint)
 }
 
 func allDigits(s string) bool {
@@ -170,6 +170,7 @@ func (s *scanner) text(t *token, quote byte) {
 		}
 	}
 	s.unclosed = true
+	s.errs.gap(t.pos.Offset, int32(s.off))
 	s.errs.addIncomplete(t.pos, "string is not closed", "")
 }
 
@@ -224,12 +225,12 @@ func (s *scanner) escape() {
 		}
 		s.buf = utf8.AppendRune(s.buf, n)
 	case c == '\n' || c == '\r':
-		s.errs.add(pos, "unknown escape '\\' before a line end", "write '\\\\' for a backslash")
+		s.errs.misuse(pos, "unknown escape '\\' before a line end", "write '\\\\' for a backslash")
 	default:
 		r, n := utf8.DecodeRuneInString(s.src[s.off:])
 		s.off += n
 		s.wide += n - 1
-		s.errs.add(pos, fmt.Sprintf("unknown escape '\\%s'", printable(r)),
+		s.errs.misuse(pos, fmt.Sprintf("unknown escape '\\%s'", printable(r)),
 			"write '\\\\' for a backslash, or put the text in single quotes")
 	}
 }
@@ -301,7 +302,7 @@ func (s *scanner) badEscape(pos Pos, start int, what, hint string) {
 	if what == "" {
 		what = "malformed escape"
 	}
-	s.errs.add(pos, fmt.Sprintf("%s '%s'", what, shorten(s.src[start:s.off])), hint)
+	s.errs.misuse(pos, fmt.Sprintf("%s '%s'", what, shorten(s.src[start:s.off])), hint)
 }
 
 func hexValue(c byte) int {

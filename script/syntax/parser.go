@@ -17,12 +17,28 @@ const byteOrderMark = "\ufeff"
 // that contradict each other, empty key names, break and continue outside a
 // loop, and scripts that do nothing.
 func Parse(src string, limits Limits) (*Script, []Diagnostic) {
-	p := parser{limits: limits.withDefaults()}
-	s := p.parse(src)
-	if len(p.errs.list) > 0 {
-		return nil, p.errs.sorted()
+	s, diags := ParsePartial(src, limits)
+	if len(diags) > 0 {
+		return nil, diags
 	}
 	return s, nil
+}
+
+// ParsePartial is Parse for who wants to find what else is wrong with a faulty
+// script: with diagnostics it still returns the tree of what was understood,
+// which Script.Partial and Script.Gaps tell more about. Without a single
+// statement that was looked at, the tree is empty; it is never nil.
+//
+// In a partial tree an expression that was not understood is nil, a variable
+// that was not is named "", and a Case may be without values.
+func ParsePartial(src string, limits Limits) (*Script, []Diagnostic) {
+	p := parser{limits: limits.withDefaults()}
+	s := p.parse(src)
+	if s == nil {
+		s = &Script{Source: src}
+	}
+	s.Partial, s.Gaps = p.errs.partial, p.errs.gaps
+	return s, p.errs.sorted()
 }
 
 // parser is a recursive-descent parser with one token of lookahead. A method
@@ -38,7 +54,6 @@ type parser struct {
 	prev       lastToken
 
 	depth      int // what Limits.Nesting bounds
-	height     int // of the expression parsed last
 	statements int
 	loops      int
 	blocks     []*openBlock
@@ -133,21 +148,11 @@ func (p *parser) leave() { p.depth-- }
 
 // stop turns the rest of the source into its end.
 func (p *parser) stop() {
+	if p.tok.kind != tEOF {
+		p.errs.gap(p.tok.pos.Offset, int32(len(p.sc.src)))
+	}
 	*p.tok = token{kind: tEOF, pos: p.tok.pos, end: p.tok.pos.Offset}
 	*p.ahead = *p.tok
-}
-
-// grow sets the height of the expression parsed last, whose root stands at
-// pos. When it returns false the expression is too high, and parsing is over.
-func (p *parser) grow(pos Pos, height int) bool {
-	p.height = height
-	if height <= chainFactor*p.limits.Nesting {
-		return true
-	}
-	p.errs.limit(pos, fmt.Sprintf("more than %d operators in a row", chainFactor*p.limits.Nesting),
-		fmt.Sprintf("%d times Limits.Nesting", chainFactor))
-	p.stop()
-	return false
 }
 
 // describe names t in a message.
@@ -167,6 +172,10 @@ func (p *parser) unexpected(expected, hint string) {
 	t := p.tok
 	if t.kind == tBad || t.kind == tEOF && p.sc.unclosed {
 		return
+	}
+	if p.prev.kind == tString && p.prev.endLine > p.prev.pos.Line {
+		// A quote may be missing, and the string hold what is code.
+		p.errs.gap(p.prev.pos.Offset, p.prev.end)
 	}
 	if hint == "" {
 		hint = p.slip()

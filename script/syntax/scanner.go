@@ -88,8 +88,10 @@ func (s *scanner) scan(t *token) {
 		default:
 			*t = token{first: !s.used, pos: s.pos()}
 			s.used = true
+			before := len(s.errs.list)
 			s.token(t, c)
 			t.end, t.endLine = int32(s.off), s.line
+			t.faulty = len(s.errs.list) > before
 			return
 		}
 	}

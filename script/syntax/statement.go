@@ -17,10 +17,10 @@ func (p *parser) script(src string) *Script {
 		return s
 	}
 	s.Body = p.list()
-	if len(s.Body) == 1 {
+	if len(s.Body) == 1 && !p.errs.partial {
 		switch s.Body[0].(type) {
 		case *Commit, *Rollback:
-			p.errs.add(s.Body[0].Position(), "nothing to commit", "")
+			p.errs.misuse(s.Body[0].Position(), "nothing to commit", "")
 		}
 	}
 	return s
@@ -76,6 +76,7 @@ func (p *parser) options() []*Option {
 // syncOptions skips the rest of faulty options. A keyword inside them may be
 // meant as a word.
 func (p *parser) syncOptions() {
+	p.errs.partial = true
 	for p.tok.kind != tEOF && p.tok.kind != kEnd && !(p.tok.first && p.canStart(0)) {
 		if p.take(tRParen) {
 			return
@@ -123,6 +124,9 @@ func (p *parser) negative() Expr {
 	p.next()
 	switch t := *p.tok; t.kind {
 	case tInt:
+		if t.faulty {
+			return nil
+		}
 		p.next()
 		return &IntLit{Pos: pos, Value: -int64(t.num), Text: "-" + t.str}
 	case tFloat:
@@ -188,10 +192,6 @@ func (p *parser) statement() Stmt {
 	case kContinue:
 		p.inLoop()
 		return &Continue{Pos: pos}
-	case kBegin:
-		p.errs.add(pos, "nested transactions are not supported", "begin may only be the first word of a script")
-		p.begin()
-		return nil
 	}
 	x := p.command(k)
 	if x == nil {
@@ -203,7 +203,7 @@ func (p *parser) statement() Stmt {
 // inLoop parses a break or continue.
 func (p *parser) inLoop() {
 	if p.loops == 0 {
-		p.errs.add(p.tok.pos, fmt.Sprintf("'%s' outside a loop", p.text(p.tok)), "it belongs between 'do' and 'end' of a for or while")
+		p.errs.misuse(p.tok.pos, fmt.Sprintf("'%s' outside a loop", p.text(p.tok)), "it belongs between 'do' and 'end' of a for or while")
 	}
 	p.next()
 }
@@ -286,18 +286,22 @@ func (p *parser) switchCases() Stmt {
 	s.X = p.expression()
 	if s.X == nil {
 		p.sync()
+		p.errs.gap(s.Pos.Offset, p.prev.end)
 	}
 	if p.tok.soft != kCase {
 		if s.X != nil {
 			p.unexpected(fmt.Sprintf("'case' for %s", o), "")
 		}
-		// What follows is parsed for its own errors only.
+		// What follows is parsed for its own errors, as a case without values.
 		if p.tok.kind != tEOF && p.tok.kind != kElse && p.tok.soft != kCase {
+			c := Case{Pos: p.tok.pos}
 			p.sync()
 			if p.tok.kind == kThen || p.tok.kind == kDo {
 				p.next()
 			}
-			p.block(o)
+			p.errs.gap(c.Pos.Offset, p.prev.end)
+			c.Body = p.block(o)
+			s.Cases = append(s.Cases, c)
 		}
 	}
 	for p.tok.soft == kCase && !p.errs.stopped {

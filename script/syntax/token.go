@@ -176,6 +176,7 @@ type token struct {
 	// soft is the soft keyword a bare identifier may be, else tEOF.
 	soft   kind
 	quoted bool // an identifier between backticks
+	faulty bool // the scanner has complained about it
 	first  bool // nothing but white space stands before it on its line
 	pos    Pos
 	end    int32 // offset after it

@@ -8,7 +8,17 @@ type Script struct {
 	// Body is the block's statements.
 	Begin *Begin
 	Body  []Stmt
+
+	// Partial tells that the source has errors of form, so that the tree may
+	// not be what was meant: blocks may end elsewhere, statements be missing.
+	// Only ParsePartial returns such a tree.
+	Partial bool
+	// Gaps are the parts of the source that are not in a partial tree.
+	Gaps []Gap
 }
+
+// Gap is a part of a source, from one byte offset to another.
+type Gap struct{ From, To int32 }
 
 // Begin is the head of a begin block.
 type Begin struct {

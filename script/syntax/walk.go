@@ -6,8 +6,8 @@ package syntax
 // slices. Branches, cases, keys and flags are no nodes: what they hold is
 // visited as if it belonged to the statement or command around them.
 //
-// A nil node is not visited. Walk recurses no deeper than Parse lets a tree
-// grow (Invariant SYN-2).
+// A nil node is not visited. Walk recurses no deeper than Limits.Nesting lets
+// a tree grow (Invariant SYN-2).
 func Walk(node any, visit func(node any) bool) {
 	w := walker{visit}
 	switch n := node.(type) {
@@ -94,25 +94,50 @@ func (w walker) exprs(list []Expr) {
 	}
 }
 
+// expr walks x. Operators in a row are a deep tree, to the left or, for ??, to
+// the right: neither is walked by recursion.
 func (w walker) expr(x Expr) {
-	if x == nil || !w.visit(x) {
-		return
+	var right []Expr // operands that wait for what is left of them
+	for {
+		if x != nil && w.visit(x) {
+			if l, r, ok := Operands(x); ok {
+				right = append(right, r)
+				x = l
+				continue
+			}
+			w.inside(x)
+		}
+		if len(right) == 0 {
+			return
+		}
+		x = right[len(right)-1]
+		right = right[:len(right)-1]
 	}
+}
+
+// Operands returns the two operands of an operator, of which many can stand in
+// a row, so that a tree has no bounded depth along them: *Binary, *Logical and
+// *Index. ok is false for every other expression.
+func Operands(x Expr) (left, right Expr, ok bool) {
+	switch x := x.(type) {
+	case *Binary:
+		return x.X, x.Y, true
+	case *Logical:
+		return x.X, x.Y, true
+	case *Index:
+		return x.X, x.Y, true
+	}
+	return nil, nil, false
+}
+
+// inside walks what an expression with no, one or many operands is made of.
+func (w walker) inside(x Expr) {
 	switch x := x.(type) {
 	case *Call:
 		w.exprs(x.Args)
 	case *Unary:
 		w.expr(x.X)
-	case *Binary:
-		w.expr(x.X)
-		w.expr(x.Y)
-	case *Logical:
-		w.expr(x.X)
-		w.expr(x.Y)
 	case *Range:
-		w.expr(x.X)
-		w.expr(x.Y)
-	case *Index:
 		w.expr(x.X)
 		w.expr(x.Y)
 	case *ArrayLit:
