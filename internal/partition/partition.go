@@ -51,8 +51,10 @@ type Partition struct {
 	locks   lockTable
 	// elsewhere is when something without a cell was touched last.
 	elsewhere hlc.Timestamp
-	running   map[string]chan struct{} // idempotency keys whose script runs now
-	results   map[string]*pendingResult
+	// extended is when a row last got another expiry and nothing else.
+	extended hlc.Timestamp
+	running  map[string]chan struct{} // idempotency keys whose script runs now
+	results  map[string]*pendingResult
 
 	open     *Batch // takes writes; nil when there is none
 	inflight *Batch // proposed, not yet committed
@@ -148,7 +150,7 @@ func (p *Partition) Lead(term uint64, hwm hlc.Timestamp) {
 	p.eph = newEphemeral(p.opts.EphemeralBytes)
 	p.applied, p.unapplied = p.durable, 0
 	p.clock.Observe(hwm)
-	p.elsewhere = p.clock.Last()
+	p.elsewhere, p.extended = p.clock.Last(), p.clock.Last()
 	p.leading, p.term, p.stopped = true, term, nil
 }
 

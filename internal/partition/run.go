@@ -221,6 +221,8 @@ func (p *Partition) publish(b *Batch, w *write, commit hlc.Timestamp) {
 		op.Kind = kv.Put
 		row.Modified = commit
 		row.Prev = w.base.Revision
+	} else {
+		p.extended = commit
 	}
 	op.Row = row
 	b.olds = append(b.olds, w.base)
@@ -273,6 +275,8 @@ func (p *Partition) publishEphemeral(tx *Tx, seq uint64, commit hlc.Timestamp) {
 		if w.put {
 			row.Modified = commit
 			row.Prev = w.base.Revision
+		} else {
+			p.extended = commit
 		}
 		p.eph.put(w.key, row, w.put, seq)
 	}
