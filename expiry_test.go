@@ -96,21 +96,25 @@ func TestLeaseOutlivedUnseen(t *testing.T) {
 func TestTimeOfSlowScripts(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ slow, fast string }{
-		"write, then read":   {"get (get ptr)", "set target 1"},
-		"extend, then read":  {"get (concat(get ptr, '2'))", "extend target2 2h"},
-		"read, then write":   {"set (get ptr) 1", "get target"},
-		"absent, then write": {"eset (get ptr) 1", "eget target"},
-		"bucket, then write": {"set (concat('b/', get ptr)) 1", "get by bucket b"},
+		"write, then read":    {"get (get ptr)", "set target 1"},
+		"extend, then read":   {"get (concat(get ptr, '2'))", "extend target2 2h"},
+		"for ever, then read": {"get (concat(get ptr, '2'))", "extend target2 0"},
+		"read, then write":    {"set (get ptr) 1", "get target"},
+		"absent, then write":  {"eset (get ptr) 1", "eget target"},
+		"bucket, then write":  {"set (concat('b/', get ptr)) 1", "get by bucket b"},
 	} {
-		t.Run(name, func(t *testing.T) { timeOfSlowScript(t, c.slow, c.fast) })
+		for _, cacheBytes := range []int64{1, 1 << 20} {
+			t.Run(fmt.Sprint(name, "/", cacheBytes), func(t *testing.T) { timeOfSlowScript(t, c.slow, c.fast, cacheBytes) })
+		}
 	}
 }
 
-func timeOfSlowScript(t *testing.T, slow, fast string) {
+func timeOfSlowScript(t *testing.T, slow, fast string, cacheBytes int64) {
+	t.Parallel()
 	ctx := context.Background()
 	var now, readings atomic.Int64
 	now.Store(1_700_000_000_000)
-	db := openTest(t, "", &Options{sweep: time.Hour, now: func() int64 { readings.Add(1); return now.Load() }})
+	db := openTest(t, "", &Options{sweep: time.Hour, RowCacheBytes: cacheBytes, now: func() int64 { readings.Add(1); return now.Load() }})
 	if _, err := db.Run(ctx, "set ptr 'target'; set target2 1 ex 1h", nil); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"kahuna/internal/history"
 	"kahuna/internal/listappend"
@@ -36,13 +37,14 @@ type plan struct {
 	simulated  bool // time passes with the operations
 	cacheBytes int64
 	forceSlow  bool
+	slowDisk   bool // a sync takes up to two milliseconds
 	faults     partition.Faults
 	noSync     bool
 }
 
 func (p *plan) String() string {
-	return fmt.Sprintf("seed %d: %s, %d lives, %d clients of %d rounds, simulated time %v, cache %d, slow path only %v",
-		p.seed, [...]string{"memory", "directory", "crashes"}[p.medium], p.lives, p.clients, p.rounds, p.simulated, p.cacheBytes, p.forceSlow)
+	return fmt.Sprintf("seed %d: %s, %d lives, %d clients of %d rounds, simulated time %v, cache %d, slow path only %v, slow disk %v",
+		p.seed, [...]string{"memory", "directory", "crashes"}[p.medium], p.lives, p.clients, p.rounds, p.simulated, p.cacheBytes, p.forceSlow, p.slowDisk)
 }
 
 // planFor draws a plan.
@@ -57,6 +59,7 @@ func planFor(seed uint64) plan {
 		p.cacheBytes = 1
 	}
 	p.forceSlow = rng.IntN(8) == 0
+	p.slowDisk = rng.IntN(3) == 0
 	return p
 }
 
@@ -157,9 +160,17 @@ func (r *historyRun) open(dir string, mem vfs.FS) (*DB, error) {
 	case inMemory:
 		o.fs = vfs.NewMem()
 	case directory:
-		o.fs = nil
+		o.fs = vfs.Default
 	default:
 		dir = "db"
+	}
+	if r.plan.slowDisk {
+		o.fs = errorfs.Wrap(o.fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind == errorfs.OpFileSyncData {
+				time.Sleep(rand.N(2 * time.Millisecond))
+			}
+			return nil
+		}))
 	}
 	return open(dir, o)
 }

@@ -159,6 +159,16 @@ func TestHistoriesCatch(t *testing.T) {
 	}
 }
 
+// TestHistoryTooShort: a run that did nothing wrong and next to nothing at all
+// is not called valid.
+func TestHistoryTooShort(t *testing.T) {
+	p := planFor(3)
+	p.clients, p.rounds = 1, 3
+	if j := runHistory(t, p); j.verdict() != history.Inconclusive {
+		t.Error(j)
+	}
+}
+
 // crashes makes a plan one of crashes only.
 func crashes(p *plan) { p.medium, p.lives = crashing, 3 }
 

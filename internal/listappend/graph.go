@@ -90,9 +90,13 @@ func (g *graph) list(v *versions) {
 	}
 	// What was applied and not read by the longest read came after it: a list
 	// only grows.
+	read := make(map[int]bool, n)
+	for _, e := range v.order {
+		read[e] = true
+	}
 	var unread []int
 	for _, e := range v.written {
-		if !slices.Contains(v.order, e.elem) {
+		if !read[e.elem] {
 			unread = append(unread, g.in.writers[e].node)
 		}
 	}

@@ -2,8 +2,8 @@ package partition
 
 // Faults are ways to do wrong on purpose. Tests of whole histories set them to
 // show that they would notice; nothing else does. They are options and no build
-// tag, so that the tests of every build have them; each costs a look at a word
-// of memory that is there anyway, and all but one of them off the usual path.
+// tag, so that the tests of every build have them; a usual script pays for that
+// with two looks at a word that is at hand.
 type Faults uint32
 
 // The faults.

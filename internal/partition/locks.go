@@ -241,6 +241,7 @@ func (l *lockTable) insert(t *Ticket, blockers map[*Ticket]struct{}) {
 	}
 	l.active[t] = struct{}{}
 	if t.granted() {
+		l.assertAlone(t)
 		close(t.Granted)
 	}
 }
@@ -402,6 +403,7 @@ func (l *lockTable) release(t *Ticket) {
 			n.inherit(b)
 		}
 		if n.granted() {
+			l.assertAlone(n)
 			close(n.Granted)
 		}
 	}

@@ -51,8 +51,10 @@ type Partition struct {
 	locks   lockTable
 	// elsewhere is when something without a cell was touched last.
 	elsewhere hlc.Timestamp
-	running   map[string]chan struct{} // idempotency keys whose script runs now
-	results   map[string]*pendingResult
+	// extended is when a row last got another expiry and nothing else.
+	extended hlc.Timestamp
+	running  map[string]chan struct{} // idempotency keys whose script runs now
+	results  map[string]*pendingResult
 
 	open     *Batch // takes writes; nil when there is none
 	inflight *Batch // proposed, not yet committed
@@ -148,9 +150,13 @@ func (p *Partition) Lead(term uint64, hwm hlc.Timestamp) {
 	p.eph = newEphemeral(p.opts.EphemeralBytes)
 	p.applied, p.unapplied = p.durable, 0
 	p.clock.Observe(hwm)
+<<<<<<< HEAD
 	p.elsewhere = p.clock.Last()
 	// What the ephemeral rows of earlier terms were is not known any more.
 	p.eph.horizon = p.clock.Last()
+=======
+	p.elsewhere, p.extended = p.clock.Last(), p.clock.Last()
+>>>>>>> proof
 	p.leading, p.term, p.stopped = true, term, nil
 }
 

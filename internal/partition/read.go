@@ -119,7 +119,11 @@ func (tx *Tx) load(space kv.Space, key string) (kv.Row, error) {
 		return kv.Row{}, err
 	}
 	if tx.slow == nil {
-		c.touch(tx.ts)
+		if c.listed || c.seq > p.applied {
+			c.touch(tx.ts)
+		} else {
+			p.touchElsewhere(tx.ts) // too large for the cache
+		}
 	}
 	if c.seq > p.applied && p.faulty(FaultStaleRead) {
 		row, ok, err := p.store.Get(key)

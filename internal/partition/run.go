@@ -152,10 +152,12 @@ func (p *Partition) conclude(tx *Tx, res *script.Result, err error, commit hlc.T
 		defer func() { done.Batch = nil }()
 	}
 	if err != nil {
+		done.Batch = p.batchOf(tx.dep)
 		if p.faulty(FaultFailedWrites) && len(tx.writes) > 0 {
-			_, _, _ = p.conclude(tx, nil, nil, commit, nil)
+			_, wrote, _ := p.conclude(tx, nil, nil, commit, nil)
+			done.Propose = wrote.Propose
 		}
-		return nil, Done{Batch: p.batchOf(tx.dep)}, err
+		return nil, done, err
 	}
 	persistent := req != nil
 	for i := range tx.writes {
@@ -220,7 +222,13 @@ func (p *Partition) publish(b *Batch, w *write, commit hlc.Timestamp) {
 	if w.put {
 		op.Kind = kv.Put
 		row.Modified = commit
+<<<<<<< HEAD
 		row.Supersede(&w.base)
+=======
+		row.Prev = w.base.Revision
+	} else {
+		p.extended = commit
+>>>>>>> proof
 	}
 	op.Row = row
 	b.olds = append(b.olds, w.base)
@@ -270,7 +278,13 @@ func (p *Partition) publishEphemeral(tx *Tx, seq uint64, commit hlc.Timestamp) {
 		}
 		if w.put {
 			row.Modified = commit
+<<<<<<< HEAD
 			row.Supersede(&w.base)
+=======
+			row.Prev = w.base.Revision
+		} else {
+			p.extended = commit
+>>>>>>> proof
 		}
 		p.eph.put(w.key, row, w.put, seq)
 	}

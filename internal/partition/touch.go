@@ -15,9 +15,11 @@ import (
 //   - when it touched a key without a lock, and somebody with a later time
 //     than its own has written that key, or read what it writes.
 //
-// So every cell knows when it was touched last. For keys without a cell, and
-// for reads of ranges, there is one time for all of them: it can only be too
-// late, which costs a run that was not in vain.
+// So every cell knows when it was touched last, and every row when it was
+// written; a change of nothing but the expiry is a touch after the last change
+// of that kind anywhere. For keys without a cell, and for reads of ranges, there
+// is one time for all of them: it can only be too late, which costs a run that
+// was not in vain.
 
 // lease is a row that was read as live under a lock that others may share.
 type lease struct {
@@ -111,5 +113,5 @@ func (tx *Tx) overtaken(k lockKey, row *kv.Row, wrote bool) bool {
 	if tx.slow.session != nil || tx.p.faulty(FaultTime) {
 		return false // a session reads the clock anew for each call
 	}
-	return row.Modified > tx.ts || (wrote || row.Expires != 0) && tx.p.touchedAt(k) > tx.ts
+	return row.Modified > tx.ts || (wrote || tx.p.extended > tx.ts) && tx.p.touchedAt(k) > tx.ts
 }
