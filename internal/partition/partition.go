@@ -150,13 +150,9 @@ func (p *Partition) Lead(term uint64, hwm hlc.Timestamp) {
 	p.eph = newEphemeral(p.opts.EphemeralBytes)
 	p.applied, p.unapplied = p.durable, 0
 	p.clock.Observe(hwm)
-<<<<<<< HEAD
-	p.elsewhere = p.clock.Last()
+	p.elsewhere, p.extended = p.clock.Last(), p.clock.Last()
 	// What the ephemeral rows of earlier terms were is not known any more.
 	p.eph.horizon = p.clock.Last()
-=======
-	p.elsewhere, p.extended = p.clock.Last(), p.clock.Last()
->>>>>>> proof
 	p.leading, p.term, p.stopped = true, term, nil
 }
 

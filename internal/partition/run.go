@@ -222,13 +222,9 @@ func (p *Partition) publish(b *Batch, w *write, commit hlc.Timestamp) {
 	if w.put {
 		op.Kind = kv.Put
 		row.Modified = commit
-<<<<<<< HEAD
 		row.Supersede(&w.base)
-=======
-		row.Prev = w.base.Revision
 	} else {
 		p.extended = commit
->>>>>>> proof
 	}
 	op.Row = row
 	b.olds = append(b.olds, w.base)
@@ -278,13 +274,9 @@ func (p *Partition) publishEphemeral(tx *Tx, seq uint64, commit hlc.Timestamp) {
 		}
 		if w.put {
 			row.Modified = commit
-<<<<<<< HEAD
 			row.Supersede(&w.base)
-=======
-			row.Prev = w.base.Revision
 		} else {
 			p.extended = commit
->>>>>>> proof
 		}
 		p.eph.put(w.key, row, w.put, seq)
 	}
