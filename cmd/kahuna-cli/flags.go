@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"reflect"
 	"regexp"
 	"runtime/debug"
 	"slices"
@@ -69,7 +70,8 @@ func (c *cli) parse(args []string) (command string, done bool, err error) {
 	out := &output{c: c}
 	parser, err := kong.New(&c.flags, kong.Name("kahuna-cli"), kong.Description(description),
 		kong.Writers(out, c.stderr), kong.Exit(func(code int) { panic(exit(code)) }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Vars{"version": version()})
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Vars{"version": version()},
+		kong.KindMapper(reflect.String, kong.MapperFunc(verbatim)))
 	if err != nil {
 		return "", false, err
 	}
@@ -85,6 +87,17 @@ func (c *cli) parse(args []string) (command string, done bool, err error) {
 	}
 	command, _, _ = strings.Cut(parsed.Command(), " ")
 	return command, false, c.flags.validate(command)
+}
+
+// verbatim takes a text as it is. The parser's own way is through JSON, which
+// has no bytes that are not UTF-8.
+func verbatim(ctx *kong.DecodeContext, target reflect.Value) error {
+	token, err := ctx.Scan.PopValue("string")
+	if err != nil {
+		return err
+	}
+	target.SetString(fmt.Sprint(token.Value))
+	return nil
 }
 
 // missing is how the parser says that a flag is the last word.

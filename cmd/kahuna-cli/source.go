@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,6 +21,9 @@ func (c *cli) read(ctx context.Context, path string) (string, error) {
 	return unlessDone(ctx, func() (string, error) {
 		if path == "-" {
 			return readAll(c.stdin, sourceMax)
+		}
+		if path == "" {
+			return "", errors.New("the name of the script file is empty")
 		}
 		return readFile(path, sourceMax)
 	})
