@@ -13,6 +13,7 @@ type nesting struct {
 	brackets int
 	blocks   int // words that open a block, less those that close one
 	soft     int // of all the words so far that open blocks: those that may be names
+	inFor    bool
 }
 
 // wordMax is more than any keyword is long.
@@ -69,8 +70,16 @@ func (n *nesting) next(c byte) {
 
 func (n *nesting) endWord() {
 	switch strings.ToLower(string(n.word)) {
-	case "begin", "if", "for":
+	case "begin", "if":
 		n.blocks++
+	case "for":
+		n.blocks++
+		n.inFor = true
+	case "do":
+		if !n.inFor {
+			n.soft = max(n.soft-1, 0) // that while was no name
+		}
+		n.inFor = false
 	case "while", "switch": // both are names where no statement may begin
 		n.blocks++
 		n.soft++

@@ -30,6 +30,7 @@ func TestNextScript(t *testing.T) {
 		{"in blocks", "IF x\n\nThen for i in y\n\ndo\n\nend\n\nelse\n\nend\n\nget a", []string{"IF x\n\nThen for i in y\n\ndo\n\nend\n\nelse\n\nend", "get a"}},
 		{"in a loop", "while a\n\ndo\n\nend\n\nget a", []string{"while a\n\ndo\n\nend", "get a"}},
 		{"after a loop's word as a name", "let while = 3\n\nget a", []string{"let while = 3", "get a"}},
+		{"in a loop after a name like one", "let switch = 1 while a\n\ndo for b in c do\n\nend\n\nend\n\nget a", []string{"let switch = 1 while a\n\ndo for b in c do\n\nend\n\nend", "get a"}},
 		{"after a block's word that is none", "set `if` @begin # for\n\nget a", []string{"set `if` @begin # for", "get a"}},
 		{"in a string", "set a 'x\n\n\"y'\n\nget a\n", []string{"set a 'x\n\n\"y'", "get a"}},
 		{"in a string with an escape", "set a \"x\\\n\n\\\"\n\n\"\n\nget a", []string{"set a \"x\\\n\n\\\"\n\n\"", "get a"}},
