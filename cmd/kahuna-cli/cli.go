@@ -64,11 +64,11 @@ func (c *cli) command(ctx context.Context, args []string) int {
 	case "fmt":
 		return c.format(ctx, c.flags.Fmt.Files, c.flags.Fmt.Write)
 	}
-	if c.params, err = parseParams(c.flags.Param); err != nil {
+	if c.params, err = parseParams(ctx, c.flags.Param); err != nil {
 		return c.usage("%v", err)
 	}
-	if c.flags.Timeout > 0 {
-		c.options = append(c.options, kahuna.WithTimeout(c.flags.Timeout))
+	if c.flags.Timeout != nil {
+		c.options = append(c.options, kahuna.WithTimeout(*c.flags.Timeout))
 	}
 	if c.flags.IdempotencyKey != nil {
 		c.options = append(c.options, kahuna.WithIdempotencyKey(*c.flags.IdempotencyKey))
@@ -167,7 +167,11 @@ func (c *cli) execute(ctx context.Context, source string) int {
 		warnings = program.Warnings()
 		res, err = program.Run(ctx, c.params, c.options...)
 	}
-	c.answer(source, warnings, res, err, time.Since(start))
+	elapsed := time.Since(start)
+	if err == nil {
+		elapsed = res.Elapsed
+	}
+	c.answer(source, warnings, res, err, elapsed)
 	return exitOf(err)
 }
 

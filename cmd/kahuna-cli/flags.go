@@ -3,7 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"reflect"
+	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +20,7 @@ type flags struct {
 	Embedded       string           `help:"Directory of the store to run on; made when missing." placeholder:"DIR"`
 	Execute        []string         `short:"e" sep:"none" help:"Run this script instead of the shell." placeholder:"SCRIPT"`
 	Param          []string         `short:"p" sep:"none" help:"Parameter, repeatable: name=text, name:=JSON for a typed one, name=@file for the text of a file (name=@@x for a text that begins with @)." placeholder:"NAME=VALUE"`
-	Timeout        time.Duration    `help:"Time-out of a script that names none itself, such as 500ms or 30s; at most 5m." placeholder:"DURATION"`
+	Timeout        *time.Duration   `help:"Time-out of a script that names none itself, such as 500ms or 30s; at most 5m." placeholder:"DURATION"`
 	IdempotencyKey *string          `help:"Run the script once, however often it is sent with this key." placeholder:"KEY"`
 	JSON           bool             `name:"json" help:"Print one JSON object per script."`
 	Version        kong.VersionFlag `help:"Print the version."`
@@ -67,31 +70,63 @@ func (c *cli) parse(args []string) (command string, done bool, err error) {
 	out := &output{c: c}
 	parser, err := kong.New(&c.flags, kong.Name("kahuna-cli"), kong.Description(description),
 		kong.Writers(out, c.stderr), kong.Exit(func(code int) { panic(exit(code)) }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Vars{"version": version()})
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Vars{"version": version()},
+		kong.KindMapper(reflect.String, kong.MapperFunc(verbatim)))
 	if err != nil {
 		return "", false, err
+	}
+	if len(args) > 0 && args[0] == "help" {
+		args = append(args[1:len(args):len(args)], "--help")
 	}
 	parsed, err := parser.Parse(args)
 	switch {
 	case c.lost != nil:
 		return "", true, nil
 	case err != nil:
-		return "", false, fmt.Errorf("%w%s; see kahuna-cli --help", err, advice(err))
+		return "", false, fmt.Errorf("%s; see kahuna-cli --help", explain(err.Error(), args))
 	}
 	command, _, _ = strings.Cut(parsed.Command(), " ")
 	return command, false, c.flags.validate(command)
 }
 
-// advice says what to write instead of what the parser did not understand.
-func advice(err error) string {
-	text := err.Error()
-	switch {
-	case strings.HasPrefix(text, "unexpected argument"):
-		return "; to run a script file write: kahuna-cli --embedded DIR run FILE"
-	case strings.HasPrefix(text, "--timeout"):
-		return "; write it with a unit, like 5s or 250ms"
+// verbatim takes a text as it is. The parser's own way is through JSON, which
+// has no bytes that are not UTF-8.
+func verbatim(ctx *kong.DecodeContext, target reflect.Value) error {
+	token, err := ctx.Scan.PopValue("string")
+	if err != nil {
+		return err
 	}
-	return ""
+	target.SetString(fmt.Sprint(token.Value))
+	return nil
+}
+
+// missing is how the parser says that a flag is the last word.
+var missing = regexp.MustCompile(`^--([a-z-]+): (expected \S+ value but got "EOL"|missing value)`)
+
+// explain turns what the parser says into what to write instead.
+func explain(text string, args []string) string {
+	if m := missing.FindStringSubmatch(text); m != nil {
+		return fmt.Sprintf("--%s needs a value: %s", m[1], map[string]string{"embedded": "--embedded DIR",
+			"execute": "-e 'SCRIPT'", "param": "-p name=value", "timeout": "--timeout 30s",
+			"idempotency-key": "--idempotency-key KEY"}[m[1]])
+	}
+	switch unexpected := strings.HasPrefix(text, "unexpected argument"); {
+	case unexpected && slices.Contains(args, "-e"):
+		return text + "; put the whole script behind -e in quotes: -e 'set greeting \"hello\"'"
+	case unexpected && slices.Contains(args, "run"):
+		return text + "; run takes one file, so that each is one transaction"
+	case unexpected:
+		return text + "; to run a script file write: kahuna-cli --embedded DIR run FILE"
+	case text == `expected "<file>"`:
+		return "run needs a script file, or - for standard input: run FILE"
+	case strings.HasPrefix(text, `expected "<files>`):
+		return "name a script file, or - for standard input"
+	case strings.HasPrefix(text, "--timeout: expected duration value"):
+		return "--timeout must not be negative"
+	case strings.HasPrefix(text, "--timeout"):
+		return text + "; write it with a unit, like 5s or 250ms"
+	}
+	return text
 }
 
 // validate checks what the parser does not.
@@ -102,8 +137,8 @@ func (f *flags) validate(command string) error {
 		return fmt.Errorf("-e was given %d times; several scripts can be piped in, separated by blank lines", len(f.Execute))
 	case len(f.Execute) == 1 && command != "shell":
 		return fmt.Errorf("-e and the command %s exclude each other", command)
-	case f.Timeout < 0 || f.Timeout > longest:
-		return fmt.Errorf("--timeout must not be negative and at most %v, got %v", longest, f.Timeout)
+	case f.Timeout != nil && (*f.Timeout < time.Millisecond || *f.Timeout > longest):
+		return fmt.Errorf("--timeout must be at least 1ms and at most %v, got %v", longest, *f.Timeout)
 	case f.IdempotencyKey != nil && *f.IdempotencyKey == "":
 		return fmt.Errorf("--idempotency-key must not be empty")
 	case f.IdempotencyKey != nil && command == "shell" && len(f.Execute) == 0:

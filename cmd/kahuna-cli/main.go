@@ -21,7 +21,9 @@
 //     the store cannot be opened; 128+n stopped by signal n.
 //   - CLI-4: with run and -e, what does not compile is refused before the store
 //     is opened or made.
-//   - CLI-5: what it reads is bounded by the limits of the language, and what it
+//   - CLI-5: what stands in a string, a bracket or a block runs with all of it
+//     or not at all, from a file, a terminal or a pipe, whatever is wrong with it.
+//   - CLI-6: what it reads is bounded by the limits of the language, and what it
 //     prints of a script is safe on a terminal.
 package main
 
@@ -36,7 +38,11 @@ import (
 
 func main() {
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) { // nohup means it, and so does a shell's &
+			signal.Notify(signals, s)
+		}
+	}
 	// A reader that went away is an error of the write, not a signal.
 	signal.Ignore(syscall.SIGPIPE)
 	c := &cli{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, signals: signals,

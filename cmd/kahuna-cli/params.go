@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -13,7 +15,7 @@ import (
 
 // parseParams reads the -p flags: name=text, name=@file, name=@@text, and
 // name:=JSON.
-func parseParams(flags []string) (kahuna.Params, error) {
+func parseParams(ctx context.Context, flags []string) (kahuna.Params, error) {
 	params := kahuna.Params{}
 	for _, f := range flags {
 		name, value, found := strings.Cut(f, "=")
@@ -36,7 +38,7 @@ func parseParams(flags []string) (kahuna.Params, error) {
 		case strings.HasPrefix(value, "@@"):
 			v = value[1:]
 		case strings.HasPrefix(value, "@"):
-			v, err = readText(value[1:])
+			v, err = readText(ctx, value[1:])
 		}
 		if err != nil {
 			return nil, fmt.Errorf("-p %s: %w", name, err)
@@ -52,9 +54,12 @@ func isParamName(name string) bool {
 }
 
 // readText reads a file that is to be one value, byte for byte.
-func readText(name string) (string, error) {
+func readText(ctx context.Context, name string) (string, error) {
+	if name == "" {
+		return "", errors.New("name a file after @, or write @@ for a text that begins with @")
+	}
 	limit := script.DefaultLimits().ValueBytes
-	text, err := readFile(name, limit)
+	text, err := unlessDone(ctx, func() (string, error) { return readFile(name, limit) })
 	if err != nil {
 		return "", fmt.Errorf("%w; write @@ for a text that begins with @", err)
 	}
@@ -69,6 +74,9 @@ func readText(name string) (string, error) {
 func parseJSON(text string) (any, error) {
 	d := json.NewDecoder(bytes.NewReader([]byte(text)))
 	d.UseNumber()
+	if strings.TrimSpace(text) == "" {
+		return nil, errors.New("write JSON after :=, such as 7, null or [1,2]; for an empty text write name=")
+	}
 	var v any
 	if err := d.Decode(&v); err != nil {
 		return nil, fmt.Errorf("%q is not JSON (%v); for a text write name=text", text, err)

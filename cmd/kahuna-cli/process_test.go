@@ -28,9 +28,16 @@ func start(t *testing.T, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{t: t, cmd: exec.Command(self, args...)}
-	p.cmd.Args[0] = "kahuna-cli"
+	cmd := exec.Command(self, args...)
+	cmd.Args[0] = "kahuna-cli"
+	return launch(t, cmd)
+}
+
+func launch(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd}
 	p.cmd.Stderr = &p.stderr
+	var err error
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
@@ -130,6 +137,53 @@ func TestSignalWhileReading(t *testing.T) {
 		if got := p.wait(); got != 143 {
 			t.Errorf("%v: status %d\n%s", args, got, &p.stderr)
 		}
+	}
+}
+
+// Nor does a signal wait for a file that nobody writes to.
+func TestSignalWhileReadingFile(t *testing.T) {
+	dir := t.TempDir()
+	fifo := filepath.Join(dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"run", fifo}, {"-p", "v=@" + fifo, "-e", "return @v"}} {
+		p := start(t, append([]string{"--embedded", filepath.Join(dir, "data")}, args...)...)
+		w, err := os.OpenFile(fifo, os.O_WRONLY, 0) // when the command reads
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.wait(); got != 130 {
+			t.Errorf("%v: status %d\n%s", args, got, &p.stderr)
+		}
+		_ = w.Close()
+	}
+}
+
+// A signal that was ignored when the command began, as by nohup, stays so.
+func TestIgnoredSignal(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "kahuna-cli")
+	if err := os.Symlink(self, link); err != nil {
+		t.Fatal(err)
+	}
+	p := launch(t, exec.Command("sh", "-c", `trap '' HUP; exec "$0" --embedded "$1"`, link, filepath.Join(t.TempDir(), "data")))
+	p.send("set k 1")
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.send("get k"); !strings.HasPrefix(got, "r0 1 ") {
+		t.Errorf("%q", got)
+	}
+	_ = p.in.Close()
+	if got := p.wait(); got != exitOK {
+		t.Errorf("status %d\n%s", got, &p.stderr)
 	}
 }
 

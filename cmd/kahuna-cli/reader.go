@@ -9,9 +9,11 @@ import (
 
 // lineReader reads what the user types.
 type lineReader interface {
-	// ReadLine shows a prompt and returns the next line, without its end. The
-	// error is io.EOF at the end of the input (Ctrl-D), errInterrupted after
-	// Ctrl-C, errStopped when the command is to end, or the input's own.
+	// ReadLine shows a prompt and returns the next line with its end: LF,
+	// CR LF or CR. Without one it is the first piece of a long line, or the
+	// last line of the input. The error is io.EOF at the end of the input
+	// (Ctrl-D), errInterrupted after Ctrl-C, errStopped when the command is to
+	// end, or the input's own.
 	ReadLine(prompt string) (string, error)
 }
 
@@ -25,12 +27,12 @@ var (
 // that an interrupt left behind is the next ReadLine's. A read of a terminal
 // cannot be stopped, so its goroutine ends with the input or with the process.
 type plainReader struct {
-	in         *bufio.Reader
+	lines      lineSplitter
 	prompts    io.Writer
 	interrupts <-chan struct{} // nil when there are none
 	stopped    <-chan struct{}
 
-	lines   chan readLine
+	read    chan readLine
 	reading bool
 }
 
@@ -40,12 +42,10 @@ type readLine struct {
 }
 
 func newPlainReader(in io.Reader, prompts io.Writer, interrupts, stopped <-chan struct{}) *plainReader {
-	return &plainReader{in: bufio.NewReaderSize(in, 64<<10), prompts: prompts,
-		interrupts: interrupts, stopped: stopped, lines: make(chan readLine, 1)}
+	return &plainReader{lines: lineSplitter{in: bufio.NewReaderSize(in, 64<<10)}, prompts: prompts,
+		interrupts: interrupts, stopped: stopped, read: make(chan readLine, 1)}
 }
 
-// ReadLine reads a line. Of one longer than a script may be it returns just
-// enough to be refused.
 func (r *plainReader) ReadLine(prompt string) (string, error) {
 	select {
 	case <-r.stopped:
@@ -59,10 +59,13 @@ func (r *plainReader) ReadLine(prompt string) (string, error) {
 	}
 	if !r.reading {
 		r.reading = true
-		go func() { r.lines <- nextLine(r.in) }()
+		go func() {
+			text, err := r.lines.next()
+			r.read <- readLine{text, err}
+		}()
 	}
 	select {
-	case l := <-r.lines:
+	case l := <-r.read:
 		r.reading = false
 		return l.text, l.err
 	case <-r.interrupts:
@@ -72,19 +75,58 @@ func (r *plainReader) ReadLine(prompt string) (string, error) {
 	}
 }
 
-// nextLine reads up to a line end, LF or CR LF, or the end of the input.
-func nextLine(in *bufio.Reader) readLine {
+// pieceMax is the longest piece of a line that is returned at once.
+const pieceMax = 64 << 10
+
+// lineSplitter cuts its input behind line ends and loses no byte but a byte
+// order mark in front. It never waits for what comes after a line end: a CR is
+// one, and an LF that follows later goes in front of the next line.
+type lineSplitter struct {
+	in      *bufio.Reader
+	begun   bool
+	afterCR bool
+}
+
+func (s *lineSplitter) next() (string, error) {
 	var b strings.Builder
-	for {
-		part, err := in.ReadSlice('\n')
-		b.Write(part[:min(len(part), sourceMax+2-b.Len())])
-		switch {
-		case err == bufio.ErrBufferFull:
-			continue
-		case err == io.EOF && b.Len() > 0:
-			err = nil
+	half := s.afterCR // an LF in front is the second half of a line end
+	s.afterCR = false
+	for b.Len() < pieceMax {
+		c, err := s.in.ReadByte()
+		if err == io.EOF && b.Len() > 0 {
+			break
 		}
-		text := strings.TrimSuffix(b.String(), "\n")
-		return readLine{strings.TrimSuffix(text, "\r"), err}
+		if err != nil {
+			return "", err
+		}
+		b.WriteByte(c)
+		if c == '\n' && !(half && b.Len() == 1) {
+			break
+		}
+		if c == '\r' {
+			s.endCR(&b)
+			break
+		}
+	}
+	text := b.String()
+	if !s.begun {
+		s.begun = true
+		text = strings.TrimPrefix(text, "\ufeff")
+		if text == "" {
+			return s.next()
+		}
+	}
+	return text, nil
+}
+
+// endCR takes the LF after a CR when it is there already.
+func (s *lineSplitter) endCR(b *strings.Builder) {
+	if s.in.Buffered() == 0 {
+		s.afterCR = true
+		return
+	}
+	if next, err := s.in.Peek(1); err == nil && next[0] == '\n' {
+		_, _ = s.in.Discard(1)
+		b.WriteByte('\n')
 	}
 }

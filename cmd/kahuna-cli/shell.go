@@ -7,12 +7,14 @@ import (
 	"io"
 	"strings"
 
+	"kahuna"
+	"kahuna/script"
 	"kahuna/script/syntax"
 )
 
 const (
 	prompt     = "kahuna-cli> "
-	promptMore = "         -> "
+	promptMore = "         -> " // - is ' or " in a string, ( in brackets
 )
 
 // shell runs scripts from standard input until it ends. The status is that of
@@ -30,14 +32,14 @@ func (c *cli) shell(ctx context.Context) int {
 	if c.screen {
 		prompts = c.stdout
 	}
-	fmt.Fprintln(prompts, "Type a script, or help. An empty line sends what is there; Ctrl-D leaves.")
+	fmt.Fprintln(prompts, "Type a script, or help. Ctrl-C drops what was typed, Ctrl-D leaves.")
 	return c.session(ctx, newPlainReader(c.stdin, prompts, c.interrupts, ctx.Done()), prompts)
 }
 
 // session is the interactive shell.
 func (c *cli) session(ctx context.Context, lines lineReader, prompts io.Writer) int {
 	for c.lost == nil {
-		entry, err := readEntry(lines)
+		entry, err := c.readEntry(lines, prompts)
 		switch {
 		case err == nil:
 			if _, leave := c.enter(ctx, entry); leave {
@@ -56,52 +58,95 @@ func (c *cli) session(ctx context.Context, lines lineReader, prompts io.Writer) 
 	return exitFailed
 }
 
-// readEntry reads lines until they make a complete script, or an empty one
-// sends them.
-func readEntry(lines lineReader) (string, error) {
-	var entry strings.Builder
-	p := prompt
+// readEntry reads lines until they are to be run: they make a script, or hold
+// an error that no further line can mend, or an empty one sends them, and
+// nothing is open.
+func (c *cli) readEntry(lines lineReader, prompts io.Writer) (string, error) {
+	var d draft
+	p, told := prompt, false
 	for {
-		line, err := lines.ReadLine(p)
+		piece, err := lines.ReadLine(p)
 		if err != nil {
 			return "", err // what is half typed is not run
 		}
-		if entry.Len() > 0 && strings.TrimSpace(line) == "" {
-			return entry.String(), nil
+		ended, empty := d.add(piece)
+		if !ended {
+			p = ""
+			continue
 		}
-		entry.WriteString(line)
-		entry.WriteByte('\n')
-		text := entry.String()
-		switch {
-		case isBlank(text):
-			entry.Reset()
-		case isLocal(text) || len(text) > sourceMax || syntax.Complete(text):
+		text := d.String()
+		if isBlank(text) {
+			d, p = draft{}, prompt
+			continue
+		}
+		what := d.open()
+		if isLocal(text) || what == "" && (empty || !d.operandMissing()) {
 			return text, nil
-		default:
-			p = promptMore
 		}
+		if !told && (empty || wantsOut(piece)) {
+			told = true
+			c.tellOpen(prompts, what, text)
+		}
+		p = d.prompt(what)
 	}
 }
 
-// isLocal reports whether the entry is a command of the shell itself. No
-// script begins with such a word.
-func isLocal(entry string) bool {
-	words := strings.Fields(entry)
-	if len(words) == 0 || strings.Contains(strings.TrimSpace(entry), "\n") {
-		return false
+// prompt is that for the next line of d, in which what is open.
+func (d *draft) prompt(what string) string {
+	switch what {
+	case "string":
+		return strings.Replace(promptMore, "-", string(d.nesting.within), 1)
+	case "bracket":
+		return strings.Replace(promptMore, "-", "(", 1)
 	}
-	switch words[0] {
-	case "exit", "quit", "clear", "help":
-		return len(words) == 1
-	case "run":
+	return promptMore
+}
+
+// tellOpen says why the script does not run yet, and the way out.
+func (c *cli) tellOpen(prompts io.Writer, what, text string) {
+	if _, errs := syntax.Parse(text, syntax.Limits{}); len(errs) > 0 && syntax.Complete(text) {
+		c.findings("", text, errs[:1]) // what closes it will not help
+	}
+	closed := map[string]string{"string": "a string is open; its quote closes it",
+		"bracket": "a bracket is open; ) or ] closes it", "block": "a block is open; end closes it",
+		"": "the last statement is not complete; an empty line sends it as it is"}[what]
+	fmt.Fprintf(prompts, "(%s. Ctrl-C drops what was typed.)\n", closed)
+}
+
+// wantsOut reports whether a line of a script looks like one for the shell.
+func wantsOut(line string) bool {
+	switch strings.TrimRight(strings.TrimSpace(line), "; ") {
+	case "exit", "quit", "help", "clear":
 		return true
 	}
 	return false
 }
 
-const help = `A script is one or more statements; it runs when it is complete, or at an empty
-line. Ctrl-C stops a running script, of which nothing remains, or discards what
-was typed. Parameters of scripts are those the shell was started with: -p.
+// isLocal reports whether the entry is a command of the shell itself. No
+// script begins with such a word.
+func isLocal(entry string) bool {
+	word, _ := localCommand(entry)
+	return word != "" && !strings.ContainsAny(strings.TrimSpace(entry), "\r\n")
+}
+
+// localCommand splits a command of the shell from what follows it.
+func localCommand(entry string) (word, rest string) {
+	if wantsOut(entry) {
+		return strings.TrimRight(strings.TrimSpace(entry), "; "), ""
+	}
+	rest, found := strings.CutPrefix(strings.TrimSpace(entry), "run")
+	if !found || strings.TrimLeft(rest, " \t") == rest && rest != "" {
+		return "", ""
+	}
+	return "run", strings.TrimSpace(rest)
+}
+
+const help = `A script is one or more statements. It runs at the end of the line that makes
+it complete: to send several statements as one script, put them on one line, or
+between begin and end, or in a file. What is open goes on, whatever empty lines
+it holds: a string to its quote, a bracket, a block (if, for, begin...) to its
+end. Ctrl-C drops what was typed, or stops a running script, of which nothing
+remains. Parameters of scripts are those the shell was started with: -p.
 
   set greeting "hello"            get greeting
   let n = to_int(get n) + 1; set n n
@@ -115,10 +160,9 @@ Commands of the shell:
 // whether the user wants to leave.
 func (c *cli) enter(ctx context.Context, entry string) (status int, leave bool) {
 	if !isLocal(entry) {
-		return c.interruptible(ctx, entry), false
+		return c.interruptible(ctx, func(ctx context.Context) int { return c.execute(ctx, entry) }), false
 	}
-	word, rest, _ := strings.Cut(strings.TrimSpace(entry), " ")
-	switch word {
+	switch word, file := localCommand(entry); word {
 	case "exit", "quit":
 		return exitOK, true
 	case "clear":
@@ -128,7 +172,7 @@ func (c *cli) enter(ctx context.Context, entry string) (status int, leave bool) 
 	case "help":
 		fmt.Fprint(c.stderr, help)
 	default:
-		return c.runLocal(ctx, strings.TrimSpace(rest)), false
+		return c.runLocal(ctx, file), false
 	}
 	return exitOK, false
 }
@@ -139,17 +183,30 @@ func (c *cli) runLocal(ctx context.Context, name string) int {
 		name = name[1 : n-1]
 	}
 	if name == "" || name == "-" {
-		return c.usage("run: name a file: run FILE")
+		return c.unread(errors.New("name a file: run FILE"))
 	}
-	source, err := readFile(name, sourceMax)
-	if err != nil {
-		return c.usage("run: %v", err)
-	}
-	return c.interruptible(ctx, source)
+	return c.interruptible(ctx, func(ctx context.Context) int {
+		source, err := c.read(ctx, name)
+		if err != nil {
+			return c.unread(err)
+		}
+		return c.execute(ctx, source)
+	})
 }
 
-// interruptible runs a script that Ctrl-C stops without ending the shell.
-func (c *cli) interruptible(ctx context.Context, source string) int {
+// unread says why a script of run FILE was not run.
+func (c *cli) unread(err error) int {
+	if errors.Is(err, context.Canceled) {
+		err = errInterrupted
+	}
+	if c.flags.JSON {
+		c.printJSON(answerJSON(nil, nil, &kahuna.Error{Code: script.CodeBadRequest, Message: "run: " + err.Error()}, 0))
+	}
+	return c.usage("run: %v", err)
+}
+
+// interruptible does work that Ctrl-C stops without ending the shell.
+func (c *cli) interruptible(ctx context.Context, work func(context.Context) int) int {
 	ctx, cancel := context.WithCancel(ctx)
 	watched := make(chan struct{})
 	go func() {
@@ -163,7 +220,7 @@ func (c *cli) interruptible(ctx context.Context, source string) int {
 		case <-ctx.Done():
 		}
 	}()
-	status := c.execute(ctx, source)
+	status := work(ctx)
 	cancel()
 	<-watched
 	return status

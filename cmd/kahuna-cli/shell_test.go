@@ -31,7 +31,7 @@ func (t *typist) ReadLine(prompt string) (string, error) {
 	if err, ok := next.(error); ok {
 		return "", err
 	}
-	return next.(string), nil
+	return next.(string) + "\n", nil
 }
 
 // buffer is a stream that goroutines may share.
@@ -89,14 +89,20 @@ func TestSession(t *testing.T) {
 	tests := []struct {
 		name    string
 		lines   []any
-		prompts string // p a new entry, m a line more
+		prompts string // p a new entry, m a line more, or what is open: ' " (
 		count   string
 	}{
 		{"one line", []any{add}, "pp", "1"},
 		{"a block", []any{"for i in 1..3 do", add, "end"}, "pmmp", "3"},
-		{"a string over lines", []any{"let s = 'a", "b'", add}, "pmpp", "1"},
+		{"a string over lines", []any{"let s = 'a", "b'", add}, "p'pp", "1"},
 		{"an empty line sends", []any{"set count", "", add}, "pmpp", "1"},
-		{"also out of a string", []any{`set count "x`, "", add}, "pmpp", "1"},
+		{"but not out of a string", []any{`set count "`, "", `1"`, "set count to_int(trim(get count)) + 1"}, `p""pp`, "2"},
+		{"nor out of a block", []any{"for i in 1..3 do", "", add, "  ", "end"}, "pmmmmp", "3"},
+		{"nor out of a bracket", []any{"set count (1", "", "+ 1)"}, "p((p", "2"},
+		{"nor out of a faulty block", []any{"if false then", "zz", "", add, "", "end", add}, "pmmmmmpp", "1"},
+		{"a loop's word as a name", []any{"let while =", "3 set count while", add}, "pmpp", "4"},
+		{"a loop", []any{"while to_int(get count) < 3 do", "", add, "end"}, "pmmmp", "3"},
+		{"a switch", []any{"switch 1", "", "case 1 then", add, "end"}, "pmmmmp", "1"},
 		{"empty lines and comments are nothing", []any{"", "  ", "# a comment", " ;", add}, "pppppp", "1"},
 		{"a comment in front", []any{"# note", add}, "ppp", "1"},
 		{"an error is no end", []any{"return uper(1)", "throw 'no'", "zz", add}, "ppppp", "1"},
@@ -104,11 +110,15 @@ func TestSession(t *testing.T) {
 		{"Ctrl-D does not run what is half typed", []any{"begin " + add + " commit", io.EOF, add}, "pm", "0"},
 		{"run", []any{"run " + file, "  run  '" + file + "' ", `run "` + file + `"`}, "pppp", "3"},
 		{"run fails", []any{"run", "run nope.kh", "run -", add}, "ppppp", "1"},
+		{"interrupt drops a string", []any{"set count 'x", "", errInterrupted, add}, "p''pp", "1"},
 		{"exit", []any{add, "exit", add}, "pp", "1"},
+		{"exit with a semicolon", []any{add, "exit ;", add}, "pp", "1"},
+		{"exit in a block", []any{"if true then", "exit", "end", add}, "pmmpp", "1"},
 		{"quit", []any{" quit ", add}, "p", "0"},
 		{"exit is no script", []any{"exit now", add}, "ppp", "1"},
 		{"help and clear", []any{"help", "clear", add}, "pppp", "1"},
-		{"too long", []any{"set count '" + strings.Repeat("x", sourceMax), add}, "ppp", "1"},
+		{"too long", []any{"set count '" + strings.Repeat("x", sourceMax) + "'", add}, "ppp", "1"},
+		{"too long and open", []any{"if false then #" + strings.Repeat("x", sourceMax), add, "end", add}, "pmmpp", "1"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -119,7 +129,13 @@ func TestSession(t *testing.T) {
 			}
 			var prompts strings.Builder
 			for _, p := range lines.prompts {
-				prompts.WriteString(map[string]string{prompt: "p", promptMore: "m"}[p])
+				before, after, _ := strings.Cut(promptMore, "-")
+				if p = strings.TrimPrefix(strings.TrimSuffix(p, after), before); p == "-" {
+					p = "m"
+				} else if len(p) > 1 {
+					p = "p"
+				}
+				prompts.WriteString(p)
 			}
 			if prompts.String() != tt.prompts {
 				t.Errorf("prompts %s, want %s", prompts.String(), tt.prompts)
@@ -137,6 +153,34 @@ func TestSessionScreen(t *testing.T) {
 	c.session(context.Background(), &typist{lines: []any{"clear", "set k 1"}}, stdout)
 	if got := stdout.String(); !strings.HasPrefix(got, "\x1b[H\x1b[2J\x1b[3Jr0 set ") || !strings.HasSuffix(got, "ms\n\n") {
 		t.Errorf("%q", got)
+	}
+}
+
+// What is open, and how to get out, is told once, at the first empty line or
+// at a word that looks like a way out.
+func TestSessionTellsWhatIsOpen(t *testing.T) {
+	for _, tt := range []struct {
+		lines []any
+		want  string
+	}{
+		{[]any{"set k 'a", "", "", "'"}, "(a string is open; its quote closes it. Ctrl-C drops what was typed.)\n"},
+		{[]any{"set k (1", ""}, "(a bracket is open; ) or ] closes it. Ctrl-C drops what was typed.)\n"},
+		{[]any{"if true then", "set k 1", "quit;", ""}, "(a block is open; end closes it. Ctrl-C drops what was typed.)\n"},
+		{[]any{"set k", "quit", "", "get k"}, ""}, // quit is a value here
+		{[]any{"let x =", "1 +", "exit +", "1"}, ""},
+		{[]any{"set", "help", "1"}, "(the last statement is not complete; an empty line sends it as it is. Ctrl-C drops what was typed.)\n"},
+	} {
+		c, _, _ := newShell(t)
+		var told buffer
+		c.session(context.Background(), &typist{lines: tt.lines}, &told)
+		if got := strings.TrimRight(told.String(), "\n") + "\n"; strings.TrimSpace(got) != strings.TrimSpace(tt.want) {
+			t.Errorf("%q: %q, want %q", tt.lines, got, tt.want)
+		}
+	}
+	c, _, stderr := newShell(t)
+	c.session(context.Background(), &typist{lines: []any{"if true then", "zz", ""}}, io.Discard)
+	if got := stderr.String(); !strings.Contains(got, "unexpected 'zz'") {
+		t.Errorf("the error that no line can mend is not shown: %q", got)
 	}
 }
 
@@ -209,7 +253,7 @@ func TestPlainReaderInterrupt(t *testing.T) {
 		_, _ = io.WriteString(w, "one\r\ntwo")
 		_ = w.Close()
 	}()
-	for _, want := range []string{"one", "two"} {
+	for _, want := range []string{"one\r\n", "two"} {
 		if got, err := r.ReadLine("b> "); got != want || err != nil {
 			t.Fatalf("%q %v, want %q", got, err, want)
 		}
@@ -220,63 +264,4 @@ func TestPlainReaderInterrupt(t *testing.T) {
 	if got := prompts.String(); got != "a> b> b> c> " {
 		t.Errorf("%q", got)
 	}
-}
-
-func TestNextScript(t *testing.T) {
-	tests := []struct {
-		name, in string
-		want     []string
-	}{
-		{"nothing", "", nil},
-		{"blanks and comments", "\n\n# a\n\n;\n", nil},
-		{"one", "set a 1", []string{"set a 1\n"}},
-		{"two", "set a 1\n\n \t\nset b 2\n", []string{"set a 1\n", "set b 2\n"}},
-		{"CR LF", "set a 1\r\n\r\nset b 2\r\n", []string{"set a 1\n", "set b 2\n"}},
-		{"in a block", "begin\n\nset a 1\n\ncommit\n\nend\n\nget a", []string{"begin\n\nset a 1\n\ncommit\n\nend\n", "get a\n"}},
-		{"in a string", "set a 'x\n\n\"y'\n\nget a\n", []string{"set a 'x\n\n\"y'\n", "get a\n"}},
-		{"in a string with an escape", "set a \"x\\\n\n\\\"\n\n\"\n\nget a", []string{"set a \"x\\\n\n\\\"\n\n\"\n", "get a\n"}},
-		{"after a quote in a comment", "set a 1 # don't\n\nset b 2", []string{"set a 1 # don't\n", "set b 2\n"}},
-		{"after a quote in a name", "set `it's` 1\n\nset b 2", []string{"set `it's` 1\n", "set b 2\n"}},
-		{"in brackets", "return [1,\n\n2]\n\nget a", []string{"return [1,\n\n2]\n", "get a\n"}},
-		{"what no line can mend", "if true set\n\nget a", []string{"if true set\n", "get a\n"}},
-		{"never closed", "if true then\n\nset a 1\n", []string{"if true then\n\nset a 1\n"}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			lines := newPlainReader(strings.NewReader(tt.in), io.Discard, nil, nil)
-			var got []string
-			for {
-				text, err := nextScript(lines)
-				if text != "" {
-					got = append(got, text)
-				}
-				if err != nil {
-					break
-				}
-			}
-			if strings.Join(got, "|") != strings.Join(tt.want, "|") {
-				t.Errorf("got  %q\nwant %q", got, tt.want)
-			}
-		})
-	}
-}
-
-// Whatever comes, splitting ends, and no text gets lost but blanks and
-// comments between scripts.
-func FuzzNextScript(f *testing.F) {
-	f.Add("set a 1\n\nset b 'x\n\ny'\n")
-	f.Add("\"\n\n\n`\n\n# '\n\n")
-	f.Fuzz(func(t *testing.T, in string) {
-		lines := newPlainReader(strings.NewReader(in), io.Discard, nil, nil)
-		for range len(in) + 2 {
-			text, err := nextScript(lines)
-			if text != "" && isBlank(text) {
-				t.Fatalf("%q is no script", text)
-			}
-			if err != nil {
-				return
-			}
-		}
-		t.Fatal("no end")
-	})
 }

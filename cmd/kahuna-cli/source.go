@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,17 +18,28 @@ var sourceMax = script.DefaultLimits().SourceBytes
 // read reads a script's file, or standard input for "-". Of one that is too
 // long it returns sourceMax+1 bytes.
 func (c *cli) read(ctx context.Context, path string) (string, error) {
-	if path != "-" {
+	return unlessDone(ctx, func() (string, error) {
+		if path == "-" {
+			return readAll(c.stdin, sourceMax)
+		}
+		if path == "" {
+			return "", errors.New("the name of the script file is empty")
+		}
 		return readFile(path, sourceMax)
-	}
-	type read struct {
+	})
+}
+
+// unlessDone reads what may be a pipe nobody writes to. When the context ends
+// first the reading is left behind: it ends with its input or the process.
+func unlessDone(ctx context.Context, read func() (string, error)) (string, error) {
+	type result struct {
 		text string
 		err  error
 	}
-	done := make(chan read, 1)
-	go func() { // ends with the input, or with the process
-		text, err := readAll(c.stdin, sourceMax)
-		done <- read{text, err}
+	done := make(chan result, 1)
+	go func() {
+		text, err := read()
+		done <- result{text, err}
 	}()
 	select {
 	case r := <-done:

@@ -57,6 +57,8 @@ func TestRenderResults(t *testing.T) {
 		{"backslash stays", result(script.TypeGet, script.OpGet, entry("k", `a\n`, 0)), `r0 a\n 19ms`},
 		{"key in one line", result(script.TypeGet, script.OpScan, entry("a\nb", "1\n2", 0)), "r0 a\\nb 1\n2\n19ms"},
 		{"direction override", result(script.TypeGet, script.OpGet, entry("k", "a\u202eb", 0)), `r0 a\u202eb 19ms`},
+		{"direction marks", result(script.TypeGet, script.OpGet, entry("k", "\u061c\u200e\u200f\u2066", 0)), `r0 \u061c\u200e\u200f\u2066 19ms`},
+		{"line separators", result(script.TypeGet, script.OpGet, entry("k", "\u2028\u2029", 0)), `r0 \u2028\u2029 19ms`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

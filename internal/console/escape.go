@@ -55,10 +55,15 @@ func plain(s string) bool {
 	return true
 }
 
-// hidden reports whether r would move the cursor or reorder the line instead
-// of showing itself: a control character or a directional override.
+// hidden reports whether r would move the cursor, break the line or reorder it
+// instead of showing itself: a control character, a line separator, or a mark
+// or override of direction.
 func hidden(r rune) bool {
-	return unicode.IsControl(r) || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
+	switch {
+	case r == '\u061c', r == '\u200e', r == '\u200f', r >= '\u2028' && r <= '\u202e', r >= '\u2066' && r <= '\u2069':
+		return true
+	}
+	return unicode.IsControl(r)
 }
 
 // escape writes bytes that are not UTF-8 as \xHH and hidden characters as the
