@@ -64,7 +64,7 @@ func (p *parser) list() []Stmt {
 			return list
 		}
 		if k == kBegin {
-			p.errs.add(p.tok.pos, "nested transactions are not supported", "begin may only be the first word of a script")
+			p.nested()
 			_, body := p.begin()
 			list = append(list, body...)
 			continue
@@ -77,6 +77,11 @@ func (p *parser) list() []Stmt {
 		}
 		list = append(list, p.recover(at)...)
 	}
+}
+
+// nested reports a begin that is not the first token.
+func (p *parser) nested() {
+	p.errs.add(p.tok.pos, "nested transactions are not supported", "begin may only be the first word of a script")
 }
 
 // recover goes on after the faulty statement that begins at an offset, up to
