@@ -178,7 +178,7 @@ func (p *parser) unexpected(expected, hint string) {
 		p.errs.gap(p.prev.pos.Offset, p.prev.end)
 	}
 	if t.kind == kBegin {
-		p.nested()
+		p.nested(hint)
 		return
 	}
 	if hint == "" {
