@@ -129,33 +129,24 @@ func arithFloat(op syntax.Op, x, y float64) (float64, *Error) {
 func divisionByZero() *Error  { return errf(CodeDivisionByZero, "division by zero") }
 func integerOverflow() *Error { return errf(CodeRange, "integer overflow") }
 
-// nullHint is what to do about a null where a number is needed: it usually
-// comes from a key that is absent.
-const nullHint = "give it a default: x ?? 0"
-
 // cannotApply is the error of an operator on types it does not take.
 func cannotApply(op syntax.Op, l, r Value) *Error {
 	err := errf(CodeType, "cannot apply '%s' to %s and %s", op, describe(l), describe(r))
-	switch {
-	case l.IsNull() || r.IsNull():
-		err.Hint = nullHint
-	case op == syntax.Plus && l.kind != KindArray && r.kind != KindArray &&
-		(l.kind == KindString || r.kind == KindString):
+	if op == syntax.Plus && (l.kind == KindString || r.kind == KindString) && joinable(l) && joinable(r) {
 		err.Hint = "use concat() to join text"
 	}
 	return err
 }
+
+// joinable reports whether somebody may want v as a part of a text.
+func joinable(v Value) bool { return v.kind != KindArray && v.kind != KindNull }
 
 // negate returns -v.
 func negate(v Value) (Value, *Error) {
 	n, ok, err := number(&v)
 	switch {
 	case !ok:
-		err := errf(CodeType, "cannot apply '-' to %s", describe(v))
-		if v.IsNull() {
-			err.Hint = nullHint
-		}
-		return Null, err
+		return Null, errf(CodeType, "cannot apply '-' to %s", describe(v))
 	case err != nil:
 		return Null, err
 	case n.float:

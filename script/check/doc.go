@@ -12,6 +12,13 @@
 //   - names no empty or malformed key in its text,
 //   - writes nothing when it is a snapshot transaction.
 //
+// A script whose form is broken is examined as far as it was understood:
+//
+//   - Invariant CHECK-1: what is said about a partial tree holds whatever the
+//     source of its gaps was meant to be. A name that occurs in a gap may be
+//     assigned there, so it is not called undefined; how control flows is not
+//     judged at all.
+//
 // It does not judge what depends on a parameter or on data: that is the
 // business of package script when parameters are bound or the script runs.
 // Warnings are remarks that never stop a script.

@@ -64,7 +64,7 @@ func (p *parser) list() []Stmt {
 			return list
 		}
 		if k == kBegin {
-			p.errs.add(p.tok.pos, "nested transactions are not supported", "begin may only be the first word of a script")
+			p.nested("")
 			_, body := p.begin()
 			list = append(list, body...)
 			continue
@@ -77,6 +77,14 @@ func (p *parser) list() []Stmt {
 		}
 		list = append(list, p.recover(at)...)
 	}
+}
+
+// nested reports a begin that is not the first token.
+func (p *parser) nested(hint string) {
+	if hint == "" {
+		hint = "begin may only be the first word of a script"
+	}
+	p.errs.add(p.tok.pos, "nested transactions are not supported", hint)
 }
 
 // recover goes on after the faulty statement that begins at an offset, up to
@@ -204,7 +212,7 @@ func (p *parser) opens(k kind, o *openBlock, ok bool) {
 	if ok {
 		from = p.tok.pos
 		hint := ""
-		if p.tok.kind == kThen || p.tok.kind == kDo {
+		if p.tok.kind == kThen || p.tok.kind == kDo || p.tok.kind == kBegin {
 			hint = fmt.Sprintf("write '%s'", kindText[k])
 		}
 		p.unexpected(fmt.Sprintf("'%s' for %s", kindText[k], o), hint)

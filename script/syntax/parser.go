@@ -177,6 +177,10 @@ func (p *parser) unexpected(expected, hint string) {
 		// A quote may be missing, and the string hold what is code.
 		p.errs.gap(p.prev.pos.Offset, p.prev.end)
 	}
+	if t.kind == kBegin {
+		p.nested(hint)
+		return
+	}
 	if hint == "" {
 		hint = p.slip()
 	}

@@ -76,13 +76,14 @@ func (p *parser) options() []*Option {
 // syncOptions skips the rest of faulty options. A keyword inside them may be
 // meant as a word.
 func (p *parser) syncOptions() {
-	p.errs.partial = true
+	at := p.tok.pos.Offset
 	for p.tok.kind != tEOF && p.tok.kind != kEnd && !(p.tok.first && p.canStart(0)) {
 		if p.take(tRParen) {
-			return
+			break
 		}
 		p.next()
 	}
+	p.errs.gap(at, p.prev.end)
 }
 
 func (p *parser) option() *Option {
