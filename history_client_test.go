@@ -59,6 +59,14 @@ func (c *client) context() (context.Context, context.CancelFunc) {
 	return context.WithCancel(context.Background())
 }
 
+// ttl draws a time to live in milliseconds, so that rows end while others look.
+func (c *client) ttl(least, spread int64) int64 {
+	if !c.run.plan.simulated {
+		spread /= 4
+	}
+	return least + c.rng.Int64N(spread)
+}
+
 // linger lets others run.
 func (c *client) linger() {
 	for range c.rng.IntN(40) {

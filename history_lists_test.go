@@ -199,7 +199,7 @@ func scanned(values []string, label func(string) string) ([]listappend.Op, error
 // setLease sets a new row that will end.
 func (c *client) setLease(l *life, space, v string) listOp {
 	elem := c.element()
-	ttl := 3 + c.rng.IntN(40)
+	ttl := c.ttl(3, 40)
 	r := c.run
 	r.mu.Lock()
 	row := leaseRow{space: space, no: elem, elem: elem, life: l.no}

@@ -44,7 +44,7 @@ func (c *client) step(op *register.Op) register.Step {
 		}
 	}
 	if (s.Verb == register.Set || s.Verb == register.Extend) && c.rng.IntN(3) > 0 {
-		s.TTL = 2 + c.rng.Int64N(30)
+		s.TTL = c.ttl(2, 30)
 	}
 	return s
 }

@@ -184,5 +184,14 @@ func expired(ops []*Op, op *Op, s *Step) bool {
 		return false
 	}
 	w := last.Steps[len(last.Steps)-1]
+	if w.Expires < 0 { // not known then: perhaps a read shows it
+		for _, o := range ops {
+			for _, s := range o.Steps {
+				if s.Done && s.Rev == w.Rev && s.Expires > 0 {
+					w.Expires = max(w.Expires, s.Expires)
+				}
+			}
+		}
+	}
 	return w.Expires > 0 && w.Expires <= s.Now
 }
