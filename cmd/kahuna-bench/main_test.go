@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -20,12 +21,12 @@ func TestWorkloads(t *testing.T) {
 	for _, name := range []string{"set", "get", "cas", "leaky-bucket", "inventory", "counter", "session", "transfer", "script"} {
 		for _, ephemeral := range []bool{false, true} {
 			f := &flags{Concurrency: 4, Duration: 30 * time.Millisecond, Keys: 50, ValueSize: 10, Ephemeral: ephemeral,
-				Seed: 1, Workload: name, File: file, JSON: true}
+				Seed: 1, Script: scriptCmd{File: file}}
 			if ephemeral {
 				f.Rate = 2000
 			}
 			var out bytes.Buffer
-			r, err := once(f)
+			r, err := once(name, f)
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 				continue
@@ -33,19 +34,19 @@ func TestWorkloads(t *testing.T) {
 			if r.Failed != 0 || r.P50 <= 0 || r.P50 > r.Max {
 				t.Errorf("%s: %+v (%v)", name, r, r.firstError)
 			}
-			if err := r.print(&out, f); err != nil || !json.Valid(out.Bytes()) {
+			if err := r.print(&out, true); err != nil || !json.Valid(out.Bytes()) {
 				t.Errorf("%s: %v %s", name, err, out.String())
 			}
 		}
 	}
 }
 
-func once(f *flags) (*result, error) {
-	w, err := newWorkload(f)
+func once(name string, f *flags) (*result, error) {
+	w, err := newWorkload(name, f)
 	if err != nil {
 		return nil, err
 	}
-	db, err := openStore(f)
+	db, err := openStore(f.Embedded)
 	if err != nil {
 		return nil, err
 	}
@@ -53,5 +54,5 @@ func once(f *flags) (*result, error) {
 	if err := w.prepare(context.Background(), db); err != nil {
 		return nil, err
 	}
-	return measure(context.Background(), f, db, w)
+	return measure(context.Background(), f, db, w, io.Discard)
 }

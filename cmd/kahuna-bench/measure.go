@@ -6,26 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"os"
-	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"kahuna"
 )
 
-const (
-	latencyMin    = 1 // ns
-	latencyMax    = int64(time.Minute)
-	latencyDigits = 3
-)
-
-// result is what was measured.
+// result is what was measured of a workload.
 type result struct {
 	Workload    string  `json:"workload"`
+	Ephemeral   bool    `json:"ephemeral,omitempty"`
 	Concurrency int     `json:"concurrency"`
 	Keys        int     `json:"keys"`
 	Rate        int     `json:"rate,omitempty"`
@@ -33,155 +22,143 @@ type result struct {
 	Scripts     int64   `json:"scripts"`
 	Failed      int64   `json:"failed"`
 	PerSecond   float64 `json:"scriptsPerSecond"`
-	// Latencies in microseconds.
-	Mean  float64 `json:"meanUs"`
-	P50   float64 `json:"p50Us"`
-	P90   float64 `json:"p90Us"`
-	P99   float64 `json:"p99Us"`
-	P999  float64 `json:"p999Us"`
-	Max   float64 `json:"maxUs"`
-	Fsync uint64  `json:"fsyncs"`
-	Batch float64 `json:"scriptsPerBatch"`
+	// Open loop: scripts that were due and not sent in time to measure them,
+	// and how long after it was due one was sent at the most.
+	Unsent int64   `json:"unsent,omitempty"`
+	LateMs float64 `json:"lateMs,omitempty"`
+	latencies
+	Fsyncs  uint64  `json:"fsyncs"`
+	Batch   float64 `json:"scriptsPerBatch"`
+	Evicted uint64  `json:"evicted,omitempty"`
+	// HarnessNs is what a call costs without a store.
+	HarnessNs float64 `json:"harnessNs"`
 
 	firstError error
 }
 
-// caller is one client: its own random numbers and histogram.
-type caller struct {
-	rng    *rand.Rand
-	params kahuna.Params
-	hist   *hdrhistogram.Histogram
-	failed int64
-	first  error
+// latencies are in microseconds.
+type latencies struct {
+	Mean float64 `json:"meanUs"`
+	P50  float64 `json:"p50Us"`
+	P90  float64 `json:"p90Us"`
+	P99  float64 `json:"p99Us"`
+	P999 float64 `json:"p999Us"`
+	Max  float64 `json:"maxUs"`
 }
 
 // measure runs the workload and collects the latencies.
-func measure(ctx context.Context, f *flags, db *kahuna.DB, w *workload) (*result, error) {
-	begin := time.Now()
-	from := begin.Add(f.Warmup)
-	until := from.Add(f.Duration)
-	ctx, cancel := context.WithDeadline(ctx, until.Add(30*time.Second))
-	defer cancel()
-
-	var sent, measured atomic.Int64
-	var before kahuna.Stats
-	var once sync.Once
-	var wg sync.WaitGroup
-	callers := make([]*caller, f.Concurrency)
-	for i := range callers {
-		c := &caller{rng: rand.New(rand.NewPCG(f.Seed, uint64(i))), params: kahuna.Params{},
-			hist: hdrhistogram.New(latencyMin, latencyMax, latencyDigits)}
-		callers[i] = c
-		wg.Go(func() {
-			for ctx.Err() == nil {
-				n := sent.Add(1)
-				start := time.Now()
-				if f.Rate > 0 {
-					due := begin.Add(time.Duration(float64(n-1) / float64(f.Rate) * float64(time.Second)))
-					if wait := due.Sub(start); wait > 0 {
-						time.Sleep(wait)
-					}
-					start = due
-				}
-				if !start.Before(until) || f.Rate == 0 && !time.Now().Before(until) {
-					return
-				}
-				w.params(c.params, c.rng, n)
-				_, err := w.program.Run(ctx, c.params)
-				if start.Before(from) {
-					continue
-				}
-				once.Do(func() { before = db.Stats() })
-				c.note(time.Since(start), err)
-				measured.Add(1)
-			}
-		})
-	}
-	progressDone := make(chan struct{})
-	var progress sync.WaitGroup
-	progress.Go(func() { showProgress(progressDone, &sent, until) })
-	wg.Wait()
-	close(progressDone)
-	progress.Wait()
-	return collect(f, callers, time.Since(from), before, db.Stats())
-}
-
-func (c *caller) note(d time.Duration, err error) {
-	if err != nil {
-		if c.failed++; c.first == nil {
-			c.first = err
+func measure(ctx context.Context, f *flags, db *kahuna.DB, w *workload, stderr io.Writer) (*result, error) {
+	callers := newCallers(f.Concurrency, f.Seed)
+	loop := func(d time.Duration, call func(*caller, int64) error) time.Duration {
+		if f.Rate > 0 {
+			return openLoop(ctx, callers, d, f.Rate, call)
 		}
-		return
+		return closedLoop(ctx, callers, d, call)
 	}
-	_ = c.hist.RecordValue(min(max(int64(d), latencyMin), latencyMax))
-}
-
-// showProgress writes a line a second to a terminal.
-func showProgress(done <-chan struct{}, sent *atomic.Int64, until time.Time) {
-	info, err := os.Stderr.Stat()
-	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return
-	}
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	last := int64(0)
-	for {
-		select {
-		case <-done:
-			fmt.Fprint(os.Stderr, "\r\x1b[K")
-			return
-		case <-tick.C:
-			n := sent.Load()
-			fmt.Fprintf(os.Stderr, "\r\x1b[K%d scripts/s, %v to go", n-last, time.Until(until).Round(time.Second))
-			last = n
-		}
-	}
-}
-
-func collect(f *flags, callers []*caller, took time.Duration, before, after kahuna.Stats) (*result, error) {
-	all := hdrhistogram.New(latencyMin, latencyMax, latencyDigits)
-	r := &result{Workload: f.Workload, Concurrency: f.Concurrency, Keys: f.Keys, Rate: f.Rate}
+	harness := harnessCost(ctx, w, f.Seed)
+	p := showProgress(stderr, "warming up", f.Warmup, db)
+	call := w.call(ctx)
+	loop(f.Warmup, call)
+	p.stop()
 	for _, c := range callers {
-		all.Merge(c.hist)
-		r.Failed += c.failed
-		if r.firstError == nil {
-			r.firstError = c.first
-		}
+		c.reset()
 	}
-	r.Scripts = all.TotalCount()
+	profile, err := startProfile(f.CPUProfile)
+	if err != nil {
+		return nil, err
+	}
+	before := db.Stats()
+	p = showProgress(stderr, w.name, f.Duration, db)
+	took := loop(f.Duration, call)
+	p.stop()
+	after := db.Stats()
+	if err := errors.Join(profile.stop(), writeAllocations(f.MemProfile), ctx.Err()); err != nil {
+		return nil, err
+	}
+	r := &result{Workload: w.name, Ephemeral: f.Ephemeral, Concurrency: f.Concurrency, Keys: w.keys, Rate: f.Rate,
+		Seconds: took.Seconds(), HarnessNs: harness, Fsyncs: after.Fsyncs - before.Fsyncs,
+		Evicted: after.EphemeralEvicted - before.EphemeralEvicted}
+	if batches := after.Batches - before.Batches; batches > 0 {
+		r.Batch = float64(after.BatchedScripts-before.BatchedScripts) / float64(batches)
+	}
+	r.collect(callers)
 	if r.Scripts == 0 {
 		return nil, errors.Join(errors.New("no script succeeded while measuring"), r.firstError)
 	}
-	us := func(ns int64) float64 { return float64(ns) / 1000 }
-	r.Seconds = took.Seconds()
-	r.PerSecond = float64(r.Scripts) / r.Seconds
-	r.Mean = all.Mean() / 1000
-	r.P50, r.P90 = us(all.ValueAtQuantile(50)), us(all.ValueAtQuantile(90))
-	r.P99, r.P999 = us(all.ValueAtQuantile(99)), us(all.ValueAtQuantile(99.9))
-	r.Max = us(all.Max())
-	r.Fsync = after.Fsyncs - before.Fsyncs
-	if batches := after.Batches - before.Batches; batches > 0 {
-		r.Batch = float64(after.BatchedScripts-before.BatchedScripts) / float64(batches)
+	if f.Rate > 0 {
+		r.Unsent = int64(f.Duration.Seconds()*float64(f.Rate)) - r.Scripts - r.Failed
 	}
 	return r, nil
 }
 
+// call returns what a caller of the workload does.
+func (w *workload) call(ctx context.Context) func(c *caller, n int64) error {
+	return func(c *caller, n int64) error {
+		w.params(c.params, c.rng, n)
+		_, err := w.program.Run(ctx, c.params)
+		return err
+	}
+}
+
+// harnessCost measures what a call costs without a store, in nanoseconds: the
+// parameters, the clock, and the histogram.
+func harnessCost(ctx context.Context, w *workload, seed uint64) float64 {
+	c := newCallers(1, seed)
+	took := closedLoop(ctx, c, 50*time.Millisecond, func(c *caller, n int64) error {
+		w.params(c.params, c.rng, n)
+		return nil
+	})
+	return float64(took) / float64(max(c[0].hist.TotalCount(), 1))
+}
+
+func (r *result) collect(callers []*caller) {
+	all := newHistogram()
+	late := time.Duration(0)
+	for _, c := range callers {
+		all.Merge(c.hist)
+		r.Failed += c.failed
+		late = max(late, c.late)
+		if r.firstError == nil {
+			r.firstError = c.first
+		}
+	}
+	us := func(quantile float64) float64 { return float64(all.ValueAtQuantile(quantile)) / 1000 }
+	r.latencies = latencies{all.Mean() / 1000, us(50), us(90), us(99), us(99.9), float64(all.Max()) / 1000}
+	r.Scripts = all.TotalCount()
+	r.PerSecond = float64(r.Scripts) / r.Seconds
+	r.LateMs = float64(late.Microseconds()) / 1000
+}
+
 // print writes the result as text or JSON.
-func (r *result) print(w io.Writer, f *flags) error {
-	if f.JSON {
+func (r *result) print(w io.Writer, asJSON bool) error {
+	if asJSON {
 		return json.NewEncoder(w).Encode(r)
 	}
 	loop := "closed loop"
 	if r.Rate > 0 {
 		loop = fmt.Sprintf("open loop at %d/s", r.Rate)
 	}
-	_, err := fmt.Fprintf(w, `%s: %d callers, %d keys, %s, %.1f s
-  %.0f scripts/s (%d done, %d failed), %.1f to a batch, %d fsyncs
-  latency µs: mean %.0f  p50 %.0f  p90 %.0f  p99 %.0f  p99.9 %.0f  max %.0f
-`, r.Workload, r.Concurrency, r.Keys, loop, r.Seconds, r.PerSecond, r.Scripts, r.Failed, r.Batch, r.Fsync,
-		r.Mean, r.P50, r.P90, r.P99, r.P999, r.Max)
-	if err == nil && r.firstError != nil {
-		_, err = fmt.Fprintf(w, "  first failure: %v\n", r.firstError)
+	space := "persistent"
+	if r.Ephemeral {
+		space = "ephemeral"
 	}
+	text := fmt.Sprintf(`%s: %s, %d callers, %d keys, %s, %.1f s
+  %.0f scripts/s (%d done, %d failed), %.1f to a batch, %d fsyncs
+  latency µs: mean %.1f  p50 %.1f  p90 %.1f  p99 %.1f  p99.9 %.1f  max %.1f
+  of which the harness %.2f
+`, r.Workload, space, r.Concurrency, r.Keys, loop, r.Seconds, r.PerSecond, r.Scripts, r.Failed, r.Batch, r.Fsyncs,
+		r.Mean, r.P50, r.P90, r.P99, r.P999, r.Max, r.HarnessNs/1000)
+	if r.Unsent > 0 {
+		text += fmt.Sprintf("  fell behind: %d scripts that were due were not sent; use a lower --rate, or more --concurrency\n", r.Unsent)
+	} else if r.Rate > 0 && r.LateMs >= 1 {
+		text += fmt.Sprintf("  all callers were busy at times: scripts were sent up to %.0f ms after they were due\n", r.LateMs)
+	}
+	if r.Evicted > 0 {
+		text += fmt.Sprintf("  %d rows were evicted for lack of memory\n", r.Evicted)
+	}
+	if r.firstError != nil {
+		text += fmt.Sprintf("  first failure: %v\n", r.firstError)
+	}
+	_, err := io.WriteString(w, text)
 	return err
 }

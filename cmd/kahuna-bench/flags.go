@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// flags is the command line.
+type flags struct {
+	Embedded    string        `help:"Directory of the store; made when missing. Without it workloads run on a store in memory." placeholder:"DIR"`
+	Concurrency int           `default:"64" help:"Callers at once."`
+	Duration    time.Duration `default:"10s" help:"How long to measure."`
+	Warmup      time.Duration `default:"1s" help:"How long to run before measuring."`
+	Keys        int           `default:"100000" help:"How many keys (buckets, accounts, sessions) there are."`
+	ValueSize   int           `default:"100" help:"Bytes of a value of set, get and session."`
+	Ephemeral   bool          `help:"Use the ephemeral space."`
+	Rate        int           `help:"Scripts a second to send, open loop. 0: as many as there are answers."`
+	JSON        bool          `name:"json" help:"Print the result as one JSON object."`
+	Seed        uint64        `default:"1" help:"Of the random keys."`
+	CPUProfile  string        `name:"cpuprofile" help:"Write a processor profile of the measuring to FILE." placeholder:"FILE"`
+	MemProfile  string        `name:"memprofile" help:"Write a profile of all allocations to FILE." placeholder:"FILE"`
+
+	Set         struct{}   `cmd:"" help:"Write a random key."`
+	Get         struct{}   `cmd:"" help:"Read a random key."`
+	Cas         struct{}   `cmd:"" help:"Read a random key and write it if nobody else did."`
+	LeakyBucket struct{}   `cmd:"" help:"A rate limiter: two keys read, two written."`
+	Inventory   struct{}   `cmd:"" help:"Take one piece of a stock: one hot key."`
+	Counter     struct{}   `cmd:"" help:"Count up a random key that expires."`
+	Session     struct{}   `cmd:"" help:"Make a session, or extend it."`
+	Transfer    struct{}   `cmd:"" help:"Move an amount between two random keys."`
+	Script      scriptCmd  `cmd:"" help:"Run the script in a file; its parameters are @key, a random key, and @n, the number of the call."`
+	Targets     targetsCmd `cmd:"" help:"Measure the store against the disk and the machine, and say which targets are met."`
+}
+
+type scriptCmd struct {
+	File string `arg:"" help:"The script."`
+}
+
+type targetsCmd struct {
+	Rounds int           `default:"20" help:"Turns that everything compared gets."`
+	Round  time.Duration `default:"500ms" help:"How long a turn is."`
+	Only   string        `help:"Measure only these groups: durable, memory; comma between them." placeholder:"GROUPS"`
+}
+
+// checkWorkload refuses what makes no sense.
+func (f *flags) checkWorkload(name string) error {
+	for _, c := range []struct {
+		flag      string
+		value, at int64
+	}{
+		{"concurrency", int64(f.Concurrency), 1}, {"keys", int64(f.Keys), 1}, {"duration", int64(f.Duration), 1},
+		{"warmup", int64(f.Warmup), 0}, {"rate", int64(f.Rate), 0}, {"value-size", int64(f.ValueSize), 0},
+	} {
+		if c.value < c.at {
+			return fmt.Errorf("--%s must be at least %d, got %d", c.flag, c.at, c.value)
+		}
+	}
+	if name == "transfer" && f.Keys < 2 {
+		return errors.New("transfer needs two accounts: --keys must be at least 2")
+	}
+	return nil
+}
+
+// checkTargets refuses flags that only workloads have.
+func (f *flags) checkTargets(parsed *kong.Context) error {
+	if f.Embedded == "" {
+		return errors.New("targets needs --embedded DIR: a directory on the disk to measure")
+	}
+	for _, given := range parsed.Path {
+		if given.Flag == nil {
+			continue
+		}
+		switch name := given.Flag.Name; name {
+		case "concurrency", "duration", "warmup", "keys", "value-size", "ephemeral", "rate", "seed":
+			return fmt.Errorf("--%s is for workloads: targets sets its own", name)
+		}
+	}
+	if f.Targets.Rounds < 1 || f.Targets.Round <= 0 {
+		return errors.New("--rounds must be at least 1, and --round positive")
+	}
+	return nil
+}
