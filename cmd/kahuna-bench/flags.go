@@ -33,6 +33,7 @@ type flags struct {
 	Transfer    struct{}   `cmd:"" help:"Move an amount between two random keys."`
 	Script      scriptCmd  `cmd:"" help:"Run the script in a file; its parameters are @key, a random key, and @n, the number of the call."`
 	Targets     targetsCmd `cmd:"" help:"Measure the store against the disk and the machine, and say which targets are met."`
+	Side        sideCmd    `cmd:"" hidden:"" help:"One side of a comparison: the process that targets begins."`
 }
 
 type scriptCmd struct {
@@ -40,9 +41,14 @@ type scriptCmd struct {
 }
 
 type targetsCmd struct {
-	Rounds int           `default:"20" help:"Turns that everything compared gets."`
-	Round  time.Duration `default:"500ms" help:"How long a turn is."`
-	Only   string        `help:"Measure only these groups: durable, memory; comma between them." placeholder:"GROUPS"`
+	Rounds int           `default:"20" help:"Rounds in which everything compared gets a turn."`
+	Turn   time.Duration `default:"500ms" help:"How long a turn is."`
+	Only   string        `help:"Measure only these groups, comma between them: durable, memory, keys, open, large. Without it all but large." placeholder:"GROUPS"`
+	Scale  int           `default:"1" hidden:"" help:"Divide the numbers of keys, for tests."`
+}
+
+type sideCmd struct {
+	Spec string `arg:""`
 }
 
 // checkWorkload refuses what makes no sense.
@@ -78,8 +84,8 @@ func (f *flags) checkTargets(parsed *kong.Context) error {
 			return fmt.Errorf("--%s is for workloads: targets sets its own", name)
 		}
 	}
-	if f.Targets.Rounds < 1 || f.Targets.Round <= 0 {
-		return errors.New("--rounds must be at least 1, and --round positive")
+	if f.Targets.Rounds < 1 || f.Targets.Turn <= 0 {
+		return errors.New("--rounds must be at least 1, and --turn positive")
 	}
 	return nil
 }

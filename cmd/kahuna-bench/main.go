@@ -59,6 +59,8 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) error
 			return err
 		}
 		return runTargets(ctx, &f, stdout, stderr)
+	case "side":
+		return serveSide(ctx, f.Side.Spec, os.Stdin, stdout)
 	default:
 		if err := f.checkWorkload(name); err != nil {
 			return err

@@ -2,17 +2,9 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"runtime"
-	"runtime/debug"
-	"strings"
 	"text/tabwriter"
-
-	"golang.org/x/sys/unix"
 )
 
 // comparison says what of a target is held against its limit.
@@ -65,8 +57,6 @@ type report struct {
 	Machine machine  `json:"machine"`
 	Targets []target `json:"targets"`
 	Turns   []turns  `json:"turns"`
-
-	closers []func() error
 }
 
 // turns are the samples of one side.
@@ -78,24 +68,6 @@ type turns struct {
 func (r *report) add(t target) {
 	t.judge()
 	r.Targets = append(r.Targets, t)
-}
-
-func (r *report) sides(sides ...*side) {
-	for _, s := range sides {
-		r.Turns = append(r.Turns, turns{s.name, s.samples})
-	}
-}
-
-// onClose has f called at the end of the group.
-func (r *report) onClose(f func() error) { r.closers = append(r.closers, f) }
-
-func (r *report) close() error {
-	var errs []error
-	for _, f := range r.closers {
-		errs = append(errs, f())
-	}
-	r.closers = nil
-	return errors.Join(errs...)
 }
 
 func (r *report) print(w io.Writer, asJSON bool) error {
@@ -118,14 +90,14 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 			number(t.Measured.Low), number(t.Measured.High), baseline, ratio, t.Verdict, t.Name)
 	}
 	fmt.Fprintln(tab)
-	fmt.Fprintln(tab, "medians\tops/s\tp50 µs\tp99 µs\tscripts/batch\tprocessor µs/op")
+	fmt.Fprintln(tab, "medians\tops/s\tp50 µs\tp99 µs\tscripts/batch\tallocs/op\tprocessor µs/op")
 	for _, t := range r.Turns {
-		s := side{samples: t.Samples}
-		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%s\t%s\n", t.Name, number(newSpread(s.values(sample.perSecond)).Median),
-			number(newSpread(s.values(func(s sample) float64 { return s.P50 })).Median),
-			number(newSpread(s.values(func(s sample) float64 { return s.P99 })).Median),
-			number(newSpread(s.values(func(s sample) float64 { return s.Batch })).Median),
-			number(newSpread(s.values(sample.processor)).Median))
+		c := contender{samples: t.Samples}
+		fmt.Fprint(tab, t.Name)
+		for _, column := range []func(sample) float64{sample.perSecond, p50, p99, batch, allocs, sample.processor} {
+			fmt.Fprint(tab, "\t", number(c.spread(column).Median))
+		}
+		fmt.Fprintln(tab)
 	}
 	return tab.Flush()
 }
@@ -143,74 +115,4 @@ func number(v float64) string {
 		return fmt.Sprintf("%.1f", v)
 	}
 	return fmt.Sprintf("%.0f", v)
-}
-
-// machine says what was measured on.
-type machine struct {
-	Cores      int    `json:"cores"`
-	GOMAXPROCS int    `json:"gomaxprocs"`
-	Go         string `json:"go"`
-	Platform   string `json:"platform"`
-	Processor  string `json:"processor,omitempty"`
-	FileSystem string `json:"fileSystem"`
-	Load       string `json:"load,omitempty"`
-	Revision   string `json:"revision,omitempty"`
-}
-
-func machineFacts(dir string) machine {
-	m := machine{Cores: runtime.NumCPU(), GOMAXPROCS: runtime.GOMAXPROCS(0), Go: runtime.Version(),
-		Platform: runtime.GOOS + "/" + runtime.GOARCH, FileSystem: fileSystem(dir)}
-	if data, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(data)) {
-			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-				m.Processor = strings.TrimSpace(value)
-				break
-			}
-		}
-	}
-	if data, err := os.ReadFile("/proc/loadavg"); err == nil {
-		m.Load = strings.Join(strings.Fields(string(data))[:3], " ")
-	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" || s.Key == "vcs.modified" && s.Value == "true" {
-				m.Revision = strings.TrimSpace(m.Revision + " " + s.Value)
-			}
-		}
-	}
-	return m
-}
-
-func (m machine) String() string {
-	return fmt.Sprintf("%d cores (%s), GOMAXPROCS %d, %s %s, %s; load at the start %s", m.Cores, m.Processor,
-		m.GOMAXPROCS, m.Go, m.Platform, m.FileSystem, m.Load)
-}
-
-// fileSystem names the type of the file system of dir, by its mount when that
-// can be found, and else by its number.
-func fileSystem(dir string) string {
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return "unknown file system"
-	}
-	best, name := -1, ""
-	if data, err := os.ReadFile("/proc/self/mounts"); err == nil {
-		for line := range strings.Lines(string(data)) {
-			f := strings.Fields(line)
-			if len(f) < 3 || len(f[1]) < best {
-				continue
-			}
-			if rel, err := filepath.Rel(f[1], abs); err == nil && rel != ".." && !strings.HasPrefix(rel, "../") {
-				best, name = len(f[1]), f[2]+" on "+f[0]
-			}
-		}
-	}
-	if name != "" {
-		return name
-	}
-	var st unix.Statfs_t
-	if err := unix.Statfs(abs, &st); err != nil {
-		return "unknown file system"
-	}
-	return fmt.Sprintf("file system type %#x", st.Type)
 }

@@ -6,12 +6,20 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 )
 
 // runTargets measures the groups that were asked for and prints the table.
 func runTargets(ctx context.Context, f *flags, stdout, stderr io.Writer) (err error) {
+	// The children die with the thread that began them.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	chosen, err := chooseGroups(f.Targets.Only)
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(f.Embedded, 0o755); err != nil {
 		return err
 	}
@@ -20,39 +28,49 @@ func runTargets(ctx context.Context, f *flags, stdout, stderr io.Writer) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	say := func(string) {}
+	r := &run{ctx: ctx, dir: dir, rounds: f.Targets.Rounds, turn: f.Targets.Turn, scale: max(f.Targets.Scale, 1),
+		say: func(string) {}}
 	if isTerminal(stderr) {
-		say = func(s string) { fmt.Fprintf(stderr, "\r\x1b[K%s", s) }
+		r.say = func(s string) { fmt.Fprintf(stderr, "\r\x1b[K%s", s) }
 		defer fmt.Fprint(stderr, "\r\x1b[K")
 	}
-	out := &report{Machine: machineFacts(f.Embedded)}
-	groups := []struct {
-		name string
-		run  func() error
-	}{
-		{"durable", func() error { return measureDurable(ctx, dir, &f.Targets, say, out) }},
-		{"memory", func() error { return measureMemory(ctx, &f.Targets, say, out) }},
-	}
-	var names, chosen []string
-	for _, g := range groups {
-		names = append(names, g.name)
-	}
-	chosen = names
-	if f.Targets.Only != "" {
-		chosen = strings.Split(f.Targets.Only, ",")
-		for _, c := range chosen {
-			if !slices.Contains(names, c) {
-				return fmt.Errorf("--only: there is no group %q; there are %s", c, strings.Join(names, ", "))
-			}
-		}
-	}
-	for _, g := range groups {
-		if !slices.Contains(chosen, g.name) {
-			continue
-		}
-		if err := errors.Join(g.run(), out.close()); err != nil {
+	r.report.Machine = machineFacts(f.Embedded)
+	for _, g := range chosen {
+		if err := errors.Join(g.measure(r), r.end()); err != nil {
 			return err
 		}
 	}
-	return out.print(stdout, f.JSON)
+	return r.report.print(stdout, f.JSON)
+}
+
+// group is a part of the run that can be asked for alone.
+type group struct {
+	name    string
+	measure func(*run) error
+	asked   bool // only measured when asked for
+}
+
+var groups = []group{
+	{name: "durable", measure: (*run).durable},
+	{name: "memory", measure: (*run).memory},
+}
+
+// chooseGroups returns the groups named in only, or those of a usual run.
+func chooseGroups(only string) ([]group, error) {
+	if only == "" {
+		return slices.DeleteFunc(slices.Clone(groups), func(g group) bool { return g.asked }), nil
+	}
+	var chosen []group
+	for name := range strings.SplitSeq(only, ",") {
+		i := slices.IndexFunc(groups, func(g group) bool { return g.name == strings.TrimSpace(name) })
+		if i < 0 {
+			var names []string
+			for _, g := range groups {
+				names = append(names, g.name)
+			}
+			return nil, fmt.Errorf("--only: there is no group %q, there are %s", name, strings.Join(names, ", "))
+		}
+		chosen = append(chosen, groups[i])
+	}
+	return chosen, nil
 }

@@ -156,24 +156,31 @@ func ephemeral(source string) string {
 const fillStep = 5000
 
 // prepare compiles the script and fills the store.
-func (w *workload) prepare(ctx context.Context, db *kahuna.DB) (err error) {
+func (w *workload) prepare(ctx context.Context, db *kahuna.DB) error {
+	if err := w.compile(db); err != nil {
+		return err
+	}
+	return w.fillStore(ctx, db)
+}
+
+func (w *workload) compile(db *kahuna.DB) (err error) {
 	if w.program, err = db.Compile(w.source); err != nil {
 		return fmt.Errorf("the script does not compile: %w", err)
 	}
+	return nil
+}
+
+// fillStore gives the keys their first values.
+func (w *workload) fillStore(ctx context.Context, db *kahuna.DB) error {
 	if w.fill == "" {
 		return nil
 	}
-	return fill(ctx, db, w.fill, w.keys)
-}
-
-// fill runs source for the keys 0 to n-1.
-func fill(ctx context.Context, db *kahuna.DB, source string, n int) error {
-	p, err := db.Compile(source)
+	p, err := db.Compile(w.fill)
 	if err != nil {
-		return err
+		return fmt.Errorf("the script that fills the store does not compile: %w", err)
 	}
-	for from := 0; from < n; from += fillStep {
-		to := min(from+fillStep, n) - 1
+	for from := 0; from < w.keys; from += fillStep {
+		to := min(from+fillStep, w.keys) - 1
 		if _, err := p.Run(ctx, kahuna.Params{"from": from, "to": to}); err != nil {
 			return fmt.Errorf("filling the store: %w", err)
 		}
