@@ -108,8 +108,11 @@ func (c *child) close() error {
 	return nil
 }
 
-// kill ends the process where it is.
+// kill ends the process where it is, if it has not ended.
 func (c *child) kill() error {
+	if c.cmd.ProcessState != nil {
+		return nil
+	}
 	err := c.cmd.Process.Kill()
 	if errors.Is(err, os.ErrProcessDone) {
 		err = nil

@@ -11,11 +11,11 @@ import (
 type comparison int
 
 const (
-	ratioAtMost comparison = iota
+	noLimit comparison = iota
+	ratioAtMost
 	ratioAtLeast
 	atMost
 	atLeast
-	noLimit
 )
 
 // target is one line of the report.

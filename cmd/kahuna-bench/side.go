@@ -58,6 +58,7 @@ type sample struct {
 	// Of a store, when it begins.
 	OpenSeconds float64 `json:"openSeconds,omitempty"`
 	FillSeconds float64 `json:"fillSeconds,omitempty"`
+	Rows        int64   `json:"rows,omitempty"`
 
 	Error string `json:"error,omitempty"`
 }

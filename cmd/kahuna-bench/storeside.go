@@ -36,6 +36,7 @@ func newStoreLoop(ctx context.Context, s *sideSpec) (_ loop, ready sample, err e
 		}
 		ready.FillSeconds = time.Since(begin).Seconds()
 	}
+	ready.Rows = db.Stats().Rows
 	return l, ready, nil
 }
 

@@ -53,6 +53,9 @@ type group struct {
 var groups = []group{
 	{name: "durable", measure: (*run).durable},
 	{name: "memory", measure: (*run).memory},
+	{name: "keys", measure: (*run).keys},
+	{name: "open", measure: (*run).open},
+	{name: "large", measure: (*run).large, asked: true},
 }
 
 // chooseGroups returns the groups named in only, or those of a usual run.

@@ -57,12 +57,12 @@ func newWorkload(name string, f *flags) (*workload, error) {
 	}
 	switch name {
 	case "set":
-		k := newNames("set/", "", w.keys)
+		k := newNames("key/", "", w.keys) // those of get
 		w.source = "set @key @value"
 		w.params = func(p kahuna.Params, rng *rand.Rand, _ int64) { p["key"], p["value"] = k.at(rng.IntN(w.keys)), value }
 	case "get":
-		w.source, w.params = "return get @key", random(newNames("get/", "", w.keys))
-		w.fill = "for i in @from..@to do set (concat('get/', i)) repeat('x', " + strconv.Itoa(f.ValueSize) + ") end"
+		w.source, w.params = "return get @key", random(newNames("key/", "", w.keys))
+		w.fill = "for i in @from..@to do set (concat('key/', i)) repeat('x', " + strconv.Itoa(f.ValueSize) + ") end"
 	case "cas":
 		w.source, w.params = "let v = get @key; set @key to_int(v) + 1 cmprev rev(v)", random(newNames("cas/", "", w.keys))
 		w.fill = "for i in @from..@to do set (concat('cas/', i)) 0 end"
