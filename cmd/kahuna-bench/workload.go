@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"kahuna"
 )
@@ -153,7 +154,10 @@ func ephemeral(source string) string {
 
 // fillStep is how many keys are filled by one script: two writes each must
 // fit into Limits.WrittenKeys.
-const fillStep = 5000
+const (
+	fillStep    = 5000
+	fillTimeout = time.Minute
+)
 
 // prepare compiles the script and fills the store.
 func (w *workload) prepare(ctx context.Context, db *kahuna.DB) error {
@@ -181,7 +185,8 @@ func (w *workload) fillStore(ctx context.Context, db *kahuna.DB) error {
 	}
 	for from := 0; from < w.keys; from += fillStep {
 		to := min(from+fillStep, w.keys) - 1
-		if _, err := p.Run(ctx, kahuna.Params{"from": from, "to": to}); err != nil {
+		// A script waits, and may time out, while the disk does not keep up.
+		if _, err := p.Run(ctx, kahuna.Params{"from": from, "to": to}, kahuna.WithTimeout(fillTimeout)); err != nil {
 			return fmt.Errorf("filling the store: %w", err)
 		}
 	}
