@@ -38,7 +38,7 @@ func startChild(ctx context.Context, s sideSpec) (_ *child, err error) {
 		return nil, err
 	}
 	c := &child{spec: s, cmd: exec.CommandContext(ctx, self, "side", string(spec))}
-	c.cmd.Args[0] = os.Args[0]
+	c.cmd.Args[0] = "kahuna-bench"
 	c.cmd.Stderr = &c.stderr
 	c.cmd.SysProcAttr = dieWithParent()
 	c.cmd.WaitDelay = time.Second

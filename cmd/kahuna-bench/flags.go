@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -11,7 +10,7 @@ import (
 // flags is the command line.
 type flags struct {
 	Embedded    string        `help:"Directory of the store; made when missing. Without it workloads run on a store in memory." placeholder:"DIR"`
-	Concurrency int           `default:"64" help:"Callers at once."`
+	Concurrency int           `help:"Callers at once. Default: 64, with --rate 1024." placeholder:"N"`
 	Duration    time.Duration `default:"10s" help:"How long to measure."`
 	Warmup      time.Duration `default:"1s" help:"How long to run before measuring."`
 	Keys        int           `default:"100000" help:"How many keys (buckets, accounts, sessions) there are."`
@@ -51,21 +50,38 @@ type sideCmd struct {
 	Spec string `arg:""`
 }
 
+// callers returns how many callers there are. In an open loop there should
+// always be one that is free.
+func (f *flags) callers() int {
+	switch {
+	case f.Concurrency != 0:
+		return f.Concurrency
+	case f.Rate > 0:
+		return 1024
+	}
+	return 64
+}
+
+// usageError is a command line that can not be meant so.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
 // checkWorkload refuses what makes no sense.
 func (f *flags) checkWorkload(name string) error {
 	for _, c := range []struct {
 		flag      string
 		value, at int64
 	}{
-		{"concurrency", int64(f.Concurrency), 1}, {"keys", int64(f.Keys), 1}, {"duration", int64(f.Duration), 1},
+		{"concurrency", int64(f.callers()), 1}, {"keys", int64(f.Keys), 1}, {"duration", int64(f.Duration), 1},
 		{"warmup", int64(f.Warmup), 0}, {"rate", int64(f.Rate), 0}, {"value-size", int64(f.ValueSize), 0},
 	} {
 		if c.value < c.at {
-			return fmt.Errorf("--%s must be at least %d, got %d", c.flag, c.at, c.value)
+			return usagef("--%s must be at least %d, got %d", c.flag, c.at, c.value)
 		}
 	}
 	if name == "transfer" && f.Keys < 2 {
-		return errors.New("transfer needs two accounts: --keys must be at least 2")
+		return usagef("transfer needs two accounts: --keys must be at least 2")
 	}
 	return nil
 }
@@ -73,19 +89,20 @@ func (f *flags) checkWorkload(name string) error {
 // checkTargets refuses flags that only workloads have.
 func (f *flags) checkTargets(parsed *kong.Context) error {
 	if f.Embedded == "" {
-		return errors.New("targets needs --embedded DIR: a directory on the disk to measure")
+		return usagef("targets needs --embedded DIR: a directory on the disk to measure")
 	}
 	for _, given := range parsed.Path {
 		if given.Flag == nil {
 			continue
 		}
 		switch name := given.Flag.Name; name {
-		case "concurrency", "duration", "warmup", "keys", "value-size", "ephemeral", "rate", "seed":
-			return fmt.Errorf("--%s is for workloads: targets sets its own", name)
+		case "concurrency", "duration", "warmup", "keys", "value-size", "ephemeral", "rate", "seed",
+			"cpuprofile", "memprofile":
+			return usagef("--%s is for workloads: targets sets its own", name)
 		}
 	}
 	if f.Targets.Rounds < 1 || f.Targets.Turn <= 0 {
-		return errors.New("--rounds must be at least 1, and --turn positive")
+		return usagef("--rounds must be at least 1, and --turn positive")
 	}
 	return nil
 }

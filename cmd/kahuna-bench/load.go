@@ -23,37 +23,81 @@ func newHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(latencyMin, latencyMax, latencyDigits)
 }
 
-// caller is one client: its own random numbers, parameters and histogram.
+// caller is one client: its own random numbers and parameters.
 type caller struct {
 	rng    *rand.Rand
 	params kahuna.Params
-	hist   *hdrhistogram.Histogram
-	failed int64
-	first  error
-	late   time.Duration // the longest a script was sent after it was due
+	next   int64 // number of its next call
+	step   int64
+	*record
 }
 
+// record is what was measured. With many callers several share one.
+type record struct {
+	mu     sync.Mutex
+	hist   *hdrhistogram.Histogram // of calls that succeeded
+	lag    *hdrhistogram.Histogram // open loop: between due and sent
+	failed int64
+	first  error
+}
+
+// recordsMost bounds the memory of histograms: each has some 200 kB.
+const recordsMost = 64
+
 func newCallers(n int, seed uint64) []*caller {
+	records := make([]*record, min(n, recordsMost))
+	for i := range records {
+		records[i] = &record{hist: newHistogram(), lag: newHistogram()}
+	}
 	callers := make([]*caller, n)
 	for i := range callers {
-		callers[i] = &caller{rng: rand.New(rand.NewPCG(seed, uint64(i))), params: kahuna.Params{}, hist: newHistogram()}
+		callers[i] = &caller{rng: rand.New(rand.NewPCG(seed, uint64(i))), params: kahuna.Params{},
+			next: int64(i), step: int64(n), record: records[i%len(records)]}
 	}
 	return callers
 }
 
-func (c *caller) reset() {
-	c.hist.Reset()
-	c.failed, c.first, c.late = 0, nil, 0
+func (r *record) reset() {
+	r.hist.Reset()
+	r.lag.Reset()
+	r.failed, r.first = 0, nil
 }
 
-func (c *caller) note(d time.Duration, err error) {
+// note records a call that was sent lag after it was due and took d since.
+func (r *record) note(d, lag time.Duration, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if lag > 0 {
+		recordDuration(r.lag, lag)
+	}
 	if err != nil {
-		if c.failed++; c.first == nil {
-			c.first = err
+		if r.failed++; r.first == nil {
+			r.first = err
 		}
 		return
 	}
-	_ = c.hist.RecordValue(min(max(int64(d), latencyMin), latencyMax))
+	recordDuration(r.hist, lag+d)
+}
+
+func recordDuration(h *hdrhistogram.Histogram, d time.Duration) {
+	_ = h.RecordValue(min(max(int64(d), latencyMin), latencyMax))
+}
+
+// total adds up the records of the callers.
+func total(callers []*caller) *record {
+	all := &record{hist: newHistogram(), lag: newHistogram()}
+	for i, c := range callers {
+		if i >= recordsMost {
+			break // these share the records of the first ones
+		}
+		all.hist.Merge(c.hist)
+		all.lag.Merge(c.lag)
+		all.failed += c.failed
+		if all.first == nil {
+			all.first = c.first
+		}
+	}
+	return all
 }
 
 // closedLoop lets every caller make its calls one after the other until the
@@ -63,15 +107,16 @@ func closedLoop(ctx context.Context, callers []*caller, d time.Duration, call fu
 	var wg sync.WaitGroup
 	begin := time.Now()
 	until := begin.Add(d)
-	for i, c := range callers {
+	for _, c := range callers {
 		wg.Go(func() {
 			// One reading of the clock a call: the end of one is the start of
 			// the next.
 			start := time.Now()
-			for n := int64(i); start.Before(until) && ctx.Err() == nil; n += int64(len(callers)) {
-				err := call(c, n)
+			for start.Before(until) && ctx.Err() == nil {
+				err := call(c, c.next)
+				c.next += c.step
 				end := time.Now()
-				c.note(end.Sub(start), err)
+				c.note(end.Sub(start), 0, err)
 				start = end
 			}
 		})
@@ -81,27 +126,51 @@ func closedLoop(ctx context.Context, callers []*caller, d time.Duration, call fu
 }
 
 // openLoop has rate calls a second due, whatever becomes of them, until the
-// time is over. Each caller takes the next call that is due; when all of them
-// are busy it starts late, and its latency counts from when it was due.
-func openLoop(ctx context.Context, callers []*caller, d time.Duration, rate int, call func(c *caller, n int64) error) time.Duration {
+// time is over, and returns how many were due and not sent by then. Each caller
+// takes the next call that is due; when all of them are busy it is sent late,
+// and its latency counts from when it was due.
+func openLoop(ctx context.Context, callers []*caller, d time.Duration, rate int, call func(c *caller, n int64) error) (unsent int64) {
 	var wg sync.WaitGroup
-	var next atomic.Int64
+	var next, sent atomic.Int64
 	begin := time.Now()
+	until := begin.Add(d)
 	total := int64(d.Seconds() * float64(rate))
+	base := callers[0].next
 	for _, c := range callers {
 		wg.Go(func() {
-			for n := next.Add(1) - 1; n < total && ctx.Err() == nil; n = next.Add(1) - 1 {
+			for ctx.Err() == nil {
+				n := next.Add(1) - 1
 				due := begin.Add(time.Duration(float64(n) / float64(rate) * float64(time.Second)))
-				if wait := time.Until(due); wait > 0 {
-					time.Sleep(wait)
-				} else {
-					c.late = max(c.late, -wait)
+				if n >= total || !sleepUntil(ctx, due) {
+					return
 				}
-				err := call(c, n)
-				c.note(time.Since(due), err)
+				start := time.Now()
+				if !start.Before(until) {
+					return
+				}
+				sent.Add(1)
+				err := call(c, base+n)
+				c.note(time.Since(start), start.Sub(due), err)
 			}
 		})
 	}
 	wg.Wait()
-	return time.Since(begin)
+	callers[0].next = base + total
+	return total - sent.Load()
+}
+
+// sleepUntil waits until due and reports whether ctx has not ended.
+func sleepUntil(ctx context.Context, due time.Time) bool {
+	wait := time.Until(due)
+	if wait <= 0 {
+		return true
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }

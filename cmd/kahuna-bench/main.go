@@ -16,6 +16,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -29,27 +30,51 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := command(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		fmt.Fprintf(os.Stderr, "kahuna-bench: %v\n", err)
-		stop()
-		os.Exit(1)
-	}
+	err := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	interrupted := ctx.Err() != nil
+	stop()
+	os.Exit(exitStatus(err, interrupted, os.Stderr))
 }
 
+const usageHint = "The workloads are set, get, cas, leaky-bucket, inventory, counter, session, transfer, script FILE; " +
+	"targets compares.\nkahuna-bench --help tells more."
+
+// exitStatus reports err: 0 nothing wrong, 1 failed, 2 wrong usage, 130
+// interrupted.
+func exitStatus(err error, interrupted bool, stderr io.Writer) int {
+	var usage usageError
+	var parse *kong.ParseError
+	switch {
+	case err == nil:
+		return 0
+	case interrupted:
+		fmt.Fprintln(stderr, "kahuna-bench: interrupted")
+		return 130
+	case errors.As(err, &usage), errors.As(err, &parse):
+		fmt.Fprintf(stderr, "kahuna-bench: %v\n%s\n", err, usageHint)
+		return 2
+	}
+	fmt.Fprintf(stderr, "kahuna-bench: %v\n", err)
+	return 1
+}
+
+// errHelp unwinds the parser once it has printed the help.
+var errHelp = errors.New("help was printed")
+
 // command runs one command line.
-func command(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func command(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	var f flags
-	exited := false
 	parser, err := kong.New(&f, kong.Name("kahuna-bench"), kong.Description("Measures a store."),
-		kong.Writers(stdout, stderr), kong.Exit(func(int) { exited = true }))
+		kong.Writers(stdout, stderr), kong.Exit(func(int) { panic(errHelp) }))
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if r := recover(); r != nil && r != errHelp {
+			panic(r)
+		}
+	}()
 	parsed, err := parser.Parse(args)
-	if exited { // --help
-		return nil
-	}
 	if err != nil {
 		return err
 	}

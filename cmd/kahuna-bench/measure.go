@@ -8,6 +8,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"kahuna"
 )
 
@@ -22,14 +24,14 @@ type result struct {
 	Scripts     int64   `json:"scripts"`
 	Failed      int64   `json:"failed"`
 	PerSecond   float64 `json:"scriptsPerSecond"`
-	// Open loop: scripts that were due and not sent in time to measure them,
-	// and how long after it was due one was sent at the most.
-	Unsent int64   `json:"unsent,omitempty"`
-	LateMs float64 `json:"lateMs,omitempty"`
 	latencies
-	Fsyncs  uint64  `json:"fsyncs"`
-	Batch   float64 `json:"scriptsPerBatch"`
-	Evicted uint64  `json:"evicted,omitempty"`
+	// Open loop: how long after they were due scripts were sent, which is part
+	// of the latencies, and how many were due and not sent before the end.
+	Lag     *latencies `json:"lag,omitempty"`
+	Unsent  int64      `json:"unsent,omitempty"`
+	Fsyncs  uint64     `json:"fsyncs"`
+	Batch   float64    `json:"scriptsPerBatch"`
+	Evicted uint64     `json:"evicted,omitempty"`
 	// HarnessNs is what a call costs without a store.
 	HarnessNs float64 `json:"harnessNs"`
 
@@ -48,17 +50,19 @@ type latencies struct {
 
 // measure runs the workload and collects the latencies.
 func measure(ctx context.Context, f *flags, db *kahuna.DB, w *workload, stderr io.Writer) (*result, error) {
-	callers := newCallers(f.Concurrency, f.Seed)
-	loop := func(d time.Duration, call func(*caller, int64) error) time.Duration {
+	r := &result{Workload: w.name, Ephemeral: f.Ephemeral, Concurrency: f.callers(), Keys: w.keys, Rate: f.Rate,
+		HarnessNs: harnessCost(ctx, w, f.Seed)}
+	callers := newCallers(r.Concurrency, f.Seed)
+	call := w.call(ctx)
+	loop := func(d time.Duration) (unsent int64) {
 		if f.Rate > 0 {
 			return openLoop(ctx, callers, d, f.Rate, call)
 		}
-		return closedLoop(ctx, callers, d, call)
+		closedLoop(ctx, callers, d, call)
+		return 0
 	}
-	harness := harnessCost(ctx, w, f.Seed)
 	p := showProgress(stderr, "warming up", f.Warmup, db)
-	call := w.call(ctx)
-	loop(f.Warmup, call)
+	loop(f.Warmup)
 	p.stop()
 	for _, c := range callers {
 		c.reset()
@@ -67,26 +71,18 @@ func measure(ctx context.Context, f *flags, db *kahuna.DB, w *workload, stderr i
 	if err != nil {
 		return nil, err
 	}
-	before := db.Stats()
+	before, begin := db.Stats(), time.Now()
 	p = showProgress(stderr, w.name, f.Duration, db)
-	took := loop(f.Duration, call)
+	r.Unsent = loop(f.Duration)
 	p.stop()
-	after := db.Stats()
+	r.Seconds = time.Since(begin).Seconds()
+	r.count(before, db.Stats())
+	r.collect(total(callers))
 	if err := errors.Join(profile.stop(), writeAllocations(f.MemProfile), ctx.Err()); err != nil {
 		return nil, err
 	}
-	r := &result{Workload: w.name, Ephemeral: f.Ephemeral, Concurrency: f.Concurrency, Keys: w.keys, Rate: f.Rate,
-		Seconds: took.Seconds(), HarnessNs: harness, Fsyncs: after.Fsyncs - before.Fsyncs,
-		Evicted: after.EphemeralEvicted - before.EphemeralEvicted}
-	if batches := after.Batches - before.Batches; batches > 0 {
-		r.Batch = float64(after.BatchedScripts-before.BatchedScripts) / float64(batches)
-	}
-	r.collect(callers)
 	if r.Scripts == 0 {
 		return nil, errors.Join(errors.New("no script succeeded while measuring"), r.firstError)
-	}
-	if f.Rate > 0 {
-		r.Unsent = int64(f.Duration.Seconds()*float64(f.Rate)) - r.Scripts - r.Failed
 	}
 	return r, nil
 }
@@ -104,29 +100,39 @@ func (w *workload) call(ctx context.Context) func(c *caller, n int64) error {
 // parameters, the clock, and the histogram.
 func harnessCost(ctx context.Context, w *workload, seed uint64) float64 {
 	c := newCallers(1, seed)
-	took := closedLoop(ctx, c, 50*time.Millisecond, func(c *caller, n int64) error {
+	closedLoop(ctx, c, 50*time.Millisecond, func(c *caller, n int64) error {
 		w.params(c.params, c.rng, n)
 		return nil
 	})
-	return float64(took) / float64(max(c[0].hist.TotalCount(), 1))
+	return float64(c[0].hist.ValueAtQuantile(50))
 }
 
-func (r *result) collect(callers []*caller) {
-	all := newHistogram()
-	late := time.Duration(0)
-	for _, c := range callers {
-		all.Merge(c.hist)
-		r.Failed += c.failed
-		late = max(late, c.late)
-		if r.firstError == nil {
-			r.firstError = c.first
-		}
+// count takes over what the store has counted.
+func (r *result) count(before, after kahuna.Stats) {
+	r.Fsyncs = after.Fsyncs - before.Fsyncs
+	r.Evicted = after.EphemeralEvicted - before.EphemeralEvicted
+	if batches := after.Batches - before.Batches; batches > 0 {
+		r.Batch = float64(after.BatchedScripts-before.BatchedScripts) / float64(batches)
 	}
-	us := func(quantile float64) float64 { return float64(all.ValueAtQuantile(quantile)) / 1000 }
-	r.latencies = latencies{all.Mean() / 1000, us(50), us(90), us(99), us(99.9), float64(all.Max()) / 1000}
-	r.Scripts = all.TotalCount()
+}
+
+func (r *result) collect(all *record) {
+	r.Scripts, r.Failed, r.firstError = all.hist.TotalCount(), all.failed, all.first
 	r.PerSecond = float64(r.Scripts) / r.Seconds
-	r.LateMs = float64(late.Microseconds()) / 1000
+	r.latencies = newLatencies(all.hist)
+	if r.Rate > 0 {
+		lag := newLatencies(all.lag)
+		r.Lag = &lag
+	}
+}
+
+func newLatencies(h *hdrhistogram.Histogram) latencies {
+	us := func(quantile float64) float64 { return float64(h.ValueAtQuantile(quantile)) / 1000 }
+	return latencies{h.Mean() / 1000, us(50), us(90), us(99), us(99.9), float64(h.Max()) / 1000}
+}
+
+func (l latencies) String() string {
+	return fmt.Sprintf("mean %.1f  p50 %.1f  p90 %.1f  p99 %.1f  p99.9 %.1f  max %.1f", l.Mean, l.P50, l.P90, l.P99, l.P999, l.Max)
 }
 
 // print writes the result as text or JSON.
@@ -144,14 +150,15 @@ func (r *result) print(w io.Writer, asJSON bool) error {
 	}
 	text := fmt.Sprintf(`%s: %s, %d callers, %d keys, %s, %.1f s
   %.0f scripts/s (%d done, %d failed), %.1f to a batch, %d fsyncs
-  latency µs: mean %.1f  p50 %.1f  p90 %.1f  p99 %.1f  p99.9 %.1f  max %.1f
+  latency µs: %v
   of which the harness %.2f
 `, r.Workload, space, r.Concurrency, r.Keys, loop, r.Seconds, r.PerSecond, r.Scripts, r.Failed, r.Batch, r.Fsyncs,
-		r.Mean, r.P50, r.P90, r.P99, r.P999, r.Max, r.HarnessNs/1000)
+		r.latencies, r.HarnessNs/1000)
+	if r.Lag != nil {
+		text += fmt.Sprintf("  of which sent late: %v\n", r.Lag)
+	}
 	if r.Unsent > 0 {
-		text += fmt.Sprintf("  fell behind: %d scripts that were due were not sent; use a lower --rate, or more --concurrency\n", r.Unsent)
-	} else if r.Rate > 0 && r.LateMs >= 1 {
-		text += fmt.Sprintf("  all callers were busy at times: scripts were sent up to %.0f ms after they were due\n", r.LateMs)
+		text += fmt.Sprintf("  fell behind: of the scripts that were due %d were not sent, and are in no figure\n", r.Unsent)
 	}
 	if r.Evicted > 0 {
 		text += fmt.Sprintf("  %d rows were evicted for lack of memory\n", r.Evicted)

@@ -9,8 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"time"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // Everything compared is a side: a loop that runs for a moment when it is told
@@ -136,17 +134,10 @@ func turn(ctx context.Context, callers []*caller, d time.Duration, call func(c *
 		c.reset()
 	}
 	took := closedLoop(ctx, callers, d, call)
-	all := newHistogram()
-	for _, c := range callers {
-		if c.first != nil {
-			return sample{}, c.first
-		}
-		all.Merge(c.hist)
+	all := total(callers)
+	if all.first != nil {
+		return sample{}, all.first
 	}
-	return newSample(all, took), ctx.Err()
-}
-
-func newSample(hist *hdrhistogram.Histogram, took time.Duration) sample {
-	return sample{Ops: hist.TotalCount(), Seconds: took.Seconds(),
-		P50: float64(hist.ValueAtQuantile(50)) / 1000, P99: float64(hist.ValueAtQuantile(99)) / 1000}
+	return sample{Ops: all.hist.TotalCount(), Seconds: took.Seconds(), P50: float64(all.hist.ValueAtQuantile(50)) / 1000,
+		P99: float64(all.hist.ValueAtQuantile(99)) / 1000}, ctx.Err()
 }

@@ -13,7 +13,7 @@ import (
 type storeLoop struct {
 	db      *kahuna.DB
 	spec    *sideSpec
-	callers []*caller
+	callers map[int][]*caller // by how many
 	ready   map[string]*workload
 }
 
@@ -24,7 +24,7 @@ func newStoreLoop(ctx context.Context, s *sideSpec) (_ loop, ready sample, err e
 		return nil, ready, err
 	}
 	ready.OpenSeconds = time.Since(begin).Seconds()
-	l := &storeLoop{db: db, spec: s, ready: map[string]*workload{}}
+	l := &storeLoop{db: db, spec: s, callers: map[int][]*caller{}, ready: map[string]*workload{}}
 	if s.Fill {
 		begin = time.Now()
 		w, err := l.workload(s.Workload)
@@ -62,11 +62,11 @@ func (l *storeLoop) turn(ctx context.Context, o order) (sample, error) {
 		return sample{}, err
 	}
 	n := cmp.Or(o.Callers, l.spec.Callers)
-	for len(l.callers) < n {
-		l.callers = append(l.callers, newCallers(1, uint64(len(l.callers)))...)
+	if l.callers[n] == nil {
+		l.callers[n] = newCallers(n, 1)
 	}
 	before := l.db.Stats()
-	s, err := turn(ctx, l.callers[:n], o.Turn, w.call(ctx))
+	s, err := turn(ctx, l.callers[n], o.Turn, w.call(ctx))
 	after := l.db.Stats()
 	if batches := after.Batches - before.Batches; batches > 0 {
 		s.Batch = float64(after.BatchedScripts-before.BatchedScripts) / float64(batches)

@@ -17,9 +17,11 @@ type workload struct {
 	name   string
 	source string
 	// fill is run for the keys @from to @to before measuring, to give them a
-	// first value; empty when the script does without.
-	fill string
-	keys int
+	// first value, which may be one of @values, of which there are 256; empty
+	// when the script does without.
+	fill   string
+	keys   int
+	values []string
 	// params sets the parameters of call n.
 	params func(p kahuna.Params, rng *rand.Rand, n int64)
 
@@ -51,28 +53,33 @@ set @refill to_int(since) + refill * interval
 return 1`
 
 func newWorkload(name string, f *flags) (*workload, error) {
-	w := &workload{name: name, keys: f.Keys}
-	value := any(strings.Repeat("x", f.ValueSize))
+	w := &workload{name: name, keys: f.Keys, values: randomValues(f.ValueSize, f.Seed)}
 	random := func(k names) func(kahuna.Params, *rand.Rand, int64) {
 		return func(p kahuna.Params, rng *rand.Rand, _ int64) { p["key"] = k.at(rng.IntN(w.keys)) }
 	}
+	values := make([]any, len(w.values))
+	for i, v := range w.values {
+		values[i] = v
+	}
+	withValue := func(k names) func(kahuna.Params, *rand.Rand, int64) {
+		return func(p kahuna.Params, rng *rand.Rand, _ int64) {
+			p["key"], p["value"] = k.at(rng.IntN(w.keys)), values[rng.IntN(len(values))]
+		}
+	}
 	switch name {
 	case "set":
-		k := newNames("key/", "", w.keys) // those of get
-		w.source = "set @key @value"
-		w.params = func(p kahuna.Params, rng *rand.Rand, _ int64) { p["key"], p["value"] = k.at(rng.IntN(w.keys)), value }
+		w.source, w.params = "set @key @value", withValue(newNames("key/", "", w.keys)) // those of get
 	case "get":
 		w.source, w.params = "return get @key", random(newNames("key/", "", w.keys))
-		w.fill = "for i in @from..@to do set (concat('key/', i)) repeat('x', " + strconv.Itoa(f.ValueSize) + ") end"
+		w.fill = "for i in @from..@to do set (concat('key/', i)) @values[i % 256] end"
 	case "cas":
 		w.source, w.params = "let v = get @key; set @key to_int(v) + 1 cmprev rev(v)", random(newNames("cas/", "", w.keys))
 		w.fill = "for i in @from..@to do set (concat('cas/', i)) 0 end"
 	case "counter":
 		w.source, w.params = "set @key to_int(get @key) + 1 ex 1h; return get @key", random(newNames("counter/", "", w.keys))
 	case "session":
-		k := newNames("session/", "", w.keys)
+		w.params = withValue(newNames("session/", "", w.keys))
 		w.source = "if exists @key then extend @key 30m; return 1 end set @key @value ex 30m; return 0"
-		w.params = func(p kahuna.Params, rng *rand.Rand, _ int64) { p["key"], p["value"] = k.at(rng.IntN(w.keys)), value }
 	case "inventory":
 		w.keys = 1
 		w.source = "let n = to_int(get 'inventory'); if n < 1 then return 0 end set 'inventory' n - 1; return 1"
@@ -115,6 +122,24 @@ func newWorkload(name string, f *flags) (*workload, error) {
 		w.source, w.fill = ephemeral(w.source), ephemeral(w.fill)
 	}
 	return w, nil
+}
+
+// valueCount is how many different values there are: more than a compressor
+// remembers, so that the files are about as long as the values.
+const valueCount = 256
+
+func randomValues(size int, seed uint64) []string {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	rng := rand.New(rand.NewPCG(seed, 0))
+	values := make([]string, valueCount)
+	for i := range values {
+		b := make([]byte, size)
+		for j := range b {
+			b[j] = letters[rng.IntN(len(letters))]
+		}
+		values[i] = string(b)
+	}
+	return values
 }
 
 // names makes the names of keys. They are made before measuring, unless there
@@ -186,7 +211,7 @@ func (w *workload) fillStore(ctx context.Context, db *kahuna.DB) error {
 	for from := 0; from < w.keys; from += fillStep {
 		to := min(from+fillStep, w.keys) - 1
 		// A script waits, and may time out, while the disk does not keep up.
-		if _, err := p.Run(ctx, kahuna.Params{"from": from, "to": to}, kahuna.WithTimeout(fillTimeout)); err != nil {
+		if _, err := p.Run(ctx, kahuna.Params{"from": from, "to": to, "values": w.values}, kahuna.WithTimeout(fillTimeout)); err != nil {
 			return fmt.Errorf("filling the store: %w", err)
 		}
 	}
