@@ -52,7 +52,8 @@ func (r *run) durable() error {
 	return nil
 }
 
-// memory measures what takes the processor alone, on one core.
+// memory measures what takes the processor alone, on one core: by processor
+// time, of which others that use the machine take nothing away.
 func (r *run) memory() error {
 	all, err := r.contend(
 		sideSpec{Name: "ephemeral-compare-and-set", Kind: "processor", Workload: "compare-and-set", Processors: 1},
@@ -63,7 +64,7 @@ func (r *run) memory() error {
 	}
 	cas, one, compile := all[0], all[1], all[2]
 	r.report.add(target{Name: "ephemeral, one key read, compared, set, one core: at least 1,000,000 scripts/s",
-		Unit: "/s", Measured: cas.spread(sample.perSecond), Limit: 1e6, compare: atLeast})
+		Unit: "/s", Measured: cas.spread(sample.perCore), Limit: 1e6, compare: atLeast})
 	r.report.add(target{Name: "the same: at most 2 allocations", Unit: "allocs", Measured: cas.spread(allocs),
 		Limit: 2.05, compare: atMost}) // what the store does beside it is counted too
 	r.report.add(target{Name: "return 1, compiled, one core: at most 300 ns", Unit: "ns", Measured: one.spread(nanoseconds),

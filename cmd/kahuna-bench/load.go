@@ -101,8 +101,8 @@ func total(callers []*caller) *record {
 }
 
 // closedLoop lets every caller make its calls one after the other until the
-// time is over, and returns how long that took. What is called gets the number
-// of the call.
+// time is over, and one call at least, and returns how long that took. What is
+// called gets the number of the call.
 func closedLoop(ctx context.Context, callers []*caller, d time.Duration, call func(c *caller, n int64) error) time.Duration {
 	var wg sync.WaitGroup
 	begin := time.Now()
@@ -111,13 +111,14 @@ func closedLoop(ctx context.Context, callers []*caller, d time.Duration, call fu
 		wg.Go(func() {
 			// One reading of the clock a call: the end of one is the start of
 			// the next.
-			start := time.Now()
-			for start.Before(until) && ctx.Err() == nil {
+			for start := time.Now(); ctx.Err() == nil; {
 				err := call(c, c.next)
 				c.next += c.step
 				end := time.Now()
 				c.note(end.Sub(start), 0, err)
-				start = end
+				if start = end; !start.Before(until) {
+					return
+				}
 			}
 		})
 	}

@@ -62,7 +62,9 @@ func measure(ctx context.Context, f *flags, db *kahuna.DB, w *workload, stderr i
 		return 0
 	}
 	p := showProgress(stderr, "warming up", f.Warmup, db)
-	loop(f.Warmup)
+	if f.Warmup > 0 {
+		loop(f.Warmup)
+	}
 	p.stop()
 	for _, c := range callers {
 		c.reset()

@@ -66,6 +66,15 @@ func (s sample) perSecond() float64 { return float64(s.Ops) / s.Seconds }
 // processor returns the processor time of one operation in microseconds.
 func (s sample) processor() float64 { return s.CPU / float64(s.Ops) * 1e6 }
 
+// perCore returns operations in a second of one core: on a machine with
+// nothing else to do perSecond, when there is one core to use.
+func (s sample) perCore() float64 {
+	if s.CPU == 0 { // not known here
+		return s.perSecond()
+	}
+	return float64(s.Ops) / s.CPU
+}
+
 // loop is the running part of a side.
 type loop interface {
 	// turn measures for about d.

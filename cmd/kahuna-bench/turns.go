@@ -52,7 +52,7 @@ func p99(s sample) float64    { return s.P99 }
 func batch(s sample) float64  { return s.Batch }
 func allocs(s sample) float64 { return s.Allocs }
 func nanoseconds(s sample) float64 {
-	return s.Seconds / float64(s.Ops) * 1e9
+	return 1e9 / s.perCore()
 }
 
 // spread is a median with the lowest and highest of its kind.
