@@ -126,15 +126,19 @@ func closedLoop(ctx context.Context, callers []*caller, d time.Duration, call fu
 	return time.Since(begin)
 }
 
+// openGrace is how long after its end an open loop still sends what was due
+// before.
+const openGrace = time.Second
+
 // openLoop has rate calls a second due, whatever becomes of them, until the
-// time is over, and returns how many were due and not sent by then. Each caller
+// time is over, and returns how many of them it could not send. Each caller
 // takes the next call that is due; when all of them are busy it is sent late,
 // and its latency counts from when it was due.
 func openLoop(ctx context.Context, callers []*caller, d time.Duration, rate int, call func(c *caller, n int64) error) (unsent int64) {
 	var wg sync.WaitGroup
 	var next, sent atomic.Int64
 	begin := time.Now()
-	until := begin.Add(d)
+	until := begin.Add(d + openGrace)
 	total := int64(d.Seconds() * float64(rate))
 	base := callers[0].next
 	for _, c := range callers {

@@ -20,9 +20,10 @@ func TestOpenLoop(t *testing.T) {
 		worst, lag time.Duration
 	}{
 		{"fast enough", 1, 2 * time.Millisecond, 100, 0, 2 * time.Millisecond, 0},
-		// Call n is due at 10n ms, and begins at 20n ms: 50 of them before the
-		// second is over, the last one 490 ms late.
-		{"one caller, half as fast", 1, 20 * time.Millisecond, 50, 50, 510 * time.Millisecond, 490 * time.Millisecond},
+		// Call n is due at 10n ms and begins at 20n ms: the last one 990 ms late.
+		{"one caller, half as fast", 1, 20 * time.Millisecond, 100, 0, 1010 * time.Millisecond, 990 * time.Millisecond},
+		// It begins at 40n ms: 50 of them before the grace is over.
+		{"one caller, too slow", 1, 40 * time.Millisecond, 50, 50, 1510 * time.Millisecond, 1470 * time.Millisecond},
 		{"enough callers", 2, 20 * time.Millisecond, 100, 0, 20 * time.Millisecond, 0},
 		{"a stall", 1, 5 * time.Second, 1, 99, 5 * time.Second, 0},
 	} {
