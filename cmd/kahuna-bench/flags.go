@@ -16,6 +16,7 @@ type flags struct {
 	Keys        int           `default:"100000" help:"How many keys (buckets, accounts, sessions) there are."`
 	ValueSize   int           `default:"100" help:"Bytes of a value of set, get and session."`
 	Ephemeral   bool          `help:"Use the ephemeral space."`
+	RowCache    int64         `help:"Bytes of the row cache. 0: the default of a store." placeholder:"BYTES"`
 	Rate        int           `help:"Scripts a second to send, open loop. 0: as many as there are answers."`
 	JSON        bool          `name:"json" help:"Print the result as one JSON object."`
 	Seed        uint64        `default:"1" help:"Of the random keys."`
@@ -75,6 +76,7 @@ func (f *flags) checkWorkload(name string) error {
 	}{
 		{"concurrency", int64(f.callers()), 1}, {"keys", int64(f.Keys), 1}, {"duration", int64(f.Duration), 1},
 		{"warmup", int64(f.Warmup), 0}, {"rate", int64(f.Rate), 0}, {"value-size", int64(f.ValueSize), 0},
+		{"row-cache", f.RowCache, 0},
 	} {
 		if c.value < c.at {
 			return usagef("--%s must be at least %d, got %d", c.flag, c.at, c.value)
@@ -96,7 +98,7 @@ func (f *flags) checkTargets(parsed *kong.Context) error {
 			continue
 		}
 		switch name := given.Flag.Name; name {
-		case "concurrency", "duration", "warmup", "keys", "value-size", "ephemeral", "rate", "seed",
+		case "concurrency", "duration", "warmup", "keys", "value-size", "ephemeral", "rate", "seed", "row-cache",
 			"cpuprofile", "memprofile":
 			return usagef("--%s is for workloads: targets sets its own", name)
 		}

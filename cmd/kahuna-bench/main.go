@@ -99,7 +99,7 @@ func runWorkload(ctx context.Context, f *flags, name string, stdout, stderr io.W
 	if err != nil {
 		return err
 	}
-	db, err := openStore(f.Embedded)
+	db, err := openStore(f)
 	if err != nil {
 		return err
 	}
@@ -118,9 +118,10 @@ func runWorkload(ctx context.Context, f *flags, name string, stdout, stderr io.W
 	return r.print(stdout, f.JSON)
 }
 
-func openStore(dir string) (*kahuna.DB, error) {
-	if dir == "" {
-		return kahuna.OpenMemory(nil)
+func openStore(f *flags) (*kahuna.DB, error) {
+	o := &kahuna.Options{RowCacheBytes: f.RowCache}
+	if f.Embedded == "" {
+		return kahuna.OpenMemory(o)
 	}
-	return kahuna.Open(dir, nil)
+	return kahuna.Open(f.Embedded, o)
 }

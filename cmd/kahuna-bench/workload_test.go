@@ -123,7 +123,7 @@ func TestWorkloads(t *testing.T) {
 	const keys, callers, calls = 7, 3, 50
 	for name, check := range checks {
 		for _, ephemeral := range []bool{false, true} {
-			db, err := openStore("")
+			db, err := openStore(&flags{})
 			if err != nil {
 				t.Fatal(err)
 			}
