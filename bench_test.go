@@ -3,10 +3,14 @@ package kahuna
 import (
 	"context"
 	"fmt"
+	"runtime"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 )
 
+// benchBucket is the rate limiter of the language specification, section 11.3.
 const benchBucket = `let interval = to_int(@refill_interval_param)
 let capacity = to_int(@capacity)
 let now = current_time()
@@ -31,11 +35,58 @@ set @rate_limit_param tokens - 1
 set @last_refill_param to_int(since) + refill * interval
 return 1`
 
-func benchParallel(b *testing.B, callers int, body func(i int64) error) {
+// openBench opens a store with the default options, on disk or in memory.
+func openBench(b *testing.B, disk bool) *DB {
+	b.Helper()
+	var db *DB
+	var err error
+	if disk {
+		db, err = Open(b.TempDir(), nil)
+	} else {
+		db, err = OpenMemory(nil)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	return db
+}
+
+// benchKeys is how many keys the benchmarks of scripts use.
+const benchKeys = 5000 // filled by one script
+
+// benchParams are the parameters of all scripts below, for each of n keys.
+func benchParams(n int) []Params {
+	all := make([]Params, n)
+	for i := range all {
+		k := "rl/client-" + strconv.Itoa(i)
+		all[i] = Params{"key": k, "value": "1", "rate_limit_param": k + "/tokens", "last_refill_param": k + "/refill",
+			"refill_interval_param": 1, "capacity": 1_000_000_000}
+	}
+	return all
+}
+
+// inParallel has body called by that many goroutines, whatever GOMAXPROCS is;
+// ns/op is the time of one call divided by the calls at once.
+func inParallel(b *testing.B, callers int, body func(i int64) error) {
 	b.Helper()
 	b.ReportAllocs()
-	b.SetParallelism((callers + 1) / 2) // of GOMAXPROCS 2
+	procs := runtime.GOMAXPROCS(0)
+	b.SetParallelism(max((callers+procs-1)/procs, 1))
+	if callers == 1 {
+		for i := int64(0); b.Loop(); i++ {
+			if err := body(i); err != nil {
+				b.Fatal(err)
+			}
+		}
+		return
+	}
 	var n atomic.Int64
+	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			if err := body(n.Add(1)); err != nil {
@@ -46,68 +97,134 @@ func benchParallel(b *testing.B, callers int, body func(i int64) error) {
 	})
 }
 
-func BenchmarkDurable(b *testing.B) {
-	ctx := context.Background()
-	for _, callers := range []int{1, 64} {
-		for _, keys := range []int64{1, 100_000} {
-			b.Run(fmt.Sprintf("leaky-bucket/callers=%d/keys=%d", callers, keys), func(b *testing.B) {
-				db := openTest(b, b.TempDir(), nil)
-				p, err := db.Compile(benchBucket)
-				if err != nil {
-					b.Fatal(err)
+// BenchmarkRun runs typical scripts: in the ephemeral space, in the persistent
+// one of a store in memory, and durably.
+func BenchmarkRun(b *testing.B) {
+	scripts := []struct{ name, source string }{
+		{"return-1", "return 1"},
+		{"get", "get @key"},
+		{"set", "set @key @value"},
+		{"compare-and-set", "let v = get @key if v == @value then set @key @value end"},
+		{"leaky-bucket", benchBucket},
+	}
+	for _, space := range []string{"ephemeral", "memory", "durable"} {
+		for _, s := range scripts {
+			for _, keys := range []int{1, benchKeys} {
+				callers := []int{1}
+				if space == "durable" {
+					callers = []int{1, 64}
 				}
-				run := func(i int64) error {
-					k := fmt.Sprint("rl/", i*2654435761%keys)
-					_, err := p.Run(ctx, Params{"rate_limit_param": k + "/tokens", "last_refill_param": k + "/refill",
-						"refill_interval_param": 1, "capacity": 1000000})
-					return err
+				source, fill := s.source, "for i in 0..@last do set (concat('rl/client-', i)) 1 end"
+				if space == "ephemeral" {
+					source, fill = toEphemeral(source), toEphemeral(fill)
 				}
-				if callers == 1 {
-					b.ReportAllocs()
-					for i := 0; i < b.N; i++ {
-						if err := run(int64(i)); err != nil {
+				for _, n := range callers {
+					b.Run(fmt.Sprintf("%s/%s/callers=%d/keys=%d", space, s.name, n, keys), func(b *testing.B) {
+						db := openBench(b, space == "durable")
+						if _, err := db.Run(context.Background(), fill, Params{"last": keys - 1}); err != nil {
 							b.Fatal(err)
 						}
-					}
-					return
+						benchScript(b, db, source, n, keys)
+					})
 				}
-				benchParallel(b, callers, run)
-			})
+			}
 		}
 	}
 }
 
-func BenchmarkEphemeralCAS(b *testing.B) {
+// toEphemeral turns the commands of the scripts here into those of the other
+// space.
+func toEphemeral(source string) string {
+	return strings.NewReplacer("get @", "eget @", "set @", "eset @", "set (", "eset (").Replace(source)
+}
+
+func benchScript(b *testing.B, db *DB, source string, callers, keys int) {
 	ctx := context.Background()
-	db := openTest(b, "", nil)
-	p, err := db.Compile(`let v = eget k if v == @old then eset k @new cmp v end`)
+	p, err := db.Compile(source)
 	if err != nil {
 		b.Fatal(err)
 	}
-	if _, err := db.Run(ctx, "eset k 1", nil); err != nil {
-		b.Fatal(err)
+	params := benchParams(keys)
+	inParallel(b, callers, func(i int64) error {
+		_, err := p.Run(ctx, params[i*7919%int64(keys)])
+		return err
+	})
+}
+
+// BenchmarkPoint makes the calls that need no script.
+func BenchmarkPoint(b *testing.B) {
+	ctx := context.Background()
+	for _, ephemeral := range []bool{true, false} {
+		name := "memory"
+		if ephemeral {
+			name = "ephemeral"
+		}
+		open := func(b *testing.B) Space {
+			db := openBench(b, false)
+			s := db.Space
+			if ephemeral {
+				s = db.Ephemeral()
+			}
+			if _, err := s.Set(ctx, "k", "v", nil); err != nil {
+				b.Fatal(err)
+			}
+			return s
+		}
+		b.Run(name+"/get", func(b *testing.B) {
+			s := open(b)
+			inParallel(b, 1, func(int64) error { _, _, err := s.Get(ctx, "k"); return err })
+		})
+		b.Run(name+"/set", func(b *testing.B) {
+			s := open(b)
+			inParallel(b, 1, func(int64) error { _, err := s.Set(ctx, "k", "v", nil); return err })
+		})
 	}
-	params := Params{"old": "1", "new": "1"}
-	b.ReportAllocs()
-	for i := 0; i < b.N; i++ {
-		if _, err := p.Run(ctx, params); err != nil {
-			b.Fatal(err)
+}
+
+// BenchmarkTx reads and writes one key in an interactive transaction, from
+// Begin to Commit.
+func BenchmarkTx(b *testing.B) {
+	ctx := context.Background()
+	for _, space := range []string{"memory", "durable"} {
+		for _, optimistic := range []bool{false, true} {
+			kind := "locking"
+			if optimistic {
+				kind = "optimistic"
+			}
+			for _, callers := range []int{1, 64} {
+				b.Run(fmt.Sprintf("%s/%s/callers=%d", space, kind, callers), func(b *testing.B) {
+					db := openBench(b, space == "durable")
+					params := benchParams(benchKeys)
+					inParallel(b, callers, func(i int64) error {
+						return benchTx(ctx, db, &TxOptions{Optimistic: optimistic}, params[i*7919%benchKeys]["key"].(string))
+					})
+				})
+			}
 		}
 	}
 }
 
-func BenchmarkGet(b *testing.B) {
+func benchTx(ctx context.Context, db *DB, o *TxOptions, key string) error {
+	tx, err := db.Begin(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if _, _, err := tx.Get(ctx, key); err != nil {
+		return err
+	}
+	if _, err := tx.Set(ctx, key, "1", nil); err != nil {
+		return err
+	}
+	return tx.Commit(ctx)
+}
+
+// BenchmarkSource runs a script by its text: what finding it in the cache of
+// compiled ones adds.
+func BenchmarkSource(b *testing.B) {
 	ctx := context.Background()
-	db := openTest(b, "", nil)
-	if _, err := db.Set(ctx, "k", "v", nil); err != nil {
-		b.Fatal(err)
-	}
-	b.ReportAllocs()
-	for i := 0; i < b.N; i++ {
-		if _, _, err := db.Get(ctx, "k"); err != nil {
-			b.Fatal(err)
-		}
-	}
+	db := openBench(b, false)
+	inParallel(b, 1, func(int64) error { _, err := db.Run(ctx, "return 1", nil); return err })
 }
 
 func BenchmarkReturn1(b *testing.B) {

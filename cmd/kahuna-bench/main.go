@@ -1,59 +1,101 @@
-// Command kahuna-bench measures a store under a workload: how many scripts a
-// second, and how long each takes.
+// Command kahuna-bench measures a store: under a workload, or against what the
+// disk and the machine can do.
 //
 //	kahuna-bench --embedded DIR leaky-bucket --concurrency 64 --duration 10s
+//	kahuna-bench --embedded DIR targets
 //
+// A workload says how many scripts a second there were and how long each took.
 // Without --rate every caller sends its next script when the last is answered
 // (closed loop). With --rate scripts are due at fixed times whatever the store
 // does (open loop), and latency counts from when one was due, so that a stall
 // shows in all the scripts it delayed (no coordinated omission).
+//
+// The command targets measures, in one run and in turns, the store and the
+// baselines it is held against, and says which targets are met.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/alecthomas/kong"
 
 	"kahuna"
 )
 
-type flags struct {
-	Embedded    string        `help:"Directory of the store; made when missing. Empty: a store in memory." placeholder:"DIR"`
-	Concurrency int           `default:"64" help:"Callers at once."`
-	Duration    time.Duration `default:"10s" help:"How long to measure."`
-	Warmup      time.Duration `default:"1s" help:"How long to run before measuring."`
-	Keys        int           `default:"100000" help:"How many keys (buckets, accounts, sessions) there are."`
-	ValueSize   int           `default:"100" help:"Bytes of a value of set, get and session."`
-	Ephemeral   bool          `help:"Use the ephemeral space."`
-	Rate        int           `help:"Scripts a second to send, open loop. 0: as many as there are answers."`
-	JSON        bool          `name:"json" help:"Print the result as one JSON object."`
-	Seed        uint64        `default:"1" help:"Of the random keys."`
-
-	Workload string `arg:"" enum:"set,get,cas,leaky-bucket,inventory,counter,session,transfer,script" help:"set, get, cas, leaky-bucket, inventory (one hot key), counter, session, transfer (two random keys), or script FILE."`
-	File     string `arg:"" optional:"" help:"The script of the workload script; its parameters are @key, a random key, and @n, the number of the call."`
-}
-
 func main() {
-	var f flags
-	kong.Parse(&f, kong.Name("kahuna-bench"), kong.Description("Measures a store under a workload."))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, &f); err != nil {
-		fmt.Fprintf(os.Stderr, "kahuna-bench: %v\n", err)
-		os.Exit(1)
+	err := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	interrupted := ctx.Err() != nil
+	stop()
+	os.Exit(exitStatus(err, interrupted, os.Stderr))
+}
+
+const usageHint = "The workloads are set, get, cas, leaky-bucket, inventory, counter, session, transfer, script FILE; " +
+	"targets compares.\nkahuna-bench --help tells more."
+
+// exitStatus reports err: 0 nothing wrong, 1 failed, 2 wrong usage, 130
+// interrupted.
+func exitStatus(err error, interrupted bool, stderr io.Writer) int {
+	var usage usageError
+	var parse *kong.ParseError
+	switch {
+	case err == nil:
+		return 0
+	case interrupted:
+		fmt.Fprintln(stderr, "kahuna-bench: interrupted")
+		return 130
+	case errors.As(err, &usage), errors.As(err, &parse):
+		fmt.Fprintf(stderr, "kahuna-bench: %v\n%s\n", err, usageHint)
+		return 2
+	}
+	fmt.Fprintf(stderr, "kahuna-bench: %v\n", err)
+	return 1
+}
+
+// errHelp unwinds the parser once it has printed the help.
+var errHelp = errors.New("help was printed")
+
+// command runs one command line.
+func command(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+	var f flags
+	parser, err := kong.New(&f, kong.Name("kahuna-bench"), kong.Description("Measures a store."),
+		kong.Writers(stdout, stderr), kong.Exit(func(int) { panic(errHelp) }))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if r := recover(); r != nil && r != errHelp {
+			panic(r)
+		}
+	}()
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		return err
+	}
+	switch name := parsed.Selected().Name; name {
+	case "targets":
+		if err := f.checkTargets(parsed); err != nil {
+			return err
+		}
+		return runTargets(ctx, &f, stdout, stderr)
+	case "side":
+		return serveSide(ctx, f.Side.Spec, os.Stdin, stdout)
+	default:
+		if err := f.checkWorkload(name); err != nil {
+			return err
+		}
+		return runWorkload(ctx, &f, name, stdout, stderr)
 	}
 }
 
-func run(ctx context.Context, f *flags) (err error) {
-	if f.Concurrency < 1 || f.Keys < 1 || f.Duration <= 0 || f.Rate < 0 || f.ValueSize < 0 {
-		return fmt.Errorf("--concurrency and --keys must be at least 1, --duration positive, --rate and --value-size not negative")
-	}
-	w, err := newWorkload(f)
+func runWorkload(ctx context.Context, f *flags, name string, stdout, stderr io.Writer) (err error) {
+	w, err := newWorkload(name, f)
 	if err != nil {
 		return err
 	}
@@ -69,16 +111,17 @@ func run(ctx context.Context, f *flags) (err error) {
 	if err := w.prepare(ctx, db); err != nil {
 		return err
 	}
-	m, err := measure(ctx, f, db, w)
+	r, err := measure(ctx, f, db, w, stderr)
 	if err != nil {
 		return err
 	}
-	return m.print(os.Stdout, f)
+	return r.print(stdout, f.JSON)
 }
 
 func openStore(f *flags) (*kahuna.DB, error) {
+	o := &kahuna.Options{RowCacheBytes: f.RowCache}
 	if f.Embedded == "" {
-		return kahuna.OpenMemory(nil)
+		return kahuna.OpenMemory(o)
 	}
-	return kahuna.Open(f.Embedded, nil)
+	return kahuna.Open(f.Embedded, o)
 }

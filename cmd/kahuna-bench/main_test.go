@@ -1,57 +1,17 @@
 package main
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"os"
 	"path/filepath"
 	"testing"
-	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestWorkloads runs each workload for a moment in both spaces: scripts
-// succeed and none fails.
-func TestWorkloads(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "own.kh")
-	if err := os.WriteFile(file, []byte("set @key @n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"set", "get", "cas", "leaky-bucket", "inventory", "counter", "session", "transfer", "script"} {
-		for _, ephemeral := range []bool{false, true} {
-			f := &flags{Concurrency: 4, Duration: 30 * time.Millisecond, Keys: 50, ValueSize: 10, Ephemeral: ephemeral,
-				Seed: 1, Workload: name, File: file, JSON: true}
-			if ephemeral {
-				f.Rate = 2000
-			}
-			var out bytes.Buffer
-			r, err := once(f)
-			if err != nil {
-				t.Errorf("%s: %v", name, err)
-				continue
-			}
-			if r.Failed != 0 || r.P50 <= 0 || r.P50 > r.Max {
-				t.Errorf("%s: %+v (%v)", name, r, r.firstError)
-			}
-			if err := r.print(&out, f); err != nil || !json.Valid(out.Bytes()) {
-				t.Errorf("%s: %v %s", name, err, out.String())
-			}
-		}
-	}
+// TestMain makes the test binary the command when it is called by its name.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"kahuna-bench": main})
 }
 
-func once(f *flags) (*result, error) {
-	w, err := newWorkload(f)
-	if err != nil {
-		return nil, err
-	}
-	db, err := openStore(f)
-	if err != nil {
-		return nil, err
-	}
-	defer db.Close()
-	if err := w.prepare(context.Background(), db); err != nil {
-		return nil, err
-	}
-	return measure(context.Background(), f, db, w)
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: filepath.Join("testdata", "script"), RequireExplicitExec: true})
 }

@@ -6,10 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"os"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -17,15 +13,10 @@ import (
 	"kahuna"
 )
 
-const (
-	latencyMin    = 1 // ns
-	latencyMax    = int64(time.Minute)
-	latencyDigits = 3
-)
-
-// result is what was measured.
+// result is what was measured of a workload.
 type result struct {
 	Workload    string  `json:"workload"`
+	Ephemeral   bool    `json:"ephemeral,omitempty"`
 	Concurrency int     `json:"concurrency"`
 	Keys        int     `json:"keys"`
 	Rate        int     `json:"rate,omitempty"`
@@ -33,155 +24,150 @@ type result struct {
 	Scripts     int64   `json:"scripts"`
 	Failed      int64   `json:"failed"`
 	PerSecond   float64 `json:"scriptsPerSecond"`
-	// Latencies in microseconds.
-	Mean  float64 `json:"meanUs"`
-	P50   float64 `json:"p50Us"`
-	P90   float64 `json:"p90Us"`
-	P99   float64 `json:"p99Us"`
-	P999  float64 `json:"p999Us"`
-	Max   float64 `json:"maxUs"`
-	Fsync uint64  `json:"fsyncs"`
-	Batch float64 `json:"scriptsPerBatch"`
+	latencies
+	// Open loop: how long after they were due scripts were sent, which is part
+	// of the latencies, and how many were due and not sent before the end.
+	Lag     *latencies `json:"lag,omitempty"`
+	Unsent  int64      `json:"unsent,omitempty"`
+	Fsyncs  uint64     `json:"fsyncs"`
+	Batch   float64    `json:"scriptsPerBatch"`
+	Evicted uint64     `json:"evicted,omitempty"`
+	// HarnessNs is what a call costs without a store.
+	HarnessNs float64 `json:"harnessNs"`
 
 	firstError error
 }
 
-// caller is one client: its own random numbers and histogram.
-type caller struct {
-	rng    *rand.Rand
-	params kahuna.Params
-	hist   *hdrhistogram.Histogram
-	failed int64
-	first  error
+// latencies are in microseconds.
+type latencies struct {
+	Mean float64 `json:"meanUs"`
+	P50  float64 `json:"p50Us"`
+	P90  float64 `json:"p90Us"`
+	P99  float64 `json:"p99Us"`
+	P999 float64 `json:"p999Us"`
+	Max  float64 `json:"maxUs"`
 }
 
 // measure runs the workload and collects the latencies.
-func measure(ctx context.Context, f *flags, db *kahuna.DB, w *workload) (*result, error) {
-	begin := time.Now()
-	from := begin.Add(f.Warmup)
-	until := from.Add(f.Duration)
-	ctx, cancel := context.WithDeadline(ctx, until.Add(30*time.Second))
-	defer cancel()
-
-	var sent, measured atomic.Int64
-	var before kahuna.Stats
-	var once sync.Once
-	var wg sync.WaitGroup
-	callers := make([]*caller, f.Concurrency)
-	for i := range callers {
-		c := &caller{rng: rand.New(rand.NewPCG(f.Seed, uint64(i))), params: kahuna.Params{},
-			hist: hdrhistogram.New(latencyMin, latencyMax, latencyDigits)}
-		callers[i] = c
-		wg.Go(func() {
-			for ctx.Err() == nil {
-				n := sent.Add(1)
-				start := time.Now()
-				if f.Rate > 0 {
-					due := begin.Add(time.Duration(float64(n-1) / float64(f.Rate) * float64(time.Second)))
-					if wait := due.Sub(start); wait > 0 {
-						time.Sleep(wait)
-					}
-					start = due
-				}
-				if !start.Before(until) || f.Rate == 0 && !time.Now().Before(until) {
-					return
-				}
-				w.params(c.params, c.rng, n)
-				_, err := w.program.Run(ctx, c.params)
-				if start.Before(from) {
-					continue
-				}
-				once.Do(func() { before = db.Stats() })
-				c.note(time.Since(start), err)
-				measured.Add(1)
-			}
-		})
-	}
-	progressDone := make(chan struct{})
-	var progress sync.WaitGroup
-	progress.Go(func() { showProgress(progressDone, &sent, until) })
-	wg.Wait()
-	close(progressDone)
-	progress.Wait()
-	return collect(f, callers, time.Since(from), before, db.Stats())
-}
-
-func (c *caller) note(d time.Duration, err error) {
-	if err != nil {
-		if c.failed++; c.first == nil {
-			c.first = err
+func measure(ctx context.Context, f *flags, db *kahuna.DB, w *workload, stderr io.Writer) (*result, error) {
+	r := &result{Workload: w.name, Ephemeral: f.Ephemeral, Concurrency: f.callers(), Keys: w.keys, Rate: f.Rate,
+		HarnessNs: harnessCost(ctx, w, f.Seed)}
+	callers := newCallers(r.Concurrency, f.Seed)
+	call := w.call(ctx)
+	loop := func(d time.Duration) (unsent int64) {
+		if f.Rate > 0 {
+			return openLoop(ctx, callers, d, f.Rate, call)
 		}
-		return
+		closedLoop(ctx, callers, d, call)
+		return 0
 	}
-	_ = c.hist.RecordValue(min(max(int64(d), latencyMin), latencyMax))
-}
-
-// showProgress writes a line a second to a terminal.
-func showProgress(done <-chan struct{}, sent *atomic.Int64, until time.Time) {
-	info, err := os.Stderr.Stat()
-	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return
+	p := showProgress(stderr, "warming up", f.Warmup, db)
+	if f.Warmup > 0 {
+		loop(f.Warmup)
 	}
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	last := int64(0)
-	for {
-		select {
-		case <-done:
-			fmt.Fprint(os.Stderr, "\r\x1b[K")
-			return
-		case <-tick.C:
-			n := sent.Load()
-			fmt.Fprintf(os.Stderr, "\r\x1b[K%d scripts/s, %v to go", n-last, time.Until(until).Round(time.Second))
-			last = n
-		}
-	}
-}
-
-func collect(f *flags, callers []*caller, took time.Duration, before, after kahuna.Stats) (*result, error) {
-	all := hdrhistogram.New(latencyMin, latencyMax, latencyDigits)
-	r := &result{Workload: f.Workload, Concurrency: f.Concurrency, Keys: f.Keys, Rate: f.Rate}
+	p.stop()
 	for _, c := range callers {
-		all.Merge(c.hist)
-		r.Failed += c.failed
-		if r.firstError == nil {
-			r.firstError = c.first
-		}
+		c.reset()
 	}
-	r.Scripts = all.TotalCount()
+	profile, err := startProfile(f.CPUProfile)
+	if err != nil {
+		return nil, err
+	}
+	before, begin := db.Stats(), time.Now()
+	p = showProgress(stderr, w.name, f.Duration, db)
+	r.Unsent = loop(f.Duration)
+	p.stop()
+	r.Seconds = time.Since(begin).Seconds()
+	r.count(before, db.Stats())
+	r.collect(total(callers))
+	if err := errors.Join(profile.stop(), writeAllocations(f.MemProfile), ctx.Err()); err != nil {
+		return nil, err
+	}
 	if r.Scripts == 0 {
 		return nil, errors.Join(errors.New("no script succeeded while measuring"), r.firstError)
-	}
-	us := func(ns int64) float64 { return float64(ns) / 1000 }
-	r.Seconds = took.Seconds()
-	r.PerSecond = float64(r.Scripts) / r.Seconds
-	r.Mean = all.Mean() / 1000
-	r.P50, r.P90 = us(all.ValueAtQuantile(50)), us(all.ValueAtQuantile(90))
-	r.P99, r.P999 = us(all.ValueAtQuantile(99)), us(all.ValueAtQuantile(99.9))
-	r.Max = us(all.Max())
-	r.Fsync = after.Fsyncs - before.Fsyncs
-	if batches := after.Batches - before.Batches; batches > 0 {
-		r.Batch = float64(after.BatchedScripts-before.BatchedScripts) / float64(batches)
 	}
 	return r, nil
 }
 
+// call returns what a caller of the workload does.
+func (w *workload) call(ctx context.Context) func(c *caller, n int64) error {
+	return func(c *caller, n int64) error {
+		w.params(c.params, c.rng, n)
+		_, err := w.program.Run(ctx, c.params)
+		return err
+	}
+}
+
+// harnessCost measures what a call costs without a store, in nanoseconds: the
+// parameters, the clock, and the histogram.
+func harnessCost(ctx context.Context, w *workload, seed uint64) float64 {
+	c := newCallers(1, seed)
+	closedLoop(ctx, c, 50*time.Millisecond, func(c *caller, n int64) error {
+		w.params(c.params, c.rng, n)
+		return nil
+	})
+	return float64(c[0].hist.ValueAtQuantile(50))
+}
+
+// count takes over what the store has counted.
+func (r *result) count(before, after kahuna.Stats) {
+	r.Fsyncs = after.Fsyncs - before.Fsyncs
+	r.Evicted = after.EphemeralEvicted - before.EphemeralEvicted
+	if batches := after.Batches - before.Batches; batches > 0 {
+		r.Batch = float64(after.BatchedScripts-before.BatchedScripts) / float64(batches)
+	}
+}
+
+func (r *result) collect(all *record) {
+	r.Scripts, r.Failed, r.firstError = all.hist.TotalCount(), all.failed, all.first
+	r.PerSecond = float64(r.Scripts) / r.Seconds
+	r.latencies = newLatencies(all.hist)
+	if r.Rate > 0 {
+		lag := newLatencies(all.lag)
+		r.Lag = &lag
+	}
+}
+
+func newLatencies(h *hdrhistogram.Histogram) latencies {
+	us := func(quantile float64) float64 { return float64(h.ValueAtQuantile(quantile)) / 1000 }
+	return latencies{h.Mean() / 1000, us(50), us(90), us(99), us(99.9), float64(h.Max()) / 1000}
+}
+
+func (l latencies) String() string {
+	return fmt.Sprintf("mean %.1f  p50 %.1f  p90 %.1f  p99 %.1f  p99.9 %.1f  max %.1f", l.Mean, l.P50, l.P90, l.P99, l.P999, l.Max)
+}
+
 // print writes the result as text or JSON.
-func (r *result) print(w io.Writer, f *flags) error {
-	if f.JSON {
+func (r *result) print(w io.Writer, asJSON bool) error {
+	if asJSON {
 		return json.NewEncoder(w).Encode(r)
 	}
 	loop := "closed loop"
 	if r.Rate > 0 {
 		loop = fmt.Sprintf("open loop at %d/s", r.Rate)
 	}
-	_, err := fmt.Fprintf(w, `%s: %d callers, %d keys, %s, %.1f s
-  %.0f scripts/s (%d done, %d failed), %.1f to a batch, %d fsyncs
-  latency µs: mean %.0f  p50 %.0f  p90 %.0f  p99 %.0f  p99.9 %.0f  max %.0f
-`, r.Workload, r.Concurrency, r.Keys, loop, r.Seconds, r.PerSecond, r.Scripts, r.Failed, r.Batch, r.Fsync,
-		r.Mean, r.P50, r.P90, r.P99, r.P999, r.Max)
-	if err == nil && r.firstError != nil {
-		_, err = fmt.Fprintf(w, "  first failure: %v\n", r.firstError)
+	space := "persistent"
+	if r.Ephemeral {
+		space = "ephemeral"
 	}
+	text := fmt.Sprintf(`%s: %s, %d callers, %d keys, %s, %.1f s
+  %.0f scripts/s (%d done, %d failed), %.1f to a batch, %d fsyncs
+  latency µs: %v
+  of which the harness %.2f
+`, r.Workload, space, r.Concurrency, r.Keys, loop, r.Seconds, r.PerSecond, r.Scripts, r.Failed, r.Batch, r.Fsyncs,
+		r.latencies, r.HarnessNs/1000)
+	if r.Lag != nil {
+		text += fmt.Sprintf("  of which sent late: %v\n", r.Lag)
+	}
+	if r.Unsent > 0 {
+		text += fmt.Sprintf("  fell behind: of the scripts that were due %d were not sent, and are in no figure\n", r.Unsent)
+	}
+	if r.Evicted > 0 {
+		text += fmt.Sprintf("  %d rows were evicted for lack of memory\n", r.Evicted)
+	}
+	if r.firstError != nil {
+		text += fmt.Sprintf("  first failure: %v\n", r.firstError)
+	}
+	_, err := io.WriteString(w, text)
 	return err
 }

@@ -118,3 +118,33 @@ func BenchmarkApply64(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkScan reads a bucket of 100 rows out of a thousand buckets; ns/op is
+// per bucket.
+func BenchmarkScan(b *testing.B) {
+	const buckets, rows = 1000, 100
+	s, err := store.Open(store.Options{FS: vfs.NewMem(), Dir: "db", HistoryRevisions: 100})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { s.Close() })
+	batch := &kv.Batch{Time: hlc.At(1)}
+	for i := range buckets * rows {
+		batch.Ops = append(batch.Ops, kv.Op{Kind: kv.Put, Key: fmt.Sprintf("bucket-%d/row-%d", i%buckets, i/buckets),
+			Row: kv.Row{Value: "the value of this key, as long as many are", Prev: -1, Modified: hlc.At(1)}})
+	}
+	if err := s.Apply(1, 1, batch); err != nil {
+		b.Fatal(err)
+	}
+	if err := s.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		n := 0
+		err := s.Scan(false, fmt.Sprintf("bucket-%d", i*7919%buckets), func(string, kv.Row) error { n++; return nil })
+		if err != nil || n != rows {
+			b.Fatal(n, err)
+		}
+	}
+}
