@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -159,7 +160,7 @@ func open(o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	s.lock = lock
-	if err := s.removeLogs(); err != nil {
+	if err := s.prepare(); err != nil {
 		return nil, err
 	}
 	if s.db, err = pebble.Open(s.dir, s.pebbleOptions(&o, lock)); err != nil {
@@ -179,28 +180,67 @@ func open(o Options) (_ *Store, err error) {
 // than one that holds the smallest batch.
 const emptyLogBytes = 11 + 12
 
-// removeLogs removes Pebble's own logs, in which there is nothing. When Pebble
-// finds one it flushes an empty memtable, and while that fails it tries again,
-// for ever, with Open waiting.
-func (s *Store) removeLogs() error {
+// prepare readies the directory for Pebble.
+//
+// It removes Pebble's own logs, in which there is nothing. When Pebble finds
+// one it flushes an empty memtable, and while that fails it tries again, for
+// ever, with Open waiting.
+//
+// It makes durable what a manifest says. The end of it may be in the page cache
+// only, after a failed sync, which another sync does not make good, or when the
+// process was killed before it; Pebble would believe it and remove the tables
+// that it says are replaced. So it is written again, and synced.
+func (s *Store) prepare() error {
 	names, err := s.gate.List(s.dir)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		if !strings.HasSuffix(name, ".log") {
-			continue
-		}
 		path := s.gate.PathJoin(s.dir, name)
-		info, err := s.gate.Stat(path)
-		if err == nil && info.Size() < emptyLogBytes {
-			err = s.gate.Remove(path)
+		switch {
+		case strings.HasSuffix(name, ".log"):
+			var info os.FileInfo
+			if info, err = s.gate.Stat(path); err == nil && info.Size() < emptyLogBytes {
+				err = s.gate.Remove(path)
+			}
+		case strings.HasPrefix(name, "MANIFEST-"):
+			err = s.settle(path)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	dir, err := s.gate.OpenDir(s.dir)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
+		return err
+	}
+	return s.Err() // a gatedDir's Sync never fails
+}
+
+// settle writes what is in a file once more, in its place.
+func (s *Store) settle(path string) error {
+	f, err := s.gate.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	chunk := make([]byte, 1<<20)
+	for off := int64(0); err == nil; {
+		var n int
+		n, err = f.ReadAt(chunk, off)
+		if n > 0 {
+			if _, werr := f.WriteAt(chunk[:n], off); werr != nil {
+				err = werr
+			}
+		}
+		off += int64(n)
+	}
+	if errors.Is(err, io.EOF) {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
 }
 
 // lockDir makes the directory and takes its lock. The path is resolved first,
