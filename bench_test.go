@@ -109,3 +109,31 @@ func BenchmarkGet(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkTxWrites writes many keys in one interactive transaction, one call
+// each: the time of a call must not grow with what was written before.
+func BenchmarkTxWrites(b *testing.B) {
+	ctx := context.Background()
+	for _, n := range []int{100, 10_000} {
+		for _, optimistic := range []bool{false, true} {
+			b.Run(fmt.Sprintf("n=%d/optimistic=%v", n, optimistic), func(b *testing.B) {
+				db := openTest(b, "", nil)
+				for range b.N {
+					tx, err := db.Begin(ctx, &TxOptions{Optimistic: optimistic})
+					if err != nil {
+						b.Fatal(err)
+					}
+					for i := range n {
+						if _, err := tx.Set(ctx, fmt.Sprint("bucket/", i), "value", nil); err != nil {
+							b.Fatal(err)
+						}
+					}
+					if err := tx.Commit(ctx); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/write")
+			})
+		}
+	}
+}

@@ -173,7 +173,7 @@ func (db *DB) execute(ctx context.Context, p *script.Program, params Params, opt
 	defer j.free()
 	j.script.Call = call
 	j.job = txn.Job{Work: &j.script, Interrupt: &j.script.Interrupt, Footprint: j.lockSet,
-		Sleeps: p.CanSleep(), TimeoutMs: options.TimeoutMs}
+		Sleeps: p.CanSleep(), Optimistic: options.Locking == script.Optimistic, TimeoutMs: options.TimeoutMs}
 	if db.opts.forceSlow {
 		j.job.Path = txn.Slow
 	}

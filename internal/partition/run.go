@@ -19,7 +19,8 @@ type Work interface {
 type Done struct {
 	// Batch must be durable first; nil means at once.
 	Batch *Batch
-	// Wrote says that Batch holds writes of the run itself.
+	// Wrote says that the run itself wrote something, which stays when its
+	// caller leaves.
 	Wrote bool
 	// Propose says that the caller should ask Take for a batch to propose.
 	Propose bool
@@ -143,6 +144,9 @@ func refusal(err error) error {
 // conclude ends a run: it publishes what a successful one wrote, and says
 // what its answer depends on.
 func (p *Partition) conclude(tx *Tx, res *script.Result, err error, commit hlc.Timestamp, req *Request) (*script.Result, Done, error) {
+	if p.lost(tx.dep) {
+		return nil, Done{}, refusal(p.stopped)
+	}
 	if err != nil {
 		return nil, Done{Batch: p.batchOf(tx.dep)}, err
 	}
@@ -162,7 +166,7 @@ func (p *Partition) conclude(tx *Tx, res *script.Result, err error, commit hlc.T
 	}
 	if !persistent {
 		p.publishEphemeral(tx, tx.dep, commit)
-		return res, Done{Batch: p.batchOf(tx.dep)}, nil
+		return res, Done{Batch: p.batchOf(tx.dep), Wrote: len(tx.writes) > 0}, nil
 	}
 	var stored kv.StoredResult
 	if req != nil {

@@ -45,10 +45,14 @@ type Job struct {
 	Interrupt *script.Interrupt
 	// Footprint returns what is known of the keys; nil when nothing is.
 	Footprint func() partition.LockSet
-	Sleeps    bool  // goes to the slow path at once
-	TimeoutMs int64 // for running and waiting, not for becoming durable
-	Path      Path
-	Request   *partition.Request // nil without an idempotency key
+	Sleeps    bool // goes to the slow path at once
+	// Optimistic takes no locks for a first run on the slow path: what it read
+	// is validated at its end, and a run that is void is followed by one with
+	// locks.
+	Optimistic bool
+	TimeoutMs  int64 // for running and waiting, not for becoming durable
+	Path       Path
+	Request    *partition.Request // nil without an idempotency key
 }
 
 // Run runs the job and returns when its answer is durable. Its error is an
@@ -188,6 +192,9 @@ func (a *attempt) prepare(err error, runs int) error {
 		a.set.All = a.set.All || runs >= restartsMax
 	default:
 		a.slow = true
+		if a.j.Optimistic {
+			a.locked = true // when it is void, the run says what to lock
+		}
 		a.footprint()
 	}
 	return nil
