@@ -2,6 +2,7 @@ package txn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -46,6 +47,8 @@ type InteractiveOptions struct {
 // back.
 var ErrTxDone error = &script.Error{Code: script.CodeState, Message: "the transaction has already been committed or rolled back"}
 
+var errConflict error = &script.Error{Code: script.CodeConflict}
+
 // Begin starts an interactive transaction.
 func (r *Runner) Begin(ctx context.Context, o InteractiveOptions) (*Interactive, error) {
 	if err := ctx.Err(); err != nil {
@@ -55,7 +58,7 @@ func (r *Runner) Begin(ctx context.Context, o InteractiveOptions) (*Interactive,
 	t.deadline = t.used.Add(o.Timeout)
 	var err error
 	t.session, err = r.Partition.Begin(partition.SessionOptions{Age: o.Age, Optimistic: o.Optimistic,
-		ReadOnly: o.ReadOnly, Now: r.Now, Wait: t.wait, Sleep: t.sleep})
+		ReadOnly: o.ReadOnly, Now: r.Now, Wait: t.waitForLock, Sleep: t.sleep})
 	if err != nil {
 		return nil, err
 	}
@@ -83,11 +86,6 @@ func (t *Interactive) end(why error) {
 // wait returns when granted or wounded is closed: the session says what the
 // latter means. It is called while call runs.
 func (t *Interactive) wait(granted, wounded <-chan struct{}) error {
-	select {
-	case <-granted:
-		return nil
-	default:
-	}
 	timer := time.NewTimer(time.Until(t.until))
 	defer timer.Stop()
 	select {
@@ -102,6 +100,17 @@ func (t *Interactive) wait(granted, wounded <-chan struct{}) error {
 	case <-t.r.Closed:
 		return ErrClosed
 	}
+}
+
+func (t *Interactive) waitForLock(granted, wounded <-chan struct{}) error {
+	select {
+	case <-granted:
+		return nil
+	default:
+	}
+	start := time.Now()
+	defer t.r.Waits.Locks.since(start)
+	return t.wait(granted, wounded)
 }
 
 // sleep is the pause of a script.
@@ -149,7 +158,10 @@ func (t *Interactive) call(ctx context.Context, in *script.Interrupt, timeout ti
 	t.used = time.Now()
 	if e, ok := err.(*script.Error); ok && t.ended == nil {
 		switch e.Code {
-		case script.CodeConflict, script.CodeDeadlock, script.CodeTimeout, script.CodeCanceled, script.CodeClosed, script.CodeRetry, script.CodeStorage:
+		case script.CodeConflict:
+			t.r.Waits.Conflicts.Add(1)
+			t.end(err)
+		case script.CodeDeadlock, script.CodeTimeout, script.CodeCanceled, script.CodeClosed, script.CodeRetry, script.CodeStorage:
 			t.end(err)
 		}
 	}
@@ -189,6 +201,9 @@ func (t *Interactive) Commit(ctx context.Context) error {
 		done, err = t.publish()
 		t.end(ErrTxDone)
 		if err != nil {
+			if errors.Is(err, errConflict) {
+				t.r.Waits.Conflicts.Add(1)
+			}
 			t.ended = err
 			return err
 		}
@@ -207,6 +222,9 @@ func (t *Interactive) Commit(ctx context.Context) error {
 	}
 	_, err = t.r.answer(ctx, nil, done, nil)
 	outcome := script.Applied
+	if err == nil {
+		t.r.Waits.Committed.Add(1)
+	}
 	if e, ok := err.(*script.Error); ok {
 		outcome = e.Outcome
 	}
@@ -225,7 +243,10 @@ func (t *Interactive) publish() (partition.Done, error) {
 			return done, err
 		}
 		t.r.Flush()
-		if err := t.wait(full.Room, nil); err != nil {
+		start := time.Now()
+		err = t.wait(full.Room, nil)
+		t.r.Waits.Room.since(start)
+		if err != nil {
 			return partition.Done{}, err
 		}
 	}

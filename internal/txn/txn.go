@@ -36,6 +36,8 @@ type Runner struct {
 	Flush func()
 	// Closed is closed when the store closes: jobs that wait are stopped.
 	Closed <-chan struct{}
+	// Waits count what callers waited for.
+	Waits Waits
 }
 
 // Job is one script or call to run.
@@ -64,7 +66,15 @@ func (r *Runner) Run(ctx context.Context, j *Job) (*script.Result, error) {
 	if j.Sleeps || j.Path == Slow {
 		return r.contended(ctx, j, script.ErrSlowPath)
 	}
+	var start time.Time
+	measured := sampled()
+	if measured {
+		start = time.Now()
+	}
 	res, done, err := r.Partition.Fast(j.Work, nil, r.Now(), j.Request)
+	if measured {
+		r.Waits.Executor.since(start)
+	}
 	if err == nil || !again(err) {
 		return r.answer(ctx, res, done, err)
 	}
@@ -92,9 +102,7 @@ func (r *Runner) answer(ctx context.Context, res *script.Result, done partition.
 	if b == nil {
 		return res, err
 	}
-	select {
-	case <-b.Done:
-	case <-ctx.Done():
+	if !r.durable(ctx, b) {
 		select {
 		case <-b.Done: // both: prefer the answer
 		default:
@@ -110,6 +118,23 @@ func (r *Runner) answer(ctx context.Context, res *script.Result, done partition.
 		return nil, b.Err
 	}
 	return res, err
+}
+
+// durable waits until b is, or has failed; false tells that ctx ended first.
+func (r *Runner) durable(ctx context.Context, b *partition.Batch) bool {
+	select {
+	case <-b.Done:
+		return true
+	default:
+	}
+	start := time.Now()
+	defer r.Waits.Durable.since(start)
+	select {
+	case <-b.Done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func canceled(err error) *script.Error {
@@ -180,10 +205,10 @@ func (r *Runner) contended(ctx context.Context, j *Job, err error) (*script.Resu
 func (a *attempt) prepare(err error, runs int) error {
 	switch e := err.(type) {
 	case *partition.Busy:
-		return a.wait(e.Done)
+		return a.wait(e.Done, &a.r.Waits.Requests)
 	case *partition.Full:
 		a.r.Flush()
-		return a.wait(e.Room)
+		return a.wait(e.Room, &a.r.Waits.Room)
 	case *partition.Blocked:
 		a.footprint()
 		a.add(e.Set)
@@ -217,7 +242,14 @@ func (a *attempt) add(s partition.LockSet) {
 }
 
 // wait returns nil when c is closed, else why the job was stopped.
-func (a *attempt) wait(c <-chan struct{}) error {
+func (a *attempt) wait(c <-chan struct{}, measure *Wait) error {
+	select {
+	case <-c:
+		return nil
+	default:
+	}
+	start := time.Now()
+	defer measure.since(start)
 	select {
 	case <-c:
 		return nil
@@ -243,7 +275,7 @@ func (a *attempt) once() (*script.Result, partition.Done, error) {
 	if a.slow || len(a.set.Points)+len(a.set.Ranges) > 0 || a.set.All {
 		ticket = p.Acquire(&a.set)
 		defer p.Release(ticket)
-		if err := a.wait(ticket.Granted); err != nil {
+		if err := a.wait(ticket.Granted, &a.r.Waits.Locks); err != nil {
 			return nil, partition.Done{}, err
 		}
 	}
