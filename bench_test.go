@@ -3,8 +3,13 @@ package kahuna
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 const benchBucket = `let interval = to_int(@refill_interval_param)
@@ -135,5 +140,58 @@ func BenchmarkTxWrites(b *testing.B) {
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/write")
 			})
 		}
+	}
+}
+
+// BenchmarkCounterAllDay writes one counter, with the default options, and
+// reads it now and then, also as of an hour's first revision. The second half
+// of the run must cost what the first did: the time of a read, and the disk.
+// Run it long: -benchtime 3000000x.
+func BenchmarkCounterAllDay(b *testing.B) {
+	ctx := context.Background()
+	dir := b.TempDir()
+	db, err := Open(dir, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	type half struct {
+		disk  int64
+		reads []time.Duration
+	}
+	var halves [2]half
+	var mu sync.Mutex
+	every := max(b.N/2000, 1)
+	benchParallel(b, 64, func(i int64) error {
+		if _, err := db.Run(ctx, "set counter to_int(get counter) + 1", nil); err != nil {
+			return err
+		}
+		if i%int64(every) != 0 {
+			return nil
+		}
+		start := time.Now()
+		_, err := db.Run(ctx, "let c = get counter; return [c, (get counter at rev(c) - 100), (get counter at 0)]", nil)
+		took := time.Since(start)
+		mu.Lock()
+		defer mu.Unlock()
+		h := &halves[min(i*2/int64(b.N), 1)]
+		h.disk = max(h.disk, diskBytes(vfs.Default, dir))
+		h.reads = append(h.reads, took)
+		return err
+	})
+	for i, name := range []string{"first", "second"} {
+		h := &halves[i]
+		if len(h.reads) == 0 {
+			continue
+		}
+		slices.Sort(h.reads)
+		b.ReportMetric(float64(h.disk)/(1<<20), name+"-disk-MiB")
+		b.ReportMetric(float64(h.reads[len(h.reads)/2].Microseconds()), name+"-read-p50-µs")
+		b.ReportMetric(float64(h.reads[len(h.reads)*99/100].Microseconds()), name+"-read-p99-µs")
+	}
+	b.StopTimer()
+	s := db.Stats()
+	b.Logf("%d writes: rows %d MiB, log %d MiB, %d flushes, %d compactions", b.N, s.RowsBytes>>20, s.LogBytes>>20, s.Flushes, s.Compactions)
+	if err := db.Close(); err != nil {
+		b.Error(err)
 	}
 }
