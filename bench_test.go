@@ -4,10 +4,15 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // benchBucket is the rate limiter of the language specification, section 11.3.
@@ -239,5 +244,86 @@ func BenchmarkReturn1(b *testing.B) {
 		if _, err := p.Run(ctx, nil); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkTxWrites writes many keys in one interactive transaction, one call
+// each: the time of a call must not grow with what was written before.
+func BenchmarkTxWrites(b *testing.B) {
+	ctx := context.Background()
+	for _, n := range []int{100, 10_000} {
+		for _, optimistic := range []bool{false, true} {
+			b.Run(fmt.Sprintf("n=%d/optimistic=%v", n, optimistic), func(b *testing.B) {
+				db := openTest(b, "", nil)
+				for range b.N {
+					tx, err := db.Begin(ctx, &TxOptions{Optimistic: optimistic})
+					if err != nil {
+						b.Fatal(err)
+					}
+					for i := range n {
+						if _, err := tx.Set(ctx, fmt.Sprint("bucket/", i), "value", nil); err != nil {
+							b.Fatal(err)
+						}
+					}
+					if err := tx.Commit(ctx); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/write")
+			})
+		}
+	}
+}
+
+// BenchmarkCounterAllDay writes one counter, with the default options, and
+// reads it now and then, also as of an hour's first revision. The second half
+// of the run must cost what the first did: the time of a read, and the disk.
+// Run it long: -benchtime 3000000x.
+func BenchmarkCounterAllDay(b *testing.B) {
+	ctx := context.Background()
+	dir := b.TempDir()
+	db, err := Open(dir, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	type half struct {
+		disk  int64
+		reads []time.Duration
+	}
+	var halves [2]half
+	var mu sync.Mutex
+	every := max(b.N/2000, 1)
+	inParallel(b, 64, func(i int64) error {
+		if _, err := db.Run(ctx, "set counter to_int(get counter) + 1", nil); err != nil {
+			return err
+		}
+		if i%int64(every) != 0 {
+			return nil
+		}
+		start := time.Now()
+		_, err := db.Run(ctx, "let c = get counter; return [c, (get counter at rev(c) - 100), (get counter at 0)]", nil)
+		took := time.Since(start)
+		mu.Lock()
+		defer mu.Unlock()
+		h := &halves[min(i*2/int64(b.N), 1)]
+		h.disk = max(h.disk, diskBytes(vfs.Default, dir))
+		h.reads = append(h.reads, took)
+		return err
+	})
+	for i, name := range []string{"first", "second"} {
+		h := &halves[i]
+		if len(h.reads) == 0 {
+			continue
+		}
+		slices.Sort(h.reads)
+		b.ReportMetric(float64(h.disk)/(1<<20), name+"-disk-MiB")
+		b.ReportMetric(float64(h.reads[len(h.reads)/2].Microseconds()), name+"-read-p50-µs")
+		b.ReportMetric(float64(h.reads[len(h.reads)*99/100].Microseconds()), name+"-read-p99-µs")
+	}
+	b.StopTimer()
+	s := db.Stats()
+	b.Logf("%d writes: rows %d MiB, log %d MiB, %d flushes, %d compactions", b.N, s.RowsBytes>>20, s.LogBytes>>20, s.Flushes, s.Compactions)
+	if err := db.Close(); err != nil {
+		b.Error(err)
 	}
 }

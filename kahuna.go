@@ -174,6 +174,7 @@ func (db *DB) execute(ctx context.Context, p *script.Program, params Params, opt
 	j.script.Call = call
 	j.job.Sleeps, j.job.TimeoutMs, j.job.NowMs = p.CanSleep(), options.TimeoutMs, db.node.Millis(start)
 	j.job.Path = txn.Auto
+	j.job.Optimistic = options.Locking == script.Optimistic
 	if db.opts.forceSlow {
 		j.job.Path = txn.Slow
 	}

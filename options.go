@@ -48,6 +48,7 @@ type Options struct {
 	forceSlow   bool // tests: everything on the slow path
 	fs          vfs.FS
 	disableSync bool
+	keepLog     bool // tests: the log is never compacted
 	sweep       time.Duration
 	segment     int64
 	memTable    int64
@@ -101,7 +102,7 @@ func (o *Options) node(dir string) node.Options {
 			Faults: o.faults,
 		},
 		BlockCacheBytes: o.BlockCacheBytes, HistoryRevisions: o.HistoryRevisions,
-		SweepInterval: o.sweep, SegmentBytes: o.segment, MemTableBytes: o.memTable, DisableSync: o.disableSync, Now: o.now, Logger: o.Logger,
+		SweepInterval: o.sweep, SegmentBytes: o.segment, MemTableBytes: o.memTable, DisableSync: o.disableSync, KeepLog: o.keepLog, Now: o.now, Logger: o.Logger,
 	}
 	if o.HistoryAge < 0 {
 		n.Partition.RetentionMs = forever

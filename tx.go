@@ -47,6 +47,8 @@ type Tx struct {
 	TxSpace
 	db *DB
 	t  *txn.Interactive
+	// managed transactions are those of Update and View, which end them.
+	managed bool
 }
 
 // Begin starts an interactive transaction. It must be ended by Commit or
@@ -77,8 +79,9 @@ func (db *DB) Begin(ctx context.Context, o *TxOptions) (*Tx, error) {
 // Ephemeral returns the ephemeral space as the transaction sees it.
 func (tx *Tx) Ephemeral() TxSpace { return TxSpace{tx: tx, space: script.Ephemeral} }
 
-// Run runs a script inside the transaction. When it fails, what it wrote is
-// undone and the transaction goes on as before it. Its result is not applied
+// Run runs a script inside the transaction, which may sleep. When it fails, what
+// it wrote is undone and the transaction goes on as before it; but its time-out,
+// like the end of ctx, ends the transaction. Its result is not applied
 // until Commit, and modification times in it are not known yet.
 func (tx *Tx) Run(ctx context.Context, source string, params Params) (*Result, error) {
 	p, err := tx.db.programs.get(source)
@@ -90,9 +93,7 @@ func (tx *Tx) Run(ctx context.Context, source string, params Params) (*Result, e
 		return nil, err
 	}
 	defer call.Release()
-	work := &txn.Script{Call: call}
-	locks := txn.LockSet(call.Footprint())
-	res, err := tx.t.Do(ctx, work, &work.Interrupt, &locks)
+	res, err := tx.t.Run(ctx, call)
 	if err != nil {
 		return nil, runError(err)
 	}
@@ -101,8 +102,18 @@ func (tx *Tx) Run(ctx context.Context, source string, params Params) (*Result, e
 
 // Commit makes everything take effect, and returns when it is durable. The
 // transaction is over, whatever Commit returns; the error's outcome says what
-// became of it.
-func (tx *Tx) Commit(ctx context.Context) error { return txError("commit", tx.t.Commit(ctx)) }
+// became of it, also when it was over before (ErrTxDone). Only a ctx that has
+// ended before the call leaves the transaction as it is. In Update and View,
+// which commit by themselves, it fails and changes nothing.
+func (tx *Tx) Commit(ctx context.Context) error {
+	if tx.managed {
+		return &Error{Op: "commit", Code: script.CodeState, Message: "Update and View commit by themselves",
+			Hint: "return nil to commit, an error to roll back"}
+	}
+	return tx.commit(ctx)
+}
+
+func (tx *Tx) commit(ctx context.Context) error { return txError("commit", tx.t.Commit(ctx)) }
 
 // Rollback undoes everything and ends the transaction. After Commit, or a
 // second time, it does nothing, so that it can be deferred.
@@ -124,8 +135,9 @@ const (
 	retryMost  = 50 * time.Millisecond
 )
 
-// Update runs f in a transaction and commits it; when f fails, it is rolled
-// back and the error returned. Conflicts with others are retried, up to 20
+// Update runs f in a transaction and commits it; when f fails, or panics, it is
+// rolled back, and the error returned. So it is when f calls Rollback; the
+// error is ErrTxDone then. Conflicts with others are retried, up to 20
 // times after short random pauses, with f called again: it must not have
 // effects outside the transaction.
 func (db *DB) Update(ctx context.Context, f func(tx *Tx) error) error {
@@ -160,12 +172,13 @@ func (db *DB) attempt(ctx context.Context, o *TxOptions, f func(tx *Tx) error) e
 	if err != nil {
 		return err
 	}
+	tx.managed = true
 	o.age = tx.t.Age()
 	defer tx.Rollback()
 	if err := f(tx); err != nil {
 		return err
 	}
-	return tx.Commit(ctx)
+	return tx.commit(ctx)
 }
 
 // TxSpace is one of the key spaces inside a transaction. Its calls are those
@@ -244,7 +257,7 @@ func (s TxSpace) do(ctx context.Context, w *call) error {
 	}
 	w.space = s.space
 	locks := w.lockSet()
-	if _, err := s.tx.t.Do(ctx, w, nil, &locks); err != nil {
+	if err := s.tx.t.Do(ctx, w, &locks); err != nil {
 		return callError(w.kind, w.key, err)
 	}
 	return nil

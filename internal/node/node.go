@@ -32,6 +32,7 @@ type Options struct {
 	TickInterval     time.Duration     // of Raft: 100 ms
 	SweepInterval    time.Duration     // 1 s
 	DisableSync      bool              // for tests that must fail without sync
+	KeepLog          bool              // for tests that must fail without compaction
 	Now              func() int64      // physical clock in Unix milliseconds; that of the machine
 	Logger           *slog.Logger
 }

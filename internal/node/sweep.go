@@ -59,7 +59,7 @@ func (n *Node) housekeep() {
 
 // compactLog lets go of the entries that the store has on disk.
 func (n *Node) compactLog() {
-	if index := n.store.FlushedIndex(n.group.id); index > 0 {
+	if index := n.store.FlushedIndex(n.group.id); index > 0 && !n.opts.KeepLog {
 		if err := n.group.log.Compact(index); err != nil {
 			n.opts.Logger.Warn("log not compacted", "index", index, "error", err)
 		}

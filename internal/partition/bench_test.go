@@ -133,7 +133,7 @@ func BenchmarkSession(b *testing.B) {
 			granted := func(<-chan struct{}, <-chan struct{}) error { return nil }
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				s, err := p.Begin(0, optimistic, false, now, granted)
+				s, err := p.Begin(SessionOptions{Optimistic: optimistic, Now: now, Wait: granted})
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -377,6 +377,10 @@ func (p *Partition) batchOf(seq uint64) *Batch {
 	return p.waiting[seq-p.durable-1]
 }
 
+// lost reports whether Stop has dropped the batch with number seq: what was
+// read of it must not be answered.
+func (p *Partition) lost(seq uint64) bool { return seq > p.durable+uint64(len(p.waiting)) }
+
 // Stats returns a copy of the counters.
 func (p *Partition) Stats() Stats {
 	p.mu.Lock()

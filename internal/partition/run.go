@@ -151,6 +151,9 @@ func (p *Partition) conclude(tx *Tx, res *script.Result, err error, commit hlc.T
 	if p.faulty(FaultEarlyAnswer) {
 		defer func() { done.Batch = nil }()
 	}
+	if p.lost(tx.dep) {
+		return nil, Done{}, refusal(p.stopped)
+	}
 	if err != nil {
 		done.Batch = p.batchOf(tx.dep)
 		if p.faulty(FaultFailedWrites) && len(tx.writes) > 0 {

@@ -12,12 +12,29 @@ import (
 // the end (strict two-phase locking); without, it validates at commit what it
 // has read. It is used by one goroutine at a time.
 type Session struct {
-	tx       *Tx
-	holder   *holder // nil without locks
-	now      func() int64
-	wait     func(granted <-chan struct{}, wounded <-chan struct{}) error
-	readOnly bool
-	ranges   []rangeMark
+	tx     *Tx
+	holder *holder // nil without locks
+	opts   SessionOptions
+	ranges []rangeMark
+	undo   undoLog
+}
+
+// SessionOptions say how an interactive transaction runs, and do for it what
+// the package does not: all are needed.
+type SessionOptions struct {
+	// Age, when not 0, is that of an earlier try of the same transaction, so
+	// that it gets older with each and wins in the end.
+	Age        uint64
+	Optimistic bool // takes no locks
+	ReadOnly   bool
+	// Now reads the physical clock in Unix milliseconds.
+	Now func() int64
+	// Wait returns when one of the channels is closed, or why waiting ended.
+	// Either may be nil.
+	Wait func(granted, wounded <-chan struct{}) error
+	// Sleep waits for ms milliseconds and returns the physical time then. It
+	// ends early when wounded is closed, or with an error.
+	Sleep func(ms int64, wounded <-chan struct{}) (now int64, err error)
 }
 
 // rangeMark is what an unlocked range read saw.
@@ -26,29 +43,40 @@ type rangeMark struct {
 	digest uint64
 }
 
-// Begin starts an interactive transaction. age, when not 0, is that of an
-// earlier try of the same transaction, so that it gets older with each and wins
-// in the end. now reads the physical clock; wait
-// returns when one of two channels is closed, or why waiting ended.
-func (p *Partition) Begin(age uint64, optimistic, readOnly bool, now func() int64, wait func(granted, wounded <-chan struct{}) error) (*Session, error) {
+// Begin starts an interactive transaction.
+func (p *Partition) Begin(o SessionOptions) (*Session, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.runnable(); err != nil {
 		return nil, err
 	}
-	s := &Session{now: now, wait: wait, readOnly: readOnly}
-	s.tx = &Tx{p: p, slow: &slowRead{reads: map[lockKey]readMark{}, session: s}}
-	s.tx.ts = p.clock.Next(now())
+	s := &Session{opts: o}
+	s.tx = &Tx{p: p, undo: &s.undo,
+		slow: &slowRead{reads: map[lockKey]readMark{}, session: s, sleep: s.sleep}}
+	s.tx.ts = p.clock.Next(o.Now())
 	s.tx.now = s.tx.ts.Millis()
-	if !optimistic {
-		if age == 0 {
-			p.locks.lastNo++
-			age = p.locks.lastNo
-		}
-		s.holder = &holder{age: age, wounded: make(chan struct{})}
-		s.tx.ticket = &Ticket{holder: s.holder}
+	if !o.Optimistic {
+		s.holder = p.locks.newHolder(o.Age)
+		s.tx.ticket = s.holder.base
 	}
 	return s, nil
+}
+
+// wounded is closed when the transaction has lost its locks; nil without locks.
+func (s *Session) wounded() <-chan struct{} {
+	if s.holder == nil {
+		return nil
+	}
+	return s.holder.wounded
+}
+
+// sleep is that of a script inside the transaction.
+func (s *Session) sleep(ms int64) (int64, error) {
+	now, err := s.opts.Sleep(ms, s.wounded())
+	if err == nil {
+		err = s.lost()
+	}
+	return now, err
 }
 
 // Do runs work in the transaction. When it fails, what it wrote is undone and
@@ -64,19 +92,20 @@ func (s *Session) Do(work Work, lock *LockSet) (*script.Result, error) {
 	p := s.tx.p
 	p.mu.Lock()
 	err := p.runnable()
-	s.tx.ts = p.clock.Next(max(s.now(), s.tx.now))
+	s.tx.ts = p.clock.Next(max(s.opts.Now(), s.tx.now))
 	s.tx.now = s.tx.ts.Millis()
 	p.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
-	saved := s.tx.save()
+	s.undo.begin(s.tx)
 	res, err := work.Do(s.tx, 0)
-	if err == nil && s.readOnly && s.tx.changed(saved) {
+	if err == nil && s.opts.ReadOnly && s.undo.wrote(s.tx) {
 		err = &script.Error{Code: script.CodeReadOnly, Message: "writes are not allowed in a read-only transaction"}
 	}
+	bytes := s.undo.size(s.tx)
 	if err == nil {
-		err = s.bounded()
+		err = s.bounded(bytes)
 	}
 	// What was read after the locks were lost is of no moment: nobody may
 	// see it.
@@ -87,12 +116,13 @@ func (s *Session) Do(work Work, lock *LockSet) (*script.Result, error) {
 		return nil, stop
 	}
 	if err != nil {
-		s.tx.restore(saved)
+		s.undo.rollback(s.tx)
 		if err == errRestart {
 			return nil, conflictError("")
 		}
 		return nil, err
 	}
+	s.undo.bytes = bytes
 	return res, nil
 }
 
@@ -112,16 +142,13 @@ func (s *Session) overtaken() error {
 	return nil
 }
 
-// bounded keeps what is buffered within what one entry of the log may hold.
-func (s *Session) bounded() error {
+// bounded keeps what is buffered, bytes of it, within what one entry of the
+// log may hold.
+func (s *Session) bounded(bytes int64) error {
 	o := &s.tx.p.opts
 	if n := len(s.tx.writes); n > o.WrittenKeys {
 		return &script.Error{Code: script.CodeLimit, Hint: "the limit is Limits.WrittenKeys",
 			Message: fmt.Sprintf("the transaction writes too many keys: more than %d", o.WrittenKeys)}
-	}
-	bytes := int64(0)
-	for i := range s.tx.writes {
-		bytes += int64(len(s.tx.writes[i].key) + len(s.tx.writes[i].row.Value))
 	}
 	if bytes > o.WrittenBytes {
 		return &script.Error{Code: script.CodeLimit, Hint: "the limit is Limits.WrittenBytes",
@@ -152,7 +179,7 @@ func (s *Session) commit() (Done, error) {
 	if err := p.runnable(); err != nil {
 		return Done{}, err
 	}
-	commit := p.clock.Next(max(s.now(), s.tx.now))
+	commit := p.clock.Next(max(s.opts.Now(), s.tx.now))
 	valid, err := s.tx.validate(commit)
 	if err != nil {
 		return Done{}, err
@@ -239,7 +266,7 @@ func (s *Session) lock(set *LockSet, cause string) error {
 			cause = r.Text
 		}
 	}
-	if len(missing.Points)+len(missing.Ranges) == 0 {
+	if missing.empty() {
 		p.mu.Unlock()
 		return nil
 	}
@@ -248,7 +275,7 @@ func (s *Session) lock(set *LockSet, cause string) error {
 		p.stats.LockWaits++
 	}
 	p.mu.Unlock()
-	if err := s.wait(t.Granted, s.holder.wounded); err != nil {
+	if err := s.opts.Wait(t.Granted, s.holder.wounded); err != nil {
 		return err
 	}
 	return s.lost()
@@ -260,7 +287,7 @@ func (s *Session) lockFor(set *LockSet) error {
 	if err := s.lock(set, ""); err != nil {
 		return err
 	}
-	s.tx.now = max(s.tx.now, s.now())
+	s.tx.now = max(s.tx.now, s.opts.Now())
 	return nil
 }
 
@@ -309,37 +336,4 @@ func (s *Session) validateRanges() (bool, error) {
 		}
 	}
 	return true, nil
-}
-
-// saved is the buffered state of a Tx, to go back to.
-type saved struct {
-	writes []write
-	dep    uint64
-}
-
-func (tx *Tx) save() saved {
-	return saved{writes: append([]write(nil), tx.writes...), dep: tx.dep}
-}
-
-// restore goes back to s; what was read stays read.
-func (tx *Tx) restore(s saved) {
-	tx.writes = tx.writes[:0]
-	tx.index = nil
-	for i := range s.writes {
-		w := &s.writes[i]
-		*tx.buffer(w.space, w.key, w.base) = *w
-	}
-}
-
-// changed reports whether something was written since s.
-func (tx *Tx) changed(s saved) bool {
-	if len(tx.writes) != len(s.writes) {
-		return true
-	}
-	for i := range s.writes {
-		if tx.writes[i] != s.writes[i] {
-			return true
-		}
-	}
-	return false
 }

@@ -27,7 +27,7 @@ func leader(t *testing.T) *Partition {
 // session begins an interactive transaction that must never have to wait.
 func session(t *testing.T, p *Partition) *Session {
 	t.Helper()
-	s, err := p.Begin(0, false, false, func() int64 { return 1000 }, func(granted, wounded <-chan struct{}) error {
+	s, err := p.Begin(SessionOptions{Now: func() int64 { return 1000 }, Wait: func(granted, wounded <-chan struct{}) error {
 		select {
 		case <-granted:
 		case <-wounded:
@@ -35,7 +35,7 @@ func session(t *testing.T, p *Partition) *Session {
 			return errors.New("it would have to wait")
 		}
 		return nil
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

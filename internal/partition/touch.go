@@ -66,22 +66,18 @@ func (tx *Tx) touchAll() {
 	for k := range tx.slow.reads {
 		point(k)
 	}
-	tickets := []*Ticket{tx.ticket}
-	if tx.ticket == nil || tx.ticket.holder != nil {
-		tickets = nil
-		if s := tx.slow.session; s != nil && s.holder != nil {
-			tickets = s.holder.tickets
-		}
-	}
 	if s := tx.slow.session; s != nil && len(s.ranges) > 0 {
 		tx.p.touchElsewhere(at)
 	}
-	for _, t := range tickets {
-		if len(t.ranges) > 0 || t.all {
-			tx.p.touchElsewhere(at)
-		}
-		for k := range t.points {
-			point(k)
+	if tx.ticket == nil {
+		return
+	}
+	for r, e := range tx.ticket.entries {
+		switch {
+		case r.kind == pointKind:
+			point(lockKey{r.space, r.text})
+		case e.mode == exclusive || r.kind != wholeKind && e.mode == shared:
+			tx.p.touchElsewhere(at) // not for an intent, nor for a lock on something
 		}
 	}
 }

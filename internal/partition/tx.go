@@ -23,6 +23,7 @@ type Tx struct {
 
 	writes []write
 	index  map[lockKey]int // into writes, once there are many
+	undo   *undoLog        // of the call that runs in a Session, or nil
 
 	// blocked is what the fast path met locked.
 	blocked LockSet
@@ -38,6 +39,7 @@ type write struct {
 	ttl   int64
 	base  kv.Row // the committed row, Revision -1 when there is none
 	put   bool   // a new version, not only another expiry
+	call  uint64 // of a Session: the last call that wrote it
 }
 
 var _ script.Tx = (*Tx)(nil)
@@ -188,9 +190,7 @@ func (tx *Tx) Set(space script.Space, key, value string, o *script.SetOptions) (
 	if !holds(&row, live, o) {
 		return script.WriteResult{Revision: row.Revision}, nil
 	}
-	if w == nil {
-		w = tx.buffer(space, key, row)
-	}
+	w = tx.change(w, space, key, row)
 	w.put = true
 	w.ttl = o.TTL
 	w.row = kv.Row{Value: value, Revision: row.Revision + 1, NoRev: o.NoRev}
@@ -222,9 +222,7 @@ func (tx *Tx) Delete(space script.Space, key string) (script.WriteResult, error)
 	if err != nil || !live {
 		return script.WriteResult{Revision: row.Revision}, err
 	}
-	if w == nil {
-		w = tx.buffer(space, key, row)
-	}
+	w = tx.change(w, space, key, row)
 	w.put, w.ttl = true, 0
 	w.row = kv.Row{Revision: row.Revision + 1, Deleted: true}
 	return script.WriteResult{Done: true, Revision: w.row.Revision}, nil
@@ -236,9 +234,7 @@ func (tx *Tx) Extend(space script.Space, key string, ttl int64) (script.WriteRes
 	if err != nil || !live {
 		return script.WriteResult{Revision: row.Revision}, err
 	}
-	if w == nil {
-		w = tx.buffer(space, key, row)
-	}
+	w = tx.change(w, space, key, row)
 	w.ttl = ttl
 	w.row.Expires = 0
 	if ttl > 0 {
@@ -256,16 +252,30 @@ func (tx *Tx) write(space kv.Space, key string) (row kv.Row, live bool, w *write
 	return row, err == nil && row.Revision >= 0 && row.Live(tx.now), nil, err
 }
 
+// change returns the buffered write of key, to be changed: w, when there is
+// one, else a new one over base.
+func (tx *Tx) change(w *write, space kv.Space, key string, base kv.Row) *write {
+	if w == nil {
+		w = tx.buffer(space, key, base)
+		if tx.undo != nil {
+			w.call = tx.undo.call
+		}
+	} else if tx.undo != nil {
+		tx.undo.note(w)
+	}
+	return w
+}
+
 func (tx *Tx) buffer(space kv.Space, key string, base kv.Row) *write {
 	tx.writes = append(tx.writes, write{space: space, key: key, row: base, base: base})
 	n := len(tx.writes)
-	if n == indexFrom {
+	if tx.index != nil {
+		tx.index[lockKey{space, key}] = n - 1
+	} else if n == indexFrom {
 		tx.index = make(map[lockKey]int, 4*indexFrom)
 		for i := range tx.writes {
 			tx.index[lockKey{tx.writes[i].space, tx.writes[i].key}] = i
 		}
-	} else if n > indexFrom {
-		tx.index[lockKey{space, key}] = n - 1
 	}
 	return &tx.writes[n-1]
 }

@@ -2,6 +2,7 @@ package txn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -24,9 +25,13 @@ type Interactive struct {
 	deadline time.Time
 	timeout  time.Duration
 	ended    error // why it is over
+	// outcome is what became of a commit, for whoever commits again.
+	outcome script.Outcome
 
-	// of the call that runs now
-	ctx context.Context
+	// Of the call that runs now: its caller, and when it must have ended.
+	ctx   context.Context
+	until time.Time
+	limit time.Duration // what until was set from, for its error
 }
 
 // InteractiveOptions say how an interactive transaction runs.
@@ -42,6 +47,8 @@ type InteractiveOptions struct {
 // back.
 var ErrTxDone error = &script.Error{Code: script.CodeState, Message: "the transaction has already been committed or rolled back"}
 
+var errConflict error = &script.Error{Code: script.CodeConflict}
+
 // Begin starts an interactive transaction.
 func (r *Runner) Begin(ctx context.Context, o InteractiveOptions) (*Interactive, error) {
 	if err := ctx.Err(); err != nil {
@@ -50,7 +57,9 @@ func (r *Runner) Begin(ctx context.Context, o InteractiveOptions) (*Interactive,
 	t := &Interactive{r: r, idle: o.Idle, timeout: o.Timeout, used: time.Now()}
 	t.deadline = t.used.Add(o.Timeout)
 	var err error
-	if t.session, err = r.Partition.Begin(o.Age, o.Optimistic, o.ReadOnly, r.Now, t.wait); err != nil {
+	t.session, err = r.Partition.Begin(partition.SessionOptions{Age: o.Age, Optimistic: o.Optimistic,
+		ReadOnly: o.ReadOnly, Now: r.Now, Wait: t.waitForLock, Sleep: t.sleep})
+	if err != nil {
 		return nil, err
 	}
 	t.timer = time.AfterFunc(t.idle, t.expire)
@@ -74,41 +83,63 @@ func (t *Interactive) end(why error) {
 	t.session.Rollback()
 }
 
-// wait returns when granted is closed.
+// wait returns when granted or wounded is closed: the session says what the
+// latter means. It is called while call runs.
 func (t *Interactive) wait(granted, wounded <-chan struct{}) error {
-	select {
-	case <-granted:
-		return nil
-	default:
-	}
-	timer := time.NewTimer(time.Until(t.deadline))
+	timer := time.NewTimer(time.Until(t.until))
 	defer timer.Stop()
 	select {
 	case <-granted:
 		return nil
 	case <-wounded:
-		return nil // the session says what that means
+		return nil
 	case <-t.ctx.Done():
 		return canceled(t.ctx.Err())
 	case <-timer.C:
-		return timedOut(t.timeout.Milliseconds())
+		return timedOut(t.limit.Milliseconds())
 	case <-t.r.Closed:
 		return ErrClosed
 	}
 }
 
-// call runs f as one call of the transaction. An error that leaves the
-// transaction without its locks, or its waiting unfinished, ends it.
-func (t *Interactive) call(ctx context.Context, in *script.Interrupt, f func() error) error {
+func (t *Interactive) waitForLock(granted, wounded <-chan struct{}) error {
+	select {
+	case <-granted:
+		return nil
+	default:
+	}
+	start := time.Now()
+	defer t.r.Waits.Locks.since(start)
+	return t.wait(granted, wounded)
+}
+
+// sleep is the pause of a script.
+func (t *Interactive) sleep(ms int64, wounded <-chan struct{}) (int64, error) {
+	over := make(chan struct{})
+	timer := time.AfterFunc(time.Duration(ms)*time.Millisecond, func() { close(over) })
+	defer timer.Stop()
+	err := t.wait(over, wounded)
+	return t.r.Now(), err
+}
+
+// call runs f as one call of the transaction, for at most timeout when that is
+// not 0. An error that leaves the transaction without its locks, or its waiting
+// unfinished, ends it.
+func (t *Interactive) call(ctx context.Context, in *script.Interrupt, timeout time.Duration, f func() error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.ended != nil {
 		return t.ended
 	}
 	t.timer.Stop()
-	if !time.Now().Before(t.deadline) {
-		t.end(timedOut(t.timeout.Milliseconds()))
+	now := time.Now()
+	t.until, t.limit = t.deadline, t.timeout
+	if !now.Before(t.deadline) {
+		t.end(timedOut(t.limit.Milliseconds()))
 		return t.ended
+	}
+	if timeout > 0 && now.Add(timeout).Before(t.deadline) {
+		t.until, t.limit = now.Add(timeout), timeout
 	}
 	if err := ctx.Err(); err != nil {
 		t.timer.Reset(t.idle)
@@ -118,7 +149,8 @@ func (t *Interactive) call(ctx context.Context, in *script.Interrupt, f func() e
 	if in != nil {
 		stop := context.AfterFunc(ctx, func() { in.Stop(canceled(ctx.Err())) })
 		defer stop()
-		over := time.AfterFunc(time.Until(t.deadline), func() { in.Stop(timedOut(t.timeout.Milliseconds())) })
+		expired := timedOut(t.limit.Milliseconds())
+		over := time.AfterFunc(t.until.Sub(now), func() { in.Stop(expired) })
 		defer over.Stop()
 	}
 	err := f()
@@ -126,7 +158,10 @@ func (t *Interactive) call(ctx context.Context, in *script.Interrupt, f func() e
 	t.used = time.Now()
 	if e, ok := err.(*script.Error); ok && t.ended == nil {
 		switch e.Code {
-		case script.CodeConflict, script.CodeDeadlock, script.CodeTimeout, script.CodeCanceled, script.CodeClosed, script.CodeRetry, script.CodeStorage:
+		case script.CodeConflict:
+			t.r.Waits.Conflicts.Add(1)
+			t.end(err)
+		case script.CodeDeadlock, script.CodeTimeout, script.CodeCanceled, script.CodeClosed, script.CodeRetry, script.CodeStorage:
 			t.end(err)
 		}
 	}
@@ -136,42 +171,85 @@ func (t *Interactive) call(ctx context.Context, in *script.Interrupt, f func() e
 	return err
 }
 
-// Do runs work in the transaction: all of it, or nothing. A script's own
-// failure leaves the transaction as it was before.
-func (t *Interactive) Do(ctx context.Context, work partition.Work, in *script.Interrupt, locks *partition.LockSet) (res *script.Result, err error) {
-	err = t.call(ctx, in, func() (err error) {
-		res, err = t.session.Do(work, locks)
+// Do runs work, a point call, in the transaction.
+func (t *Interactive) Do(ctx context.Context, work partition.Work, locks *partition.LockSet) error {
+	return t.call(ctx, nil, 0, func() error {
+		_, err := t.session.Do(work, locks)
+		return err
+	})
+}
+
+// Run runs a script in the transaction: all of it, or nothing. Its own failure
+// leaves the transaction as it was before, but for its time-out, which ends
+// the transaction as any wait does that was not finished.
+func (t *Interactive) Run(ctx context.Context, call *script.Call) (res *script.Result, err error) {
+	work := &Script{Call: call}
+	locks := LockSet(call.Footprint())
+	timeout := time.Duration(call.Options().TimeoutMs) * time.Millisecond
+	err = t.call(ctx, &work.Interrupt, timeout, func() (err error) {
+		res, err = t.session.Do(work, &locks)
 		return err
 	})
 	return res, err
 }
 
-// Commit makes the writes take effect, and returns when they are durable.
+// Commit makes the writes take effect, and returns when they are durable. Once
+// more, it says in the outcome of ErrTxDone what became of the first.
 func (t *Interactive) Commit(ctx context.Context) error {
 	var done partition.Done
-	err := t.call(ctx, nil, func() (err error) {
-		for {
-			if done, err = t.session.Commit(); err == nil {
-				break
-			}
-			full, ok := err.(*partition.Full)
-			if !ok {
-				t.end(err)
-				return err
-			}
-			t.r.Flush()
-			if err := t.wait(full.Room, nil); err != nil {
-				return err
-			}
-		}
+	err := t.call(ctx, nil, 0, func() (err error) {
+		done, err = t.publish()
 		t.end(ErrTxDone)
+		if err != nil {
+			if errors.Is(err, errConflict) {
+				t.r.Waits.Conflicts.Add(1)
+			}
+			t.ended = err
+			return err
+		}
+		t.outcome = script.OutcomeUnknown // until it is durable
 		return nil
 	})
+	if err == ErrTxDone {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		e := *ErrTxDone.(*script.Error)
+		e.Outcome = t.outcome
+		return &e
+	}
 	if err != nil {
 		return err
 	}
 	_, err = t.r.answer(ctx, nil, done, nil)
+	outcome := script.Applied
+	if err == nil {
+		t.r.Waits.Committed.Add(1)
+	}
+	if e, ok := err.(*script.Error); ok {
+		outcome = e.Outcome
+	}
+	t.mu.Lock()
+	t.outcome = outcome
+	t.mu.Unlock()
 	return err
+}
+
+// publish commits the session, waiting for room.
+func (t *Interactive) publish() (partition.Done, error) {
+	for {
+		done, err := t.session.Commit()
+		full, ok := err.(*partition.Full)
+		if !ok {
+			return done, err
+		}
+		t.r.Flush()
+		start := time.Now()
+		err = t.wait(full.Room, nil)
+		t.r.Waits.Room.since(start)
+		if err != nil {
+			return partition.Done{}, err
+		}
+	}
 }
 
 // Age returns what InteractiveOptions.Age is for another try.

@@ -36,6 +36,8 @@ type Runner struct {
 	Flush func()
 	// Closed is closed when the store closes: jobs that wait are stopped.
 	Closed <-chan struct{}
+	// Waits count what callers waited for.
+	Waits Waits
 }
 
 // Job is one script or call to run.
@@ -45,11 +47,15 @@ type Job struct {
 	Interrupt *script.Interrupt
 	// Footprint returns what is known of the keys; nil when nothing is.
 	Footprint func() partition.LockSet
-	Sleeps    bool  // goes to the slow path at once
-	TimeoutMs int64 // for running and waiting, not for becoming durable
-	Path      Path
-	NowMs     int64              // physical time just read, or 0
-	Request   *partition.Request // nil without an idempotency key
+	Sleeps    bool // goes to the slow path at once
+	// Optimistic takes no locks for a first run on the slow path: what it read
+	// is validated at its end, and a run that is void is followed by one with
+	// locks.
+	Optimistic bool
+	TimeoutMs  int64 // for running and waiting, not for becoming durable
+	Path       Path
+	NowMs      int64              // physical time just read, or 0
+	Request    *partition.Request // nil without an idempotency key
 }
 
 // Run runs the job and returns when its answer is durable. Its error is an
@@ -65,7 +71,15 @@ func (r *Runner) Run(ctx context.Context, j *Job) (*script.Result, error) {
 	if now == 0 {
 		now = r.Now()
 	}
+	var start time.Time
+	measured := sampled()
+	if measured {
+		start = time.Now()
+	}
 	res, done, err := r.Partition.Fast(j.Work, nil, now, j.Request)
+	if measured {
+		r.Waits.Executor.since(start)
+	}
 	if err == nil || !again(err) {
 		return r.answer(ctx, res, done, err)
 	}
@@ -93,9 +107,7 @@ func (r *Runner) answer(ctx context.Context, res *script.Result, done partition.
 	if b == nil {
 		return res, err
 	}
-	select {
-	case <-b.Done:
-	case <-ctx.Done():
+	if !r.durable(ctx, b) {
 		select {
 		case <-b.Done: // both: prefer the answer
 		default:
@@ -111,6 +123,23 @@ func (r *Runner) answer(ctx context.Context, res *script.Result, done partition.
 		return nil, b.Err
 	}
 	return res, err
+}
+
+// durable waits until b is, or has failed; false tells that ctx ended first.
+func (r *Runner) durable(ctx context.Context, b *partition.Batch) bool {
+	select {
+	case <-b.Done:
+		return true
+	default:
+	}
+	start := time.Now()
+	defer r.Waits.Durable.since(start)
+	select {
+	case <-b.Done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func canceled(err error) *script.Error {
@@ -181,10 +210,10 @@ func (r *Runner) contended(ctx context.Context, j *Job, err error) (*script.Resu
 func (a *attempt) prepare(err error, runs int) error {
 	switch e := err.(type) {
 	case *partition.Busy:
-		return a.wait(e.Done)
+		return a.wait(e.Done, &a.r.Waits.Requests)
 	case *partition.Full:
 		a.r.Flush()
-		return a.wait(e.Room)
+		return a.wait(e.Room, &a.r.Waits.Room)
 	case *partition.Blocked:
 		a.footprint()
 		a.add(e.Set)
@@ -193,6 +222,9 @@ func (a *attempt) prepare(err error, runs int) error {
 		a.set.All = a.set.All || runs >= restartsMax
 	default:
 		a.slow = true
+		if a.j.Optimistic {
+			a.locked = true // when it is void, the run says what to lock
+		}
 		a.footprint()
 	}
 	return nil
@@ -215,7 +247,14 @@ func (a *attempt) add(s partition.LockSet) {
 }
 
 // wait returns nil when c is closed, else why the job was stopped.
-func (a *attempt) wait(c <-chan struct{}) error {
+func (a *attempt) wait(c <-chan struct{}, measure *Wait) error {
+	select {
+	case <-c:
+		return nil
+	default:
+	}
+	start := time.Now()
+	defer measure.since(start)
 	select {
 	case <-c:
 		return nil
@@ -241,7 +280,7 @@ func (a *attempt) once() (*script.Result, partition.Done, error) {
 	if a.slow || len(a.set.Points)+len(a.set.Ranges) > 0 || a.set.All {
 		ticket = p.Acquire(&a.set)
 		defer p.Release(ticket)
-		if err := a.wait(ticket.Granted); err != nil {
+		if err := a.wait(ticket.Granted, &a.r.Waits.Locks); err != nil {
 			return nil, partition.Done{}, err
 		}
 	}
