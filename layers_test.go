@@ -20,7 +20,7 @@ var layers = [][]string{
 	{"kahuna/internal/node"},
 	{"kahuna/internal/txn"},
 	{"kahuna/internal/partition"},
-	{"kahuna/internal/replica", "kahuna/internal/raftlog", "kahuna/internal/store"},
+	{"kahuna/internal/replica", "kahuna/internal/raftlog", "kahuna/internal/store", "kahuna/internal/backup"},
 	{"kahuna/internal/kv"},
 	{"kahuna/internal/hlc"},
 	// Beside the engine: what tests and tools share.

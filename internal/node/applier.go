@@ -19,12 +19,14 @@ type applier struct {
 }
 
 // applyItem is a run of committed entries with the batches they came from (nil
-// for those of other leaders or earlier lives), or the order to lead.
+// for those of other leaders or earlier lives), or the order to lead, or a
+// question when everything before it is applied.
 type applyItem struct {
 	group   *group
 	apply   *replica.Apply
 	batches []*partition.Batch
 	lead    uint64
+	reached chan struct{} // closed when it is this item's turn
 }
 
 func newApplier() *applier {

@@ -124,6 +124,10 @@ func (g *group) status(s replica.Status) {
 // applyOne applies one item. It runs on the applier's goroutine.
 func (g *group) applyOne(item applyItem) error {
 	st := g.node.store
+	if item.reached != nil {
+		close(item.reached)
+		return nil
+	}
 	if item.lead != 0 {
 		_, hwm, err := st.Applied(g.id)
 		if err != nil {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -147,10 +149,13 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 func (n *Node) open() (err error) {
 	o := n.opts
 	fs := o.FS
-	if err := makeDir(fs, o.Dir); err != nil {
+	if _, err := makeDir(fs, o.Dir); err != nil {
 		return err
 	}
 	if n.owner, err = takeOwnership(fs, o.Dir); err != nil {
+		return err
+	}
+	if err := checkUnfinished(fs, o.Dir); err != nil {
 		return err
 	}
 	so := store.Options{FS: orderedFS{fs}, Dir: fs.PathJoin(o.Dir, "rows"),
@@ -319,6 +324,7 @@ func openError(dir string, err error) error {
 	var known *script.Error
 	var damaged *raftlog.CorruptError
 	var held *ownedError
+	var unfinished *unfinishedError
 	e := &script.Error{Op: "open", Key: dir, Err: err, Message: err.Error(), Code: script.CodeStorage}
 	switch {
 	case errors.As(err, &known):
@@ -329,6 +335,12 @@ func openError(dir string, err error) error {
 	case errors.As(err, &damaged):
 		e.Code = script.CodeCorrupt
 		e.Hint = "nothing was changed; restore the directory from a backup, or copy the file back"
+	case errors.As(err, &unfinished):
+		e.Hint = "restore the backup again, or remove " + restoreName + " in it to begin with an empty store"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		e.Hint = "free some space, then open the store again; nothing acknowledged is lost"
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		e.Hint = "this process must be able to write to the directory and the files in it"
 	}
 	return e
 }
