@@ -29,7 +29,11 @@ const iteratorBytes = 64 << 20
 // stays on disk until Export returns. The slices are valid during the call of
 // visit only. It returns ErrCorrupt for a row that Build would refuse. An error
 // of visit ends it and is returned as it is.
-func (s *Store) Export(visit func(key, value []byte) error) (c Contents, err error) {
+func (s *Store) Export(visit func(key, value []byte) error) (Contents, error) {
+	return s.export(iteratorBytes, visit)
+}
+
+func (s *Store) export(chunk int, visit func(key, value []byte) error) (c Contents, err error) {
 	if !s.life.begin() {
 		return Contents{}, ErrClosed
 	}
@@ -39,16 +43,16 @@ func (s *Store) Export(visit func(key, value []byte) error) (c Contents, err err
 	var t tally
 	var next []byte
 	for first := true; first || next != nil; first = false {
-		if next, err = exportFrom(snapshot, next, &t, visit); err != nil {
+		if next, err = exportFrom(snapshot, next, chunk, &t, visit); err != nil {
 			return Contents{}, err
 		}
 	}
 	return t.contents(), nil
 }
 
-// exportFrom visits rows from a key on, and returns where to go on, nil at the
-// end.
-func exportFrom(snapshot *pebble.Snapshot, from []byte, t *tally, visit func(key, value []byte) error) (next []byte, err error) {
+// exportFrom visits rows from a key on, about chunk bytes of them, and returns
+// where to go on, nil at the end.
+func exportFrom(snapshot *pebble.Snapshot, from []byte, chunk int, t *tally, visit func(key, value []byte) error) (next []byte, err error) {
 	it, err := snapshot.NewIter(&pebble.IterOptions{LowerBound: from})
 	if err != nil {
 		return nil, readError(err)
@@ -56,7 +60,7 @@ func exportFrom(snapshot *pebble.Snapshot, from []byte, t *tally, visit func(key
 	defer closing(it, &err)
 	size := 0
 	for it.First(); it.Valid(); it.Next() {
-		if size > iteratorBytes {
+		if size > chunk {
 			return append([]byte{}, it.Key()...), nil
 		}
 		value, err := it.ValueAndErr()
