@@ -21,7 +21,7 @@ var layers = [][]string{
 	{"kahuna/internal/txn"},
 	{"kahuna/internal/partition"},
 	{"kahuna/internal/replica", "kahuna/internal/raftlog", "kahuna/internal/store", "kahuna/internal/backup"},
-	{"kahuna/internal/kv"},
+	{"kahuna/internal/kv", "kahuna/internal/shadow"},
 	{"kahuna/internal/hlc"},
 	// Beside the engine: what tests and tools share.
 	{"kahuna/internal/model"},

@@ -36,6 +36,8 @@ type Options struct {
 	DisableSync      bool              // for tests that must fail without sync
 	Now              func() int64      // physical clock in Unix milliseconds
 	Logger           *slog.Logger
+
+	toRead bool // what is written is dropped; see openFull
 }
 
 const (
@@ -115,13 +117,25 @@ const groupID = 1
 // Open opens the store in o.Dir, creating it when there is none, recovers it,
 // and returns when it runs scripts. Errors are *script.Error: code "open" when
 // another process has it, "corrupt" when files are damaged, "storage" for the
-// rest; nothing was changed then.
+// rest; nothing was changed then. On a full disk it opens a store to be read;
+// see openFull.
 func Open(ctx context.Context, o Options) (*Node, error) {
 	o = o.withDefaults()
+	n, err := start(ctx, o)
+	if isNoSpace(err) {
+		if n := openFull(ctx, o, err); n != nil {
+			return n, nil
+		}
+	}
+	return n, err
+}
+
+// start opens the store and returns when it runs scripts.
+func start(ctx context.Context, o Options) (*Node, error) {
 	n := &Node{opts: o, applier: newApplier(), flushed: make(chan struct{}, 1),
 		ledChan: make(chan struct{}), failed: make(chan struct{}), closing: make(chan struct{})}
 	if err := n.open(); err != nil {
-		n.release()
+		_ = n.release()
 		return nil, openError(o.Dir, err)
 	}
 	go n.applier.run(n.fail)
@@ -160,7 +174,7 @@ func (n *Node) open() (err error) {
 	}
 	so := store.Options{FS: orderedFS{fs}, Dir: fs.PathJoin(o.Dir, "rows"),
 		CacheBytes: o.BlockCacheBytes, MemTableBytes: o.MemTableBytes,
-		HistoryRevisions: o.HistoryRevisions, Logger: o.Logger,
+		HistoryRevisions: o.HistoryRevisions, Logger: o.Logger, DisableCompactions: o.toRead,
 		OnFlush: func() {
 			select {
 			case n.flushed <- struct{}{}:
@@ -337,7 +351,7 @@ func openError(dir string, err error) error {
 		e.Hint = "nothing was changed; restore the directory from a backup, or copy the file back"
 	case errors.As(err, &unfinished):
 		e.Hint = "restore the backup again, or remove " + restoreName + " in it to begin with an empty store"
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case isNoSpace(err):
 		e.Hint = "free some space, then open the store again; nothing acknowledged is lost"
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		e.Hint = "this process must be able to write to the directory and the files in it"

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"kahuna/internal/shadow"
 )
 
 // makeDir makes dir and the directories above it that are missing, and syncs
@@ -98,6 +100,9 @@ func (o *owner) write() error {
 // the process and told apart by name: through two names one process could open
 // a directory twice, and by closing one of them lose the lock of the other.
 func resolve(fs vfs.FS, dir string) (string, error) {
+	if s, ok := fs.(*shadow.FS); ok {
+		fs = s.FS
+	}
 	if fs != vfs.Default {
 		return dir, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,9 @@ type Options struct {
 	// DisableCompression stores blocks as they are, which saves processor time
 	// and costs disk space.
 	DisableCompression bool
+	// DisableCompactions leaves tables as they are. For a store that is opened
+	// to be read.
+	DisableCompactions bool
 	// OnFlush is called when FlushedIndex may have grown. It runs inside
 	// Pebble, with its mutex held: it must return at once and must not call
 	// the store.
@@ -146,7 +150,7 @@ func open(o Options) (_ *Store, err error) {
 		disk = vfs.Default
 	}
 	disk, s.diskChecks = vfs.WithDiskHealthChecks(disk, 5*time.Second, nil, s.diskSlow)
-	s.gate = &gate{FS: disk, fail: s.fail}
+	s.gate = newGate(disk, s.fail)
 	defer func() {
 		if err != nil {
 			s.abandon()
@@ -157,9 +161,17 @@ func open(o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	s.lock = lock
+	s.gate.opening.Store(true)
 	if s.db, err = pebble.Open(s.dir, s.pebbleOptions(&o, lock)); err != nil {
+		if failure := s.Err(); failure != nil {
+			return nil, failure // which made what Pebble complains of
+		}
+		return nil, advised(err)
+	}
+	if err := s.Err(); err != nil {
 		return nil, err
 	}
+	s.gate.opening.Store(false)
 	if err := s.checkFormat(); err != nil {
 		return nil, err
 	}
@@ -211,6 +223,7 @@ func (s *Store) pebbleOptions(o *Options, lock *pebble.Lock) *pebble.Options {
 		L0StopWritesThreshold:       math.MaxInt32,
 		L0CompactionThreshold:       2,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 3 },
+		DisableAutomaticCompactions: o.DisableCompactions,
 	}
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
@@ -219,6 +232,15 @@ func (s *Store) pebbleOptions(o *Options, lock *pebble.Lock) *pebble.Options {
 		}
 	}
 	return po
+}
+
+// advised says what to do about files of a later version of Pebble, for which
+// it has no error of its own.
+func advised(err error) error {
+	if strings.Contains(err.Error(), "unknown format major version") {
+		return fmt.Errorf("%w: open the data with the release that wrote it, or a newer one; nothing was changed", err)
+	}
+	return err
 }
 
 // checkFormat compares the version row, or writes it to an empty store. It is
