@@ -146,19 +146,30 @@ func (fs *FS) rename(oldname, newname string) error {
 	if err := fs.memory.MkdirAll(fs.PathDir(newname), 0o755); err != nil {
 		return err
 	}
+	if err := fs.memory.Rename(oldname, newname); err != nil {
+		return err
+	}
 	fs.hidden[newname] = true
-	return fs.memory.Rename(oldname, newname)
+	return nil
 }
 
 // Link implements vfs.FS. It copies the file.
 func (fs *FS) Link(oldname, newname string) error {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	if err := fs.fetch(oldname); err != nil {
+	if fs.onDisk(newname) {
+		if _, err := fs.FS.Stat(newname); err == nil {
+			return &os.LinkError{Op: "link", Old: oldname, New: newname, Err: os.ErrExist}
+		}
+	}
+	if err := errors.Join(fs.fetch(oldname), fs.memory.MkdirAll(fs.PathDir(newname), 0o755)); err != nil {
+		return err
+	}
+	if err := fs.memory.Link(oldname, newname); err != nil {
 		return err
 	}
 	fs.hidden[newname] = true
-	return fs.memory.Link(oldname, newname)
+	return nil
 }
 
 // ReuseForWrite implements vfs.FS.
