@@ -161,7 +161,7 @@ func TestBackupEmpty(t *testing.T) {
 
 // TestBackupUnderLoad takes backups while scripts move amounts between accounts:
 // in each of them the sum is right, and everything is there that was
-// acknowledged before it was begun.
+// acknowledged before it was begun (Invariant BACKUP-2).
 func TestBackupUnderLoad(t *testing.T) {
 	t.Parallel()
 	db := openTest(t, t.TempDir(), nil)
@@ -474,7 +474,7 @@ func TestRestoreDamaged(t *testing.T) {
 // TestRestoreCrash takes images of the disk as a crash would leave it, at every
 // sync and every change of a name: none of them has half a store. Before the
 // end, a store is not there, or Open refuses the directory and another Restore
-// makes it whole; after the end it is there whole.
+// makes it whole; after the end it is there whole (Invariant BACKUP-3).
 func TestRestoreCrash(t *testing.T) {
 	stream := smallBackup(t)
 	var unfinished, none, whole int

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -128,4 +129,45 @@ func TestRestoreInterrupted(t *testing.T) {
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the directory: %v", err)
 	}
+}
+
+// TestDocumentedSession runs the session in docs/kahuna-cli.md, line by line.
+// Times and sizes may differ.
+func TestDocumentedSession(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "kahuna-cli.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "## Backups\n")
+	_, rest, _ = strings.Cut(rest, "\n```\n")
+	session, _, _ := strings.Cut(rest, "\n```\n")
+	t.Chdir(t.TempDir())
+	var got strings.Builder
+	commands := 0
+	for _, line := range strings.Split(session, "\n") {
+		args, ok := strings.CutPrefix(line, "$ kahuna-cli ")
+		if !ok {
+			continue
+		}
+		commands++
+		got.WriteString(line + "\n")
+		c := &cli{stdin: strings.NewReader(""), stdout: &got, stderr: &got, signals: make(chan os.Signal), open: kahuna.Open}
+		c.main(context.Background(), fields(args))
+	}
+	varies := regexp.MustCompile(`\d+ms\b|\d+ bytes|\d{4}-\d\d-\d\dT[\d:.]+Z`)
+	if got, want := varies.ReplaceAllString(strings.TrimSpace(got.String()), "~"), varies.ReplaceAllString(session, "~"); got != want || commands < 5 {
+		t.Errorf("%d commands print\n%s\nthe page says\n%s", commands, got, want)
+	}
+}
+
+// fields splits a command line; text in single quotes stays together.
+func fields(line string) (args []string) {
+	for i, part := range strings.Split(line, "'") {
+		if i%2 == 1 {
+			args = append(args, part)
+		} else {
+			args = append(args, strings.Fields(part)...)
+		}
+	}
+	return args
 }

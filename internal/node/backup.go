@@ -24,9 +24,9 @@ type BackupInfo struct {
 }
 
 // Backup writes the persistent space, as it is after one entry of the log, to
-// w. Everything acknowledged before the call is in it. Scripts run on
-// meanwhile, and so does a node that stopped writing, as long as it can be
-// sure to have everything.
+// w. Everything acknowledged before the call is in it (Invariant BACKUP-2).
+// Scripts run on meanwhile. A node that stopped writing can be backed up, as
+// long as it can be sure to have everything.
 //
 // One goroutine reads rows and makes frames; it never waits for w without
 // watching for the end of the node, so that a stuck w does not keep Close

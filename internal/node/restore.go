@@ -41,7 +41,7 @@ func checkUnfinished(fs vfs.FS, dir string) error {
 // backup. The directory becomes a store by one rename, after everything was
 // read, checked and synced. A crash before that leaves a directory that Open
 // refuses and that Restore can be called for again; an error leaves it as it
-// was.
+// was (Invariant BACKUP-3).
 func Restore(o Options, r io.Reader) (BackupInfo, error) {
 	o = o.withDefaults()
 	// Before anything is made: what is no backup leaves no trace.
