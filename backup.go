@@ -63,7 +63,7 @@ func (db *DB) Backup(ctx context.Context, w io.Writer) (BackupInfo, error) {
 }
 
 // Restore makes a store in the directory dir from a backup. dir must not exist,
-// or be empty. r must end where the backup does.
+// or be empty. r must end where the backup does; Restore gives up when r fails.
 //
 // The backup is checked completely, checksums, order, counts and formats,
 // before the directory becomes a store in one step: neither a bad backup nor a

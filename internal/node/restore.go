@@ -108,10 +108,16 @@ func restoreInto(o Options, br *backup.Reader) error {
 	if err := syncDir(fs, o.Dir); err != nil {
 		return err
 	}
-	if err := fs.Rename(building, fs.PathJoin(o.Dir, "rows")); err != nil {
+	rows := fs.PathJoin(o.Dir, "rows")
+	if err := fs.Rename(building, rows); err != nil {
 		return err
 	}
-	return syncDir(fs, o.Dir)
+	if err := syncDir(fs, o.Dir); err != nil {
+		// Removed it may only be under the other name, or a crash in the middle
+		// could leave half of it.
+		return errors.Join(err, fs.Rename(rows, building))
+	}
+	return nil
 }
 
 // notEmptyError says that a directory has something in it.
@@ -186,6 +192,9 @@ func restoreError(dir string, err error) error {
 		}
 		again := *e
 		again.Op = "restore"
+		if isNoSpace(err) {
+			again.Hint = "free some space, then restore again" + untouched
+		}
 		return &again
 	}
 	return e
