@@ -87,7 +87,7 @@ func files(t testing.TB, fs vfs.FS, dir string) string {
 func TestDiskFull(t *testing.T) {
 	ctx := context.Background()
 	stopped := 0
-	for n := int64(0); n < 150; n += 7 {
+	for n := int64(0); n < 150; n += 21 {
 		mem := vfs.NewMem()
 		disk := newSmallDisk(mem, 1<<40)
 		db, err := open("db", crashOptions(disk, false))
@@ -134,7 +134,7 @@ func TestDiskFull(t *testing.T) {
 		}
 
 		// It fills up again while it opens.
-		for m := int64(1); m < 40; m += 4 {
+		for m := int64(1); m < 40; m += 5 {
 			disk.left.Store(m)
 			if db, err = open("db", crashOptions(disk, false)); err != nil {
 				t.Fatalf("write %d, then %d: %v", n, m, err)
@@ -157,7 +157,7 @@ func TestDiskFull(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if stopped < 50 {
+	if stopped < 20 {
 		t.Errorf("only %d times the disk was full while opening: this proved too little", stopped)
 	}
 }
