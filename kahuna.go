@@ -39,6 +39,9 @@ type Entry = script.Entry
 // A store is open in one process at a time. Errors are *Error: code "open" when
 // another process has it, "corrupt" when files are damaged, "storage" for
 // anything else; nothing was changed then.
+//
+// A store on a full disk is opened to be read: writes get ErrStorage, reads and
+// Backup work, the Logger is told.
 func Open(dir string, opts *Options) (*DB, error) {
 	if dir == "" {
 		return nil, &Error{Op: "open", Code: script.CodeBadRequest, Message: "no directory was given",

@@ -20,8 +20,8 @@ var layers = [][]string{
 	{"kahuna/internal/node"},
 	{"kahuna/internal/txn"},
 	{"kahuna/internal/partition"},
-	{"kahuna/internal/replica", "kahuna/internal/raftlog", "kahuna/internal/store"},
-	{"kahuna/internal/kv"},
+	{"kahuna/internal/replica", "kahuna/internal/raftlog", "kahuna/internal/store", "kahuna/internal/backup"},
+	{"kahuna/internal/kv", "kahuna/internal/shadow"},
 	{"kahuna/internal/hlc"},
 	// Beside the engine: what tests and tools share.
 	{"kahuna/internal/model", "kahuna/internal/listappend", "kahuna/internal/register"},

@@ -63,6 +63,10 @@ func (c *cli) command(ctx context.Context, args []string) int {
 		return c.check(ctx, c.flags.Check.Files)
 	case "fmt":
 		return c.format(ctx, c.flags.Fmt.Files, c.flags.Fmt.Write)
+	case "backup":
+		return c.backup(ctx)
+	case "restore":
+		return c.restore(ctx)
 	}
 	if c.params, err = parseParams(ctx, c.flags.Param); err != nil {
 		return c.usage("%v", err)

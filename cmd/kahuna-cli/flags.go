@@ -36,6 +36,8 @@ type flags struct {
 		Write bool     `short:"w" help:"Write the result back to the file."`
 		Files []string `arg:"" help:"Script files, - for standard input."`
 	} `cmd:"" help:"Print scripts in the canonical form."`
+	Backup  backupFlags  `cmd:"" help:"Write a backup of the store to a file."`
+	Restore restoreFlags `cmd:"" help:"Make a store from a backup, in a directory that does not exist or is empty."`
 }
 
 const description = `Runs scripts on a Kahuna store.

@@ -37,12 +37,14 @@ const (
 )
 
 // applyItem is a run of committed entries with the batches they came from (nil
-// for those of other leaders or earlier lives), or the order to lead.
+// for those of other leaders or earlier lives), or the order to lead, or a
+// question when everything before it is applied.
 type applyItem struct {
 	group   *group
 	apply   *replica.Apply
 	batches []*partition.Batch
 	lead    uint64
+	reached chan struct{} // closed when it is this item's turn
 }
 
 func newApplier() *applier {
@@ -61,7 +63,7 @@ func (a *applier) put(item applyItem) {
 	a.items = append(a.items, item)
 	// Somebody may wait for what no script of this life wrote: an election, a
 	// recovery.
-	urgent := item.lead != 0
+	urgent := item.apply == nil
 	before := a.bytes
 	for i, b := range item.batches {
 		urgent = urgent || b == nil
@@ -97,7 +99,7 @@ func (a *applier) run(fail func(error)) {
 		}
 		for len(items) > 0 {
 			n := 1
-			for n < len(items) && items[n].group == items[0].group && items[n].lead == 0 && items[0].lead == 0 {
+			for n < len(items) && items[n].group == items[0].group && items[n].apply != nil && items[0].apply != nil {
 				n++
 			}
 			if err := items[0].group.apply(items[:n]); err != nil {

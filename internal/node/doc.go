@@ -18,5 +18,17 @@
 //
 //	DIR/rows   the materialised rows (Pebble)
 //	DIR/log    the Raft log, the only log
-//	DIR/owner  which process has the directory open, for error messages
+//	DIR/LOCK   locked by the process that has the directory open
+//	DIR/owner  which process that is, for error messages
+//
+// Two names are there only while something is made, and tell a later Open that
+// it was not finished: rows.new, of a store that is created, which Open makes
+// again, and rows.restore, of one that is restored, which Open refuses.
+//
+// # Backup
+//
+// Backup waits until the applier has applied what was acknowledged before, and
+// writes a snapshot of the store as a stream of package backup. Restore makes
+// the rows of such a stream under another name; the new store has no log yet
+// and begins one, like a store that was just created.
 package node

@@ -124,11 +124,15 @@ func (g *group) status(s replica.Status) {
 	}
 }
 
-// apply applies a run of items, or obeys the order to lead. It runs on the
-// applier's goroutine.
+// apply applies a run of items, or obeys an order that stands alone. It runs on
+// the applier's goroutine.
 func (g *group) apply(items []applyItem) error {
-	if lead := items[0].lead; lead != 0 {
-		return g.lead(lead)
+	switch first := items[0]; {
+	case first.reached != nil:
+		close(first.reached)
+		return nil
+	case first.lead != 0:
+		return g.lead(first.lead)
 	}
 	var m merged
 	for _, item := range items {

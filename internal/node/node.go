@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -35,6 +37,8 @@ type Options struct {
 	KeepLog          bool              // for tests that must fail without compaction
 	Now              func() int64      // physical clock in Unix milliseconds; that of the machine
 	Logger           *slog.Logger
+
+	toRead bool // what is written is dropped; see openFull
 }
 
 const (
@@ -111,13 +115,25 @@ const groupID = 1
 // Open opens the store in o.Dir, creating it when there is none, recovers it,
 // and returns when it runs scripts. Errors are *script.Error: code "open" when
 // another process has it, "corrupt" when files are damaged, "storage" for the
-// rest; nothing was changed then.
+// rest; nothing was changed then. On a full disk it opens a store to be read;
+// see openFull.
 func Open(ctx context.Context, o Options) (*Node, error) {
 	o = o.withDefaults()
+	n, err := start(ctx, o)
+	if isNoSpace(err) {
+		if n := openFull(ctx, o, err); n != nil {
+			return n, nil
+		}
+	}
+	return n, err
+}
+
+// start opens the store and returns when it runs scripts.
+func start(ctx context.Context, o Options) (*Node, error) {
 	n := &Node{opts: o, applier: newApplier(), flushed: make(chan struct{}, 1),
 		ledChan: make(chan struct{}), failed: make(chan struct{}), closing: make(chan struct{})}
 	if err := n.open(); err != nil {
-		n.release()
+		_ = n.release()
 		return nil, openError(o.Dir, err)
 	}
 	go n.applier.run(n.fail)
@@ -145,15 +161,18 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 func (n *Node) open() (err error) {
 	o := n.opts
 	fs := o.FS
-	if err := makeDir(fs, o.Dir); err != nil {
+	if _, err := makeDir(fs, o.Dir); err != nil {
 		return err
 	}
 	if n.owner, err = takeOwnership(fs, o.Dir); err != nil {
 		return err
 	}
+	if err := checkUnfinished(fs, o.Dir); err != nil {
+		return err
+	}
 	so := store.Options{FS: orderedFS{fs}, Dir: fs.PathJoin(o.Dir, "rows"),
 		CacheBytes: o.BlockCacheBytes, MemTableBytes: o.MemTableBytes,
-		HistoryRevisions: o.HistoryRevisions, Logger: o.Logger,
+		HistoryRevisions: o.HistoryRevisions, Logger: o.Logger, DisableCompactions: o.toRead,
 		OnFlush: func() {
 			select {
 			case n.flushed <- struct{}{}:
@@ -325,6 +344,7 @@ func openError(dir string, err error) error {
 	var known *script.Error
 	var damaged *raftlog.CorruptError
 	var held *ownedError
+	var unfinished *unfinishedError
 	e := &script.Error{Op: "open", Key: dir, Err: err, Message: err.Error(), Code: script.CodeStorage}
 	switch {
 	case errors.As(err, &known):
@@ -335,6 +355,12 @@ func openError(dir string, err error) error {
 	case errors.As(err, &damaged):
 		e.Code = script.CodeCorrupt
 		e.Hint = "nothing was changed; restore the directory from a backup, or copy the file back"
+	case errors.As(err, &unfinished):
+		e.Hint = "restore the backup again, or remove " + restoreName + " in it to begin with an empty store"
+	case isNoSpace(err):
+		e.Hint = "free some space, then open the store again; nothing acknowledged is lost"
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		e.Hint = "this process must be able to write to the directory and the files in it"
 	}
 	return e
 }

@@ -4,29 +4,36 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"kahuna/internal/shadow"
 )
 
 // makeDir makes dir and the directories above it that are missing, and syncs
-// the ones that got a new entry.
-func makeDir(fs vfs.FS, dir string) error {
-	if _, err := fs.Stat(dir); err == nil || dir == "" {
-		return nil
+// the ones that got a new entry. It reports whether it made dir.
+func makeDir(fs vfs.FS, dir string) (made bool, err error) {
+	if info, err := fs.Stat(dir); err == nil && !info.IsDir() {
+		return false, fmt.Errorf("%s is a file; a store is a directory", dir)
+	} else if err == nil || dir == "" {
+		return false, nil
 	}
 	parent := fs.PathDir(dir)
 	if parent != dir {
-		if err := makeDir(fs, parent); err != nil {
-			return err
+		if _, err := makeDir(fs, parent); err != nil {
+			return false, err
 		}
 	}
 	if err := fs.MkdirAll(dir, 0o755); err != nil {
-		return err
+		return false, err
 	}
-	return syncDir(fs, parent)
+	return true, syncDir(fs, parent)
 }
 
 func syncDir(fs vfs.FS, dir string) error {
@@ -52,30 +59,65 @@ func (e *ownedError) Error() string {
 	return fmt.Sprintf("%s is in use by %s", e.dir, e.who)
 }
 
+// takeOwnership takes the lock of dir. Who has it is written beside it as well
+// as that can be done: on a full disk the store can still be opened, as far as
+// the rest of it can.
 func takeOwnership(fs vfs.FS, dir string) (*owner, error) {
+	dir, err := resolve(fs, dir)
+	if err != nil {
+		return nil, err
+	}
 	o := &owner{fs: fs, path: fs.PathJoin(dir, "owner")}
-	lock, err := fs.Lock(fs.PathJoin(dir, "LOCK"))
-	if err != nil {
-		if who := readOwner(fs, o.path); who != "" {
-			return nil, &ownedError{dir, who}
+	if o.lock, err = fs.Lock(fs.PathJoin(dir, "LOCK")); err != nil {
+		if !heldByOther(err) {
+			return nil, fmt.Errorf("locking the directory: %w", err)
 		}
-		return nil, err
-	}
-	o.lock = lock
-	f, err := fs.Create(o.path, vfs.WriteCategoryUnspecified)
-	if err == nil {
-		host, _ := os.Hostname()
-		_, err = fmt.Fprintf(f, "process %d (%s) on %s since %s\n", os.Getpid(), os.Args[0], host,
-			time.Now().UTC().Format(time.RFC3339))
-		if cerr := f.Close(); err == nil {
-			err = cerr
+		who := readOwner(fs, o.path)
+		if who == "" {
+			who = "another process"
 		}
+		return nil, &ownedError{dir, who}
 	}
-	if err != nil {
-		_ = lock.Close()
-		return nil, err
+	if err := o.write(); err != nil {
+		// Better no name than that of the process before.
+		_ = fs.Remove(o.path)
 	}
 	return o, nil
+}
+
+func (o *owner) write() error {
+	f, err := o.fs.Create(o.path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	host, _ := os.Hostname()
+	_, err = fmt.Fprintf(f, "process %d (%s) on %s since %s\n", os.Getpid(), os.Args[0], host,
+		time.Now().UTC().Format(time.RFC3339))
+	return errors.Join(err, f.Close())
+}
+
+// resolve returns the one name of a directory of the machine. Its lock is of
+// the process and told apart by name: through two names one process could open
+// a directory twice, and by closing one of them lose the lock of the other.
+func resolve(fs vfs.FS, dir string) (string, error) {
+	if s, ok := fs.(*shadow.FS); ok {
+		fs = s.FS
+	}
+	if fs != vfs.Default {
+		return dir, nil
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(abs)
+}
+
+// heldByOther tells a lock that somebody has from one that cannot be taken at
+// all: the file cannot be made or opened, or the file system has no locks.
+func heldByOther(err error) bool {
+	path := (*fs.PathError)(nil)
+	return !errors.As(err, &path) && !errors.Is(err, syscall.ENOLCK) && !errors.Is(err, errors.ErrUnsupported)
 }
 
 func readOwner(fs vfs.FS, path string) string {

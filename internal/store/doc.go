@@ -42,6 +42,11 @@
 // large version can change after its H row was written (kv.Touch); its last
 // expiry then stands in the row of the version that superseded it.
 //
+// # Copies
+//
+// Export hands out all rows as they are at one moment, and Build makes a store
+// of them, without what belongs to the log they came from: a backup.
+//
 // # Failure
 //
 // A full or broken disk stops the store for good: Failed is closed, Err and

@@ -13,3 +13,8 @@ func (s *Store) CompactedBytes() (int64, error) {
 	}
 	return int64(s.db.Metrics().Table.Local.LiveSize), nil
 }
+
+// ExportChunks is Export with an iterator for about every n bytes.
+func (s *Store) ExportChunks(n int, visit func(key, value []byte) error) (Contents, error) {
+	return s.export(n, visit)
+}

@@ -220,6 +220,50 @@ func openSettles(t *testing.T) bool {
 	return flushed == 2
 }
 
+// Opening a store on a disk that fails at any write, once or from then on, ends
+// with an error, changes nothing that was on the disk, and goes well when the
+// disk is healed. Pebble writes when it opens, and repeats what failed for ever.
+func TestReopenFails(t *testing.T) {
+	for _, once := range []bool{false, true} {
+		for n := int64(1); ; n++ {
+			mem := vfs.NewMem()
+			s := openMem(t, mem, -1)
+			apply(t, s, 1, put("k", strings.Repeat("v", 5000), 1))
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			var writes atomic.Int64
+			fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+				if op.Kind.ReadOrWrite() != errorfs.OpIsWrite || op.Kind == errorfs.OpRemove {
+					return nil
+				}
+				if w := writes.Add(1); w == n || w > n && !once {
+					return &vfsError{op.Path}
+				}
+				return nil
+			}))
+			s, err := store.Open(store.Options{FS: fs, Dir: "db", HistoryRevisions: -1})
+			failed := writes.Load() >= n
+			if err == nil {
+				s.Close()
+			}
+			if s = openMem(t, mem, -1); versions(t, s, "k") != "r0=vvvv" {
+				t.Fatalf("write %d: %s", n, versions(t, s, "k"))
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if failed {
+				continue
+			}
+			if n < 10 {
+				t.Fatalf("only %d writes", n)
+			}
+			break
+		}
+	}
+}
+
 // stuckFS is a disk on which tables can not be made until released.
 type stuckFS struct {
 	vfs.FS

@@ -103,5 +103,21 @@ func (l logger) Errorf(format string, args ...any) {
 // Fatalf implements pebble.Logger. It returns: Pebble hands the error on by
 // itself where it can go on, and the gate keeps the disk as it is.
 func (l logger) Fatalf(format string, args ...any) {
-	l.store.fail(fmt.Errorf(format, args...))
+	err := &fatalError{text: fmt.Sprintf(format, args...)}
+	for _, arg := range args {
+		if cause, ok := arg.(error); ok {
+			err.cause = cause
+		}
+	}
+	l.store.fail(err)
 }
+
+// fatalError is a fatal message of Pebble, which has the text of its cause in
+// it. The cause tells a full disk from a broken one.
+type fatalError struct {
+	text  string
+	cause error
+}
+
+func (e *fatalError) Error() string { return e.text }
+func (e *fatalError) Unwrap() error { return e.cause }

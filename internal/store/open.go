@@ -45,6 +45,9 @@ type Options struct {
 	// DisableCompression stores blocks as they are, which saves processor time
 	// and costs disk space.
 	DisableCompression bool
+	// DisableCompactions leaves tables as they are. For a store that is opened
+	// to be read.
+	DisableCompactions bool
 	// OnFlush is called when FlushedIndex may have grown. It runs inside
 	// Pebble, with its mutex held: it must return at once and must not call
 	// the store.
@@ -149,7 +152,7 @@ func open(o Options) (_ *Store, err error) {
 		disk = vfs.Default
 	}
 	disk, s.diskChecks = vfs.WithDiskHealthChecks(disk, 5*time.Second, nil, s.diskSlow)
-	s.gate = &gate{FS: disk, fail: s.fail}
+	s.gate = newGate(disk, s.fail, s.retryPause)
 	defer func() {
 		if err != nil {
 			s.abandon()
@@ -163,16 +166,24 @@ func open(o Options) (_ *Store, err error) {
 	if err := s.prepare(); err != nil {
 		return nil, err
 	}
+	s.gate.opening.Store(true)
 	if s.db, err = pebble.Open(s.dir, s.pebbleOptions(&o, lock)); err != nil {
+		if failure := s.Err(); failure != nil {
+			return nil, failure // which made what Pebble complains of
+		}
+		return nil, advised(err)
+	}
+	if err := s.Err(); err != nil {
 		return nil, err
 	}
+	s.gate.opening.Store(false)
 	if err := s.checkFormat(); err != nil {
 		return nil, err
 	}
 	if err := s.loadGroups(); err != nil {
 		return nil, err
 	}
-	s.gate.pause = s.retryPause
+	s.gate.opened.Store(true)
 	return s, s.Err()
 }
 
@@ -285,6 +296,7 @@ func (s *Store) pebbleOptions(o *Options, lock *pebble.Lock) *pebble.Options {
 		L0StopWritesThreshold:       math.MaxInt32,
 		L0CompactionThreshold:       4,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 3 },
+		DisableAutomaticCompactions: o.DisableCompactions,
 	}
 	// Pebble's own one has a goroutine that a failed Open leaves behind. It
 	// serves limits that change while no flush and no compaction ends; ours do
@@ -297,6 +309,15 @@ func (s *Store) pebbleOptions(o *Options, lock *pebble.Lock) *pebble.Options {
 		}
 	}
 	return po
+}
+
+// advised says what to do about files of a later version of Pebble, for which
+// it has no error of its own.
+func advised(err error) error {
+	if strings.Contains(err.Error(), "unknown format major version") {
+		return fmt.Errorf("%w: open the data with the release that wrote it, or a newer one; nothing was changed", err)
+	}
+	return err
 }
 
 // checkFormat compares the version row, or writes it to an empty store. It is
