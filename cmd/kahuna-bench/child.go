@@ -17,9 +17,8 @@ import (
 // child is a side in its process, as its parent sees it. Between its turns the
 // process is stopped.
 type child struct {
-	spec    sideSpec
-	ready   sample
-	samples []sample
+	spec  sideSpec
+	ready sample
 
 	cmd     *exec.Cmd
 	orders  io.WriteCloser

@@ -9,13 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
 
 func smallTargets(t *testing.T, only string) *flags {
 	return &flags{Embedded: filepath.Join(t.TempDir(), "new"), JSON: true,
-		Targets: targetsCmd{Rounds: 2, Turn: 20 * time.Millisecond, Scale: 1000, Only: only}}
+		Targets: targetsCmd{Rounds: 1, Turn: 20 * time.Millisecond, Scale: 1000, Only: only}}
 }
 
 // TestTargets runs all of them, small: each target has its line, and nothing
@@ -61,7 +62,7 @@ func TestTargets(t *testing.T) {
 	if err := r.print(&text, false); err != nil || strings.Count(text.String(), "\n") < len(r.Targets)+len(r.Turns) {
 		t.Errorf("%v\n%s", err, &text)
 	}
-	expectEmpty(t, f.Embedded)
+	expectNothing(t, f.Embedded)
 }
 
 // TestTargetsInterrupted ends the run in the middle: it stops at once, its
@@ -84,7 +85,7 @@ func TestTargetsInterrupted(t *testing.T) {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("at %s: %v", at, err)
 		}
-		expectEmpty(t, f.Embedded)
+		expectNothing(t, f.Embedded)
 	}
 }
 
@@ -105,11 +106,15 @@ func TestSideFails(t *testing.T) {
 	}
 }
 
-func expectEmpty(t *testing.T, dir string) {
+// expectNothing checks that no file is left in dir, and no process.
+func expectNothing(t *testing.T, dir string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) > 0 {
 		t.Errorf("%v %v is left", err, entries)
+	}
+	if pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); !errors.Is(err, syscall.ECHILD) {
+		t.Errorf("a process is left: %d, %v", pid, err)
 	}
 }
 

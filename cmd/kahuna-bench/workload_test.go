@@ -71,7 +71,7 @@ var checks = map[string]func(t *testing.T, s kahuna.Space, keys, n int){
 			t.Errorf("there is %d in all accounts, want %d", got, 1000*keys)
 		}
 		if got := writes(t, s, "acct/", keys); got != keys+2*n {
-			t.Errorf("%d writes, want two for each of %d transfers, to different accounts", got-keys, n)
+			t.Errorf("%d writes, want two for each of %d transfers", got-keys, n)
 		}
 	},
 }
@@ -158,6 +158,28 @@ func TestWorkloads(t *testing.T) {
 				t.Error(err)
 			}
 		}
+	}
+}
+
+// TestTransferIsBetweenTwo checks that no transfer is from an account to
+// itself, and that all accounts take part.
+func TestTransferIsBetweenTwo(t *testing.T) {
+	const keys = 3
+	w, err := newWorkload("transfer", &flags{Keys: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCallers(1, 1)[0]
+	from, to := map[any]bool{}, map[any]bool{}
+	for n := range int64(1000) {
+		w.params(c.params, c.rng, n)
+		from[c.params["from"]], to[c.params["to"]] = true, true
+		if c.params["from"] == c.params["to"] {
+			t.Fatalf("from %v to itself", c.params["from"])
+		}
+	}
+	if len(from) != keys || len(to) != keys {
+		t.Errorf("from %d accounts to %d, want %d", len(from), len(to), keys)
 	}
 }
 
