@@ -285,10 +285,7 @@ func (s *Store) pebbleOptions(o *Options, lock *pebble.Lock) *pebble.Options {
 		L0CompactionThreshold:       2,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 3 },
 	}
-	// Pebble's own one has a goroutine that a failed Open leaves behind. It
-	// serves limits that change while no flush and no compaction ends; ours do
-	// not.
-	po.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
+	po.Experimental.CompactionScheduler = newCompactions(s)
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 		if o.DisableCompression {
