@@ -27,7 +27,8 @@ type pendingResult struct {
 const storedResultMax = 4 << 20
 
 // remembered returns the first result of req when it is known, or *Busy while
-// its script runs.
+// its script runs. It fails with "outcome unknown" when it can not tell whether
+// req was applied. Held: the mutex.
 func (p *Partition) remembered(req *Request) (*script.Result, Done, error) {
 	if r := p.results[req.Key]; r != nil {
 		if r.request != req.Fingerprint {
@@ -38,9 +39,12 @@ func (p *Partition) remembered(req *Request) (*script.Result, Done, error) {
 	if running := p.running[req.Key]; running != nil {
 		return nil, Done{}, &Busy{running}
 	}
+	if err := p.unsure[req.Key]; err != nil {
+		return nil, Done{}, refusal(err)
+	}
 	stored, ok, err := p.store.Result(req.Key)
 	if err != nil {
-		return nil, Done{}, storageError(err)
+		return nil, Done{}, errUnreadable(err)
 	}
 	if !ok {
 		return nil, Done{}, nil
@@ -50,9 +54,26 @@ func (p *Partition) remembered(req *Request) (*script.Result, Done, error) {
 	}
 	res, err := decodeResult(stored.Result)
 	if err != nil {
-		return nil, Done{}, storageError(err)
+		return nil, Done{}, errUnreadable(err)
 	}
 	return res, Done{}, nil
+}
+
+// errUnreadable says that whether a request was applied before can not be read
+// (Invariant OUT-1).
+func errUnreadable(err error) error {
+	return &script.Error{Code: script.CodeOutcomeUnknown, Outcome: script.OutcomeUnknown, Err: err,
+		Message: fmt.Sprintf("whether the request was applied before can not be read: %v", err),
+		Hint:    "send it again, with the same key"}
+}
+
+// Remembered returns the first result of req when there is one, nothing when
+// req was not applied. Errors are those of another request's key, *Busy while
+// its script runs, and "outcome unknown".
+func (p *Partition) Remembered(req *Request) (*script.Result, Done, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.remembered(req)
 }
 
 // Reserve keeps others from running req until Unreserve, for a run on the

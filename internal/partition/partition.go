@@ -49,6 +49,9 @@ type Partition struct {
 	locks   lockTable
 	running map[string]chan struct{} // idempotency keys whose script runs now
 	results map[string]*pendingResult
+	// unsure holds the keys of requests whose batch Stop gave up on after it
+	// was proposed, with what to say of them: as many as one batch holds.
+	unsure map[string]error
 
 	open     *Batch // takes writes; nil when there is none
 	inflight *Batch // proposed, not yet committed
@@ -95,9 +98,11 @@ type Batch struct {
 	Dropped []string
 	Time    hlc.Timestamp
 
-	// Done is closed when the batch is durable or failed; Err is valid then.
-	Done chan struct{}
-	Err  error
+	// Done is closed when the batch is durable or failed; then Err says why to
+	// who wrote in it, and ReadErr to who only read what it wrote.
+	Done    chan struct{}
+	Err     error
+	ReadErr error
 
 	enc      kv.Encoder
 	olds     []kv.Row // what Ops' hints point to
@@ -115,7 +120,8 @@ func New(st *store.Store, opts Options) *Partition {
 		rows:    map[string]*cell{}, overlay: newOrdered(),
 		eph:   newEphemeral(opts.EphemeralBytes),
 		locks: newLockTable(), running: map[string]chan struct{}{}, results: map[string]*pendingResult{},
-		room: make(chan struct{}),
+		unsure: map[string]error{},
+		room:   make(chan struct{}),
 	}
 }
 
@@ -143,6 +149,7 @@ func (p *Partition) Lead(term uint64, hwm hlc.Timestamp) {
 	p.applied, p.unapplied = p.durable, 0
 	p.clock.Observe(hwm)
 	p.leading, p.term, p.stopped = true, term, nil
+	clear(p.unsure)
 }
 
 // Stop ends leadership or, with a storage error, all writing: the speculative
@@ -158,12 +165,15 @@ func (p *Partition) Stop(cause error) {
 	}
 	p.leading = false
 	for _, b := range p.waiting {
-		b.Err = failure(b, cause)
+		b.Err, b.ReadErr = failure(b, cause), dropped(cause)
 		for _, c := range b.cells {
 			p.revert(c)
 		}
 		for i := range b.Stored {
 			delete(p.results, b.Stored[i].Key)
+			if b.proposed {
+				p.unsure[b.Stored[i].Key] = b.Err
+			}
 		}
 		p.unapplied -= b.bytes
 		close(b.Done)
@@ -173,14 +183,19 @@ func (p *Partition) Stop(cause error) {
 	p.signalRoom()
 }
 
+// dropped is the answer of who wrote nothing that may remain.
+func dropped(cause error) error {
+	var known *script.Error
+	if errors.As(cause, &known) {
+		e := *known
+		return &e
+	}
+	return &script.Error{Code: script.CodeRetry, Message: "the leader was lost before the write was proposed", Retry: true, Err: cause}
+}
+
 func failure(b *Batch, cause error) error {
 	if !b.proposed {
-		var known *script.Error
-		if errors.As(cause, &known) {
-			e := *known
-			return &e
-		}
-		return &script.Error{Code: script.CodeRetry, Message: "the leader was lost before the write was proposed", Retry: true, Err: cause}
+		return dropped(cause)
 	}
 	return &script.Error{Code: script.CodeOutcomeUnknown, Outcome: script.OutcomeUnknown, Err: cause,
 		Message: fmt.Sprintf("the write was interrupted while committing (%v); the outcome is unknown", cause),
