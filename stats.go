@@ -28,6 +28,9 @@ type Stats struct {
 	// Purged rows and Pruned histories were collected.
 	Purged, Pruned uint64
 
+	// IdempotencyKeys that are remembered, and about what their results take.
+	IdempotencyKeys, IdempotencyBytes int64
+
 	// The cache of rows that scripts read and write, and the cache of blocks.
 	RowCacheRows, RowCacheBytes         int64
 	RowCacheHits, RowCacheMisses        uint64
@@ -52,6 +55,7 @@ func (db *DB) Stats() Stats {
 		UnappliedBytes: p.UnappliedBytes,
 		Rows:           rows.Rows, RowsBytes: rows.DiskBytes, LogBytes: log.DiskBytes,
 		Purged: p.Purged, Pruned: p.Pruned,
+		IdempotencyKeys: rows.Results, IdempotencyBytes: rows.ResultBytes,
 		RowCacheRows: p.CacheRows, RowCacheBytes: p.CacheBytes, RowCacheHits: p.CacheHits, RowCacheMisses: p.CacheMisses,
 		BlockCacheBytes: rows.CacheBytes, BlockCacheHits: rows.CacheHits, BlockCacheMisses: rows.CacheMisses,
 		Flushes: rows.Flushes, Compactions: rows.Compactions, CompactionDue: rows.CompactionDebtBytes,

@@ -51,6 +51,7 @@ func (o Options) withDefaults() Options {
 	def(&p.FastRows, 1000)
 	def(&p.RetentionMs, int64(time.Hour/time.Millisecond))
 	def(&p.ResultMs, 2*soonMs)
+	def(&p.ResultBytes, 1<<30)
 	def(&p.WrittenKeys, 10_000)
 	def(&p.WrittenBytes, 64<<20)
 	def(&o.BlockCacheBytes, 64<<20)

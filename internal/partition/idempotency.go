@@ -21,6 +21,22 @@ type pendingResult struct {
 	seq     uint64
 	request [32]byte
 	res     *script.Result
+	bytes   int64
+}
+
+// keepResult remembers a result until the store shows it.
+func (p *Partition) keepResult(stored *kv.StoredResult, res *script.Result, seq uint64) {
+	r := &pendingResult{seq: seq, request: stored.Request, res: res, bytes: int64(len(stored.Key) + len(stored.Result))}
+	p.results[stored.Key] = r
+	p.resultBytes += r.bytes
+}
+
+// dropResult forgets what keepResult remembered.
+func (p *Partition) dropResult(key string) {
+	if r := p.results[key]; r != nil {
+		p.resultBytes -= r.bytes
+		delete(p.results, key)
+	}
 }
 
 // storedResultMax bounds what is remembered of one request, in bytes.
@@ -59,6 +75,22 @@ func (p *Partition) remembered(req *Request) (*script.Result, Done, error) {
 	return res, Done{}, nil
 }
 
+// begin is remembered for a request that is to run when it has no result: it
+// is refused when too much is remembered already. What runs then may exceed the
+// bound by its results.
+func (p *Partition) begin(req *Request) (*script.Result, Done, error) {
+	res, done, err := p.remembered(req)
+	if res != nil || err != nil {
+		return res, done, err
+	}
+	if count, bytes := p.store.Results(); bytes+p.resultBytes >= p.opts.ResultBytes {
+		return nil, Done{}, &script.Error{Code: script.CodeAdmission,
+			Message: fmt.Sprintf("too many idempotency keys: the results of %d take %d bytes, and all are younger than they must be remembered for", count, bytes),
+			Hint:    "send it again in some minutes, or raise Options.IdempotencyBytes"}
+	}
+	return nil, Done{}, nil
+}
+
 // errUnreadable says that whether a request was applied before can not be read
 // (Invariant OUT-1).
 func errUnreadable(err error) error {
@@ -82,7 +114,7 @@ func (p *Partition) Remembered(req *Request) (*script.Result, Done, error) {
 func (p *Partition) Reserve(req *Request) (*script.Result, Done, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	res, done, err := p.remembered(req)
+	res, done, err := p.begin(req)
 	if res == nil && err == nil {
 		p.running[req.Key] = make(chan struct{})
 	}

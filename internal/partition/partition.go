@@ -22,6 +22,7 @@ type Options struct {
 	FastRows       int   // rows one bucket or prefix read may visit there
 	RetentionMs    int64 // how long ended rows and old versions are kept
 	ResultMs       int64 // how long results of idempotency keys are kept
+	ResultBytes    int64 // about what they may take; above it new keys are refused
 	WrittenKeys    int   // keys one interactive transaction may write
 	WrittenBytes   int64 // and bytes
 }
@@ -52,6 +53,8 @@ type Partition struct {
 	// unsure holds the keys of requests whose batch Stop gave up on after it
 	// was proposed, with what to say of them: as many as one batch holds.
 	unsure map[string]error
+	// resultBytes counts the bytes of results, which the store does not yet.
+	resultBytes int64
 
 	open     *Batch // takes writes; nil when there is none
 	inflight *Batch // proposed, not yet committed
@@ -170,7 +173,7 @@ func (p *Partition) Stop(cause error) {
 			p.revert(c)
 		}
 		for i := range b.Stored {
-			delete(p.results, b.Stored[i].Key)
+			p.dropResult(b.Stored[i].Key)
 			if b.proposed {
 				p.unsure[b.Stored[i].Key] = b.Err
 			}
@@ -311,7 +314,7 @@ func (p *Partition) Applied(b *Batch) {
 	}
 	for i := range b.Stored {
 		if r := p.results[b.Stored[i].Key]; r != nil && r.seq == b.Seq {
-			delete(p.results, b.Stored[i].Key)
+			p.dropResult(b.Stored[i].Key)
 		}
 	}
 	p.unapplied -= b.bytes

@@ -82,6 +82,7 @@ type Store struct {
 	room          room
 
 	horizon atomic.Uint64 // the purge horizon, written under writer
+	results atomic.Pointer[resultTotals]
 
 	writer sync.Mutex // one writer at a time; guards what follows
 	apply  applier
@@ -143,6 +144,7 @@ func open(o Options) (_ *Store, err error) {
 		progress:      make(chan struct{}, 1),
 		groups:        make(map[uint64]*group),
 	}
+	s.results.Store(&resultTotals{})
 	disk := o.FS
 	if disk == nil {
 		disk = vfs.Default
