@@ -409,3 +409,40 @@ func crashGenerations(seed uint64) error {
 	}
 	return nil
 }
+
+// TestNewDirectorySurvives: a store whose first Open failed after it had made
+// the directory, but before that was durable, is there after a power failure
+// all the same.
+func TestNewDirectorySurvives(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	failed := false
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileSync && !failed {
+			failed = true
+			return fmt.Errorf("input/output error (injected, %s)", op.Path)
+		}
+		return nil
+	}))
+	if _, err := open("a/b", crashOptions(fs, false)); !errors.Is(err, ErrStorage) {
+		t.Fatalf("open with a failing sync: %v, want ErrStorage", err)
+	}
+	db, err := open("a/b", crashOptions(fs, false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Set(context.Background(), "k", "1", nil); err != nil {
+		t.Fatal(err)
+	}
+	image := mem.CrashClone(vfs.CrashCloneCfg{})
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+	again, err := open("a/b", crashOptions(image, false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if e, _, err := again.Get(context.Background(), "k"); err != nil || e.Value != "1" {
+		t.Errorf("k = %q (%v), it was acknowledged", e.Value, err)
+	}
+}

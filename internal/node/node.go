@@ -108,6 +108,8 @@ type Node struct {
 	oldVersions string
 }
 
+const rowsDir = "rows"
+
 // groupID is the only group of a store that has not been split.
 const groupID = 1
 
@@ -148,13 +150,16 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 func (n *Node) open() (err error) {
 	o := n.opts
 	fs := o.FS
-	if err := makeDir(fs, o.Dir); err != nil {
-		return err
+	// Without rows it was never open: its directory may be new.
+	if _, err := fs.Stat(fs.PathJoin(o.Dir, rowsDir)); err != nil {
+		if err := makeDir(fs, o.Dir); err != nil {
+			return err
+		}
 	}
 	if n.owner, err = takeOwnership(fs, o.Dir); err != nil {
 		return err
 	}
-	so := store.Options{FS: orderedFS{fs}, Dir: fs.PathJoin(o.Dir, "rows"),
+	so := store.Options{FS: orderedFS{fs}, Dir: fs.PathJoin(o.Dir, rowsDir),
 		CacheBytes: o.BlockCacheBytes, MemTableBytes: o.MemTableBytes,
 		HistoryRevisions: o.HistoryRevisions, Logger: o.Logger,
 		OnFlush: func() {

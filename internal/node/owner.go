@@ -12,21 +12,20 @@ import (
 )
 
 // makeDir makes dir and the directories above it that are missing, and syncs
-// the ones that got a new entry.
+// all of these: also one that is there may be the work of an earlier try that
+// failed before it was synced. Those that may not be read are not ours.
 func makeDir(fs vfs.FS, dir string) error {
-	if _, err := fs.Stat(dir); err == nil || dir == "" {
-		return nil
-	}
-	parent := fs.PathDir(dir)
-	if parent != dir {
-		if err := makeDir(fs, parent); err != nil {
-			return err
-		}
-	}
 	if err := fs.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	return syncDir(fs, parent)
+	for parent := fs.PathDir(dir); ; parent = fs.PathDir(parent) {
+		if err := syncDir(fs, parent); err != nil && !errors.Is(err, os.ErrPermission) {
+			return err
+		}
+		if parent == fs.PathDir(parent) {
+			return nil
+		}
+	}
 }
 
 func syncDir(fs vfs.FS, dir string) error {
