@@ -20,6 +20,19 @@ func together(n int, body func(g int)) {
 	wg.Wait()
 }
 
+// until waits for a condition, and fails the test when what would make it true
+// has ended.
+func until(t *testing.T, what string, condition func() bool, ended <-chan error) {
+	t.Helper()
+	for !condition() {
+		select {
+		case err := <-ended:
+			t.Fatalf("ended before %s: %v", what, err)
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
 // TestCountersOnAllPaths counts in one key by fast scripts, by scripts that
 // sleep, by scripts that find their key while running, and by one beyond the
 // executor's budget: no count is lost.
@@ -134,9 +147,7 @@ func TestRunawayIsBounded(t *testing.T) {
 		ended <- err
 	}()
 	// It holds its key once it is on the slow path.
-	for db.Stats().Locks == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	until(t, "it held its key", func() bool { return db.Stats().Locks > 0 }, ended)
 	if _, err := db.Set(ctx, "other", "1", nil); err != nil {
 		t.Error(err)
 	}
@@ -280,10 +291,9 @@ func TestClose(t *testing.T) {
 		_, err := db.Run(ctx, "set k 1; sleep 60000", nil, WithTimeout(2*time.Minute))
 		asleep <- err
 	}()
-	for db.Stats().Locks == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	until(t, "it was asleep", func() bool { return db.Stats().Locks > 0 }, asleep)
 	var acked atomic.Int64
+	ended := make(chan error, 8)
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
@@ -293,6 +303,7 @@ func TestClose(t *testing.T) {
 					if !errors.Is(err, ErrClosed) {
 						t.Errorf("got %v, want ErrClosed", err)
 					}
+					ended <- err
 					return
 				}
 				_ = res
@@ -300,9 +311,7 @@ func TestClose(t *testing.T) {
 			}
 		})
 	}
-	for acked.Load() < 50 {
-		time.Sleep(time.Millisecond)
-	}
+	until(t, "50 scripts were acknowledged", func() bool { return acked.Load() >= 50 }, ended)
 	if err := db.Close(); err != nil {
 		t.Error(err)
 	}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -480,4 +482,116 @@ func crashGenerations(seed uint64) error {
 		}
 	}
 	return nil
+}
+
+// TestNewDirectorySurvives: a store whose first Open failed after it had made
+// the directory, but before that was durable, is there after a power failure
+// all the same.
+func TestNewDirectorySurvives(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	failed := false
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileSync && !failed {
+			failed = true
+			return fmt.Errorf("input/output error (injected, %s)", op.Path)
+		}
+		return nil
+	}))
+	if _, err := open("a/b", crashOptions(fs, false)); !errors.Is(err, ErrStorage) {
+		t.Fatalf("open with a failing sync: %v, want ErrStorage", err)
+	}
+	db, err := open("a/b", crashOptions(fs, false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Set(context.Background(), "k", "1", nil); err != nil {
+		t.Fatal(err)
+	}
+	image := mem.CrashClone(vfs.CrashCloneCfg{})
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+	again, err := open("a/b", crashOptions(image, false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if e, _, err := again.Get(context.Background(), "k"); err != nil || e.Value != "1" {
+		t.Errorf("k = %q (%v), it was acknowledged", e.Value, err)
+	}
+}
+
+// TestOutcomeOfLostBatch: of a batch that the disk refuses, who wrote in it has
+// an unknown outcome; who only read what it wrote, whose script failed for what
+// it read, or who was not proposed yet, has done nothing.
+func TestOutcomeOfLostBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := context.Background()
+		var broken atomic.Bool
+		fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if broken.Load() && op.Kind == errorfs.OpFileSyncData {
+				time.Sleep(time.Second) // others come meanwhile
+				return fmt.Errorf("input/output error (injected)")
+			}
+			return nil
+		}))
+		db, err := open("db", crashOptions(fs, false))
+		if err != nil {
+			t.Fatal(err)
+		}
+		broken.Store(true)
+		var wg sync.WaitGroup
+		for _, c := range []struct {
+			source  string
+			code    script.Code
+			outcome Outcome
+		}{
+			{"set k 1", script.CodeOutcomeUnknown, Unknown}, // alone in its batch: the others come after it
+			{"get k", script.CodeStorage, NotApplied},
+			{"throw get k", script.CodeStorage, NotApplied},
+			{"eset seen get k", script.CodeStorage, NotApplied},
+			{"set k 2", script.CodeStorage, NotApplied},
+		} {
+			wg.Go(func() {
+				_, err := db.Run(ctx, c.source, nil)
+				wantCode(t, c.source, err, c.code, c.outcome)
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+		if _, ok, err := db.Get(ctx, "k"); ok || err != nil {
+			t.Errorf("what was never durable is read: %v %v", ok, err)
+		}
+		if _, ok, err := db.Ephemeral().Get(ctx, "seen"); ok || err != nil {
+			t.Errorf("what depends on it is read: %v %v", ok, err)
+		}
+		if err := db.Close(); err == nil {
+			t.Error("Close of a store that failed says nothing")
+		}
+	})
+}
+
+// TestOpenOnSlowDisk: Open ends on a disk whose syncs take longer than an
+// election does.
+func TestOpenOnSlowDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind == errorfs.OpFileSyncData {
+				time.Sleep(5 * time.Second)
+			}
+			return nil
+		}))
+		var db *DB
+		var err error
+		within("Open", func() { db, err = open("db", crashOptions(fs, false)) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Run(context.Background(), "set k 1", nil); err != nil {
+			t.Error(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -38,6 +38,11 @@ type Options struct {
 	// IdempotencyAge is how long the result of a script that was sent with an
 	// idempotency key is remembered: 20 minutes, at least 10.
 	IdempotencyAge time.Duration
+	// IdempotencyBytes is about what these results may take on disk: 1 GiB.
+	// When they come near it, they are forgotten after 10 minutes already; when
+	// those of the last 10 minutes alone reach it, requests with a new key are
+	// refused with code "admission", not applied.
+	IdempotencyBytes int64
 
 	// Programs is how many compiled scripts Run keeps: 1000.
 	Programs int
@@ -66,6 +71,10 @@ const (
 // check refuses limits that the store can not keep.
 func (o *Options) check() error {
 	l := &o.Limits
+	if o.IdempotencyBytes < 0 {
+		return &Error{Op: "open", Code: script.CodeBadRequest,
+			Message: fmt.Sprintf("IdempotencyBytes must not be negative, got %d", o.IdempotencyBytes), Hint: "0 is the default"}
+	}
 	for _, field := range []struct {
 		name        string
 		value, most int64
@@ -98,6 +107,7 @@ func (o *Options) node(dir string) node.Options {
 		Partition: partition.Options{
 			CacheBytes: o.RowCacheBytes, EphemeralBytes: o.EphemeralBytes,
 			RetentionMs: o.HistoryAge.Milliseconds(),
+			ResultBytes: o.IdempotencyBytes,
 			WrittenKeys: o.Limits.WrittenKeys, WrittenBytes: o.Limits.WrittenBytes,
 			Faults: o.faults,
 		},

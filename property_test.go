@@ -19,42 +19,53 @@ import (
 
 var propertyKeys = []string{"a", "a/", "a/b", "a/c", "a/b/c", "b", "a-b/c", "/x"}
 
-// drawScript draws a script over few keys that uses all commands of both
-// spaces; some fail on purpose, half-way.
-func drawScript(t *rapid.T) string {
-	key := func() string { return "'" + rapid.SampledFrom(propertyKeys).Draw(t, "key") + "'" }
-	e := func() string { return rapid.SampledFrom([]string{"", "e"}).Draw(t, "space") }
-	rev := func() int { return rapid.IntRange(-1, 6).Draw(t, "rev") }
-	value := func() string { return fmt.Sprintf("'v%d'", rapid.IntRange(0, 3).Draw(t, "value")) }
+// chooser chooses one of n.
+type chooser func(what string, n int) int
+
+func (choose chooser) of(what string, from ...string) string { return from[choose(what, len(from))] }
+
+// drawScript draws a script over few keys, all of which begin with prefix,
+// that uses all commands of both spaces; some fail on purpose, half-way.
+func drawScript(choose chooser, prefix string) string {
+	key := func() string {
+		return "'" + prefix + choose.of("key", propertyKeys...) + "'"
+	}
+	e := func() string { return choose.of("space", "", "e") }
+	rev := func() int { return choose("revision", 8) - 1 }
+	small := func() string { return fmt.Sprintf("'v%d'", choose("value", 4)) }
+	value := func() string {
+		if choose("size", 12) == 0 {
+			return fmt.Sprintf("repeat('%d', %d)", choose("digit", 10), 4000+2000*choose("length", 4))
+		}
+		return small()
+	}
 	var b strings.Builder
-	var loops int
-	for range rapid.IntRange(1, 6).Draw(t, "statements") {
-		switch rapid.IntRange(0, 15).Draw(t, "statement") {
+	for range 1 + choose("statements", 6) {
+		switch choose("statement", 16) {
 		case 0, 1, 2:
-			fmt.Fprintf(&b, "%sset %s %s %s\n", e(), key(), value(), rapid.SampledFrom([]string{"", "", "nx", "xx", "norev", "norev", "ex 1h"}).Draw(t, "flag"))
+			fmt.Fprintf(&b, "%sset %s %s %s\n", e(), key(), value(), choose.of("flag", "", "", "nx", "xx", "norev", "norev", "ex 1h"))
 		case 3:
-			fmt.Fprintf(&b, "%sset %s %s cmp %s\n", e(), key(), value(), value())
+			fmt.Fprintf(&b, "%sset %s %s cmp %s\n", e(), key(), value(), small())
 		case 4:
 			fmt.Fprintf(&b, "%sset %s %s cmprev %d\n", e(), key(), value(), rev())
 		case 5, 6:
 			fmt.Fprintf(&b, "%sdelete %s\n", e(), key())
 		case 7:
-			fmt.Fprintf(&b, "%sextend %s %d\n", e(), key(), rapid.SampledFrom([]int{0, 3600000}).Draw(t, "ttl"))
+			fmt.Fprintf(&b, "%sextend %s %s\n", e(), key(), choose.of("ttl", "0", "3600000"))
 		case 8:
-			fmt.Fprintf(&b, "%sget by bucket %s\n", e(), rapid.SampledFrom([]string{"a", "'a/'", "'a/b'", "b", "'/'", "'a-b'"}).Draw(t, "bucket"))
+			fmt.Fprintf(&b, "%sget by bucket '%s%s'\n", e(), prefix, choose.of("bucket", "a", "a/", "a/b", "b", "/", "a-b"))
 		case 9:
-			fmt.Fprintf(&b, "%sscan by prefix %s\n", e(), rapid.SampledFrom([]string{"a", "'a/'", "'a/b'", "b", "'/'", "'a-'"}).Draw(t, "prefix"))
+			fmt.Fprintf(&b, "%sscan by prefix '%s%s'\n", e(), prefix, choose.of("prefix", "a", "a/", "a/b", "b", "/", "a-"))
 		case 10:
 			fmt.Fprintf(&b, "%sget %s at %d\n", e(), key(), max(0, rev()))
 		case 11:
 			fmt.Fprintf(&b, "%sexists %s\n", e(), key())
 		case 12:
-			fmt.Fprintf(&b, "let v = %sget %s; %sset (concat('a/', v ?? 'c')) v ?? 'none'\n", e(), key(), e())
+			fmt.Fprintf(&b, "let v = %sget %s; %sset (concat('%sa/', substring(v ?? 'c', 0, 1))) v ?? 'none'\n", e(), key(), e(), prefix)
 		case 13:
-			loops++
 			fmt.Fprintf(&b, "for i in 1..3 do %sset %s i end\n", e(), key())
 		case 14:
-			if rapid.IntRange(0, 3).Draw(t, "throw") == 0 {
+			if choose("throw", 4) == 0 {
 				fmt.Fprintf(&b, "throw 'on purpose'\n")
 			}
 		case 15:
@@ -63,7 +74,7 @@ func drawScript(t *rapid.T) string {
 		}
 	}
 	if b.Len() == 0 {
-		return "get a"
+		return "get " + key()
 	}
 	return b.String()
 }
@@ -176,7 +187,7 @@ func TestAgainstModel(t *testing.T) {
 			case 2, 3:
 				marks = append(marks, mark(t, db, reference))
 			default:
-				src := drawScript(t)
+				src := drawScript(func(what string, n int) int { return rapid.IntRange(0, n-1).Draw(t, what) }, "")
 				want := answer(reference.Run(ctx, spec.Request{Source: src}))
 				got := answer(runner{db}.Run(ctx, spec.Request{Source: src}))
 				if got != want {

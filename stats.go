@@ -47,6 +47,9 @@ type Stats struct {
 	// Purged rows and Pruned histories were collected.
 	Purged, Pruned uint64
 
+	// IdempotencyKeys that are remembered, and about what their results take.
+	IdempotencyKeys, IdempotencyBytes int64
+
 	// The cache of rows that scripts read and write.
 	RowCacheRows, RowCacheBytes  int64
 	RowCacheHits, RowCacheMisses uint64
@@ -90,6 +93,7 @@ func (db *DB) Stats() Stats {
 		UnappliedBytes: p.UnappliedBytes, LogQueueBytes: log.QueueBytes,
 		Rows: rows.Rows, RowsBytes: rows.DiskBytes, LogBytes: log.DiskBytes,
 		Purged: p.Purged, Pruned: p.Pruned,
+		IdempotencyKeys: rows.Results, IdempotencyBytes: rows.ResultBytes,
 		RowCacheRows: p.CacheRows, RowCacheBytes: p.CacheBytes, RowCacheHits: p.CacheHits, RowCacheMisses: p.CacheMisses,
 		BlockCacheBytes: rows.CacheBytes, BlockCacheHits: rows.CacheHits, BlockCacheMisses: rows.CacheMisses,
 		Flushes: rows.Flushes, Compactions: rows.Compactions, CompactionDue: rows.CompactionDebtBytes, Stalls: rows.Stalls,

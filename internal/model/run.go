@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"kahuna/script"
@@ -39,6 +40,13 @@ const epochMs = 1_780_000_000_000
 // NewRunner returns a Runner on an empty store with the default limits.
 func NewRunner() *Runner {
 	return &Runner{Store: NewStore(), Limits: script.DefaultLimits(), nowMs: epochMs, answers: map[string]answer{}}
+}
+
+// Clone returns an independent copy.
+func (r *Runner) Clone() *Runner {
+	c := *r
+	c.Store, c.answers = r.Store.Clone(), maps.Clone(r.answers)
+	return &c
 }
 
 // Now returns the time of the last script in Unix milliseconds.

@@ -56,6 +56,7 @@ func (o Options) withDefaults() Options {
 	def(&p.FastRows, 1000)
 	def(&p.RetentionMs, int64(time.Hour/time.Millisecond))
 	def(&p.ResultMs, 2*soonMs)
+	def(&p.ResultBytes, 1<<30)
 	def(&p.WrittenKeys, 10_000)
 	def(&p.WrittenBytes, 64<<20)
 	def(&o.BlockCacheBytes, 64<<20)
@@ -109,6 +110,8 @@ type Node struct {
 	pruner pruner
 }
 
+const rowsDir = "rows"
+
 // groupID is the only group of a store that has not been split.
 const groupID = 1
 
@@ -161,8 +164,11 @@ func start(ctx context.Context, o Options) (*Node, error) {
 func (n *Node) open() (err error) {
 	o := n.opts
 	fs := o.FS
-	if _, err := makeDir(fs, o.Dir); err != nil {
-		return err
+	// Without rows it was never open: its directory may be new.
+	if _, err := fs.Stat(fs.PathJoin(o.Dir, rowsDir)); err != nil {
+		if _, err := makeDir(fs, o.Dir); err != nil {
+			return err
+		}
 	}
 	if n.owner, err = takeOwnership(fs, o.Dir); err != nil {
 		return err
@@ -170,7 +176,7 @@ func (n *Node) open() (err error) {
 	if err := checkUnfinished(fs, o.Dir); err != nil {
 		return err
 	}
-	so := store.Options{FS: orderedFS{fs}, Dir: fs.PathJoin(o.Dir, "rows"),
+	so := store.Options{FS: orderedFS{fs}, Dir: fs.PathJoin(o.Dir, rowsDir),
 		CacheBytes: o.BlockCacheBytes, MemTableBytes: o.MemTableBytes,
 		HistoryRevisions: o.HistoryRevisions, Logger: o.Logger, DisableCompactions: o.toRead,
 		OnFlush: func() {

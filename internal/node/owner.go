@@ -17,23 +17,26 @@ import (
 )
 
 // makeDir makes dir and the directories above it that are missing, and syncs
-// the ones that got a new entry. It reports whether it made dir.
+// all of these: also one that is there may be the work of an earlier try that
+// failed before it was synced. Those that may not be read are not ours. It
+// reports whether it made dir.
 func makeDir(fs vfs.FS, dir string) (made bool, err error) {
-	if info, err := fs.Stat(dir); err == nil && !info.IsDir() {
+	info, err := fs.Stat(dir)
+	if err == nil && !info.IsDir() {
 		return false, fmt.Errorf("%s is a file; a store is a directory", dir)
-	} else if err == nil || dir == "" {
-		return false, nil
 	}
-	parent := fs.PathDir(dir)
-	if parent != dir {
-		if _, err := makeDir(fs, parent); err != nil {
-			return false, err
-		}
-	}
+	made = err != nil
 	if err := fs.MkdirAll(dir, 0o755); err != nil {
 		return false, err
 	}
-	return true, syncDir(fs, parent)
+	for parent := fs.PathDir(dir); ; parent = fs.PathDir(parent) {
+		if err := syncDir(fs, parent); err != nil && !errors.Is(err, os.ErrPermission) {
+			return made, err
+		}
+		if parent == fs.PathDir(parent) {
+			return made, nil
+		}
+	}
 }
 
 func syncDir(fs vfs.FS, dir string) error {

@@ -158,7 +158,11 @@ func (n *Node) pruneHistory() (bool, error) {
 }
 
 func (n *Node) forgetResults() (bool, error) {
-	before := hlc.At(max(0, n.Now()-n.opts.Partition.ResultMs))
+	age := n.opts.Partition.ResultMs
+	if _, bytes := n.store.Results(); bytes > n.opts.Partition.ResultBytes/4*3 {
+		age = min(age, soonMs) // before new keys have to be refused
+	}
+	before := hlc.At(max(0, n.Now()-age))
 	keys, err := n.store.OldResults(before, sweepRows)
 	if err != nil || len(keys) == 0 {
 		return false, err

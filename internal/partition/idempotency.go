@@ -21,13 +21,30 @@ type pendingResult struct {
 	seq     uint64
 	request [32]byte
 	res     *script.Result
+	bytes   int64
+}
+
+// keepResult remembers a result until the store shows it.
+func (p *Partition) keepResult(stored *kv.StoredResult, res *script.Result, seq uint64) {
+	r := &pendingResult{seq: seq, request: stored.Request, res: res, bytes: int64(len(stored.Key) + len(stored.Result))}
+	p.results[stored.Key] = r
+	p.resultBytes += r.bytes
+}
+
+// dropResult forgets what keepResult remembered.
+func (p *Partition) dropResult(key string) {
+	if r := p.results[key]; r != nil {
+		p.resultBytes -= r.bytes
+		delete(p.results, key)
+	}
 }
 
 // storedResultMax bounds what is remembered of one request, in bytes.
 const storedResultMax = 4 << 20
 
 // remembered returns the first result of req when it is known, or *Busy while
-// its script runs.
+// its script runs. It fails with "outcome unknown" when it can not tell whether
+// req was applied. Held: the mutex.
 func (p *Partition) remembered(req *Request) (*script.Result, Done, error) {
 	if p.faulty(FaultForgetful) {
 		return nil, Done{}, nil
@@ -41,9 +58,12 @@ func (p *Partition) remembered(req *Request) (*script.Result, Done, error) {
 	if running := p.running[req.Key]; running != nil {
 		return nil, Done{}, &Busy{running}
 	}
+	if err := p.unsure[req.Key]; err != nil {
+		return nil, Done{}, refusal(err)
+	}
 	stored, ok, err := p.store.Result(req.Key)
 	if err != nil {
-		return nil, Done{}, storageError(err)
+		return nil, Done{}, errUnreadable(err)
 	}
 	if !ok {
 		return nil, Done{}, nil
@@ -53,9 +73,42 @@ func (p *Partition) remembered(req *Request) (*script.Result, Done, error) {
 	}
 	res, err := decodeResult(stored.Result)
 	if err != nil {
-		return nil, Done{}, storageError(err)
+		return nil, Done{}, errUnreadable(err)
 	}
 	return res, Done{}, nil
+}
+
+// begin is remembered for a request that is to run when it has no result: it
+// is refused when too much is remembered already. What runs then may exceed the
+// bound by its results.
+func (p *Partition) begin(req *Request) (*script.Result, Done, error) {
+	res, done, err := p.remembered(req)
+	if res != nil || err != nil {
+		return res, done, err
+	}
+	if count, bytes := p.store.Results(); bytes+p.resultBytes >= p.opts.ResultBytes {
+		return nil, Done{}, &script.Error{Code: script.CodeAdmission,
+			Message: fmt.Sprintf("too many idempotency keys: the results of %d take %d bytes, and all are younger than they must be remembered for", count, bytes),
+			Hint:    "send it again in some minutes, or raise Options.IdempotencyBytes"}
+	}
+	return nil, Done{}, nil
+}
+
+// errUnreadable says that whether a request was applied before can not be read
+// (Invariant OUT-1).
+func errUnreadable(err error) error {
+	return &script.Error{Code: script.CodeOutcomeUnknown, Outcome: script.OutcomeUnknown, Err: err,
+		Message: fmt.Sprintf("whether the request was applied before can not be read: %v", err),
+		Hint:    "send it again, with the same key"}
+}
+
+// Remembered returns the first result of req when there is one, nothing when
+// req was not applied. Errors are those of another request's key, *Busy while
+// its script runs, and "outcome unknown".
+func (p *Partition) Remembered(req *Request) (*script.Result, Done, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.remembered(req)
 }
 
 // Reserve keeps others from running req until Unreserve, for a run on the
@@ -67,7 +120,7 @@ func (p *Partition) Reserve(req *Request) (*script.Result, Done, error) {
 	if err := p.runnable(); err != nil {
 		return nil, Done{}, err
 	}
-	res, done, err := p.remembered(req)
+	res, done, err := p.begin(req)
 	if res == nil && err == nil {
 		p.running[req.Key] = make(chan struct{})
 	}

@@ -22,6 +22,7 @@ type Options struct {
 	FastRows       int   // rows one bucket or prefix read may visit there
 	RetentionMs    int64 // how long ended rows and old versions are kept
 	ResultMs       int64 // how long results of idempotency keys are kept
+	ResultBytes    int64 // about what they may take; above it new keys are refused
 	WrittenKeys    int   // keys one interactive transaction may write
 	WrittenBytes   int64 // and bytes
 
@@ -55,6 +56,11 @@ type Partition struct {
 	extended hlc.Timestamp
 	running  map[string]chan struct{} // idempotency keys whose script runs now
 	results  map[string]*pendingResult
+	// unsure holds the keys of requests whose batch Stop gave up on after it
+	// was proposed, with what to say of them: as many as one batch holds.
+	unsure map[string]error
+	// resultBytes counts the bytes of results, which the store does not yet.
+	resultBytes int64
 
 	open     *Batch // takes writes; nil when there is none
 	inflight *Batch // proposed, not yet committed
@@ -101,9 +107,11 @@ type Batch struct {
 	Dropped []string
 	Time    hlc.Timestamp
 
-	// Done is closed when the batch is durable or failed; Err is valid then.
-	Done chan struct{}
-	Err  error
+	// Done is closed when the batch is durable or failed; then Err says why to
+	// who wrote in it, and ReadErr to who only read what it wrote.
+	Done    chan struct{}
+	Err     error
+	ReadErr error
 
 	enc      kv.Encoder
 	olds     []kv.Row // what Ops' hints point to
@@ -121,7 +129,8 @@ func New(st *store.Store, opts Options) *Partition {
 		rows:    map[string]*cell{}, overlay: newOverlay(),
 		eph:   newEphemeral(opts.EphemeralBytes),
 		locks: newLockTable(), running: map[string]chan struct{}{}, results: map[string]*pendingResult{},
-		room: make(chan struct{}),
+		unsure: map[string]error{},
+		room:   make(chan struct{}),
 	}
 	p.locks.noRanges = p.faulty(FaultPhantoms)
 	return p
@@ -154,6 +163,7 @@ func (p *Partition) Lead(term uint64, hwm hlc.Timestamp) {
 	// What the ephemeral rows of earlier terms were is not known any more.
 	p.eph.horizon = p.clock.Last()
 	p.leading, p.term, p.stopped = true, term, nil
+	clear(p.unsure)
 }
 
 // Stop ends leadership or, with a storage error, all writing: the speculative
@@ -169,12 +179,15 @@ func (p *Partition) Stop(cause error) {
 	}
 	p.leading = false
 	for _, b := range p.waiting {
-		b.Err = failure(b, cause)
+		b.Err, b.ReadErr = failure(b, cause), dropped(cause)
 		for _, c := range b.cells {
 			p.revert(c)
 		}
 		for i := range b.Stored {
-			delete(p.results, b.Stored[i].Key)
+			p.dropResult(b.Stored[i].Key)
+			if b.proposed {
+				p.unsure[b.Stored[i].Key] = b.Err
+			}
 		}
 		p.unapplied -= b.bytes
 		close(b.Done)
@@ -184,14 +197,19 @@ func (p *Partition) Stop(cause error) {
 	p.signalRoom()
 }
 
+// dropped is the answer of who wrote nothing that may remain.
+func dropped(cause error) error {
+	var known *script.Error
+	if errors.As(cause, &known) {
+		e := *known
+		return &e
+	}
+	return &script.Error{Code: script.CodeRetry, Message: "the leader was lost before the write was proposed", Retry: true, Err: cause}
+}
+
 func failure(b *Batch, cause error) error {
 	if !b.proposed {
-		var known *script.Error
-		if errors.As(cause, &known) {
-			e := *known
-			return &e
-		}
-		return &script.Error{Code: script.CodeRetry, Message: "the leader was lost before the write was proposed", Retry: true, Err: cause}
+		return dropped(cause)
 	}
 	return &script.Error{Code: script.CodeOutcomeUnknown, Outcome: script.OutcomeUnknown, Err: cause,
 		Message: fmt.Sprintf("the write was interrupted while committing (%v); the outcome is unknown", cause),
@@ -307,7 +325,7 @@ func (p *Partition) Applied(b *Batch) {
 	}
 	for i := range b.Stored {
 		if r := p.results[b.Stored[i].Key]; r != nil && r.seq == b.Seq {
-			delete(p.results, b.Stored[i].Key)
+			p.dropResult(b.Stored[i].Key)
 		}
 	}
 	p.unapplied -= b.bytes

@@ -49,7 +49,7 @@ func (p *Partition) Fast(work Work, ticket *Ticket, nowMs int64, req *Request) (
 		return nil, Done{}, err
 	}
 	if req != nil {
-		if res, done, err := p.remembered(req); res != nil || err != nil {
+		if res, done, err := p.begin(req); res != nil || err != nil {
 			return res, done, err
 		}
 	}
@@ -200,7 +200,7 @@ func (p *Partition) conclude(tx *Tx, res *script.Result, err error, commit hlc.T
 	if req != nil {
 		b.enc.Result(&stored)
 		b.Stored = append(b.Stored, stored)
-		p.results[req.Key] = &pendingResult{seq: b.Seq, request: stored.Request, res: res}
+		p.keepResult(&stored, res, b.Seq)
 	}
 	p.publishEphemeral(tx, b.Seq, commit)
 	p.account(b, before)

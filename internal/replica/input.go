@@ -32,8 +32,13 @@ func (r *Replica) Tick() {
 		_ = r.rn.ForgetLeader()
 	}
 	if campaign && votes(r.conf, r.cfg.ID) {
-		r.touch()
 		r.timer.reset()
+		if r.role != raft.StateFollower && r.appends.len() > 0 {
+			// Our own vote is not durable yet. Starting over would make it void,
+			// and on a disk slower than an election nobody would ever be elected.
+			return
+		}
+		r.touch()
 		_ = r.rn.Campaign() // not an error when it is not possible now
 	}
 }

@@ -39,12 +39,28 @@ type applier struct {
 	// overlay has what the earlier operations of the batch left. A batch of
 	// one operation does without.
 	overlay map[string]version
-	results map[string]hlc.Timestamp // results written by the batch, 0 for dropped
+	results map[string]writtenResult // by the batch
+	totals  resultTotals
 
 	groups map[uint64]group // groups to publish after the commit
 
 	key, head, value []byte
 }
+
+// writtenResult is what a batch left of the result of a key; zero when it
+// dropped it.
+type writtenResult struct {
+	time  hlc.Timestamp
+	bytes int64
+}
+
+// resultTotals is how many results there are, and about what they take.
+type resultTotals struct{ count, bytes int64 }
+
+// resultOverhead is about what two rows take beside keys and values.
+const resultOverhead = 64
+
+func resultBytes(key string, value int) int64 { return int64(2*len(key) + value + resultOverhead) }
 
 // version is the newest version of a key: none when not exists. Its value,
 // when it is not large, is in bytes or in text, of which one is empty.
@@ -106,6 +122,9 @@ func (s *Store) commitFailed(err error) error {
 func (s *Store) publish(a *applier) {
 	s.horizon.Store(uint64(a.horizon))
 	s.touchedLarge = a.touchedLarge
+	if totals := a.totals; totals != *s.results.Load() {
+		s.results.Store(&totals)
+	}
 	if len(a.groups) == 0 {
 		return
 	}
@@ -212,11 +231,12 @@ func checkBatch(b *kv.Batch) (op int, detail string) {
 func (a *applier) begin(s *Store, w *pebble.Batch) {
 	a.store, a.w = s, w
 	a.horizon, a.rows, a.touchedLarge = s.Horizon(), 0, s.touchedLarge
+	a.totals = *s.results.Load()
 	if a.overlay == nil {
 		a.overlay = make(map[string]version)
 	}
 	if a.results == nil {
-		a.results = make(map[string]hlc.Timestamp)
+		a.results = make(map[string]writtenResult)
 	}
 	if a.groups == nil {
 		a.groups = make(map[uint64]group)
@@ -467,7 +487,7 @@ func (a *applier) storeResults(b *kv.Batch) error {
 		}
 		a.key = appendResultKey(a.key[:0], key)
 		a.w.Delete(a.key, nil)
-		a.results[key] = 0
+		a.results[key] = writtenResult{}
 	}
 	for i := range b.Results {
 		r := &b.Results[i]
@@ -479,14 +499,23 @@ func (a *applier) storeResults(b *kv.Batch) error {
 		a.w.Set(a.key, a.value, nil)
 		a.key = appendAgeKey(a.key[:0], uint64(r.Time), r.Key)
 		a.w.Set(a.key, nil, nil)
-		a.results[r.Key] = r.Time
+		size := resultBytes(r.Key, len(a.value))
+		a.results[r.Key] = writtenResult{r.Time, size}
+		a.totals.count++
+		a.totals.bytes += size
+	}
+	if a.totals != *a.store.results.Load() {
+		a.value = binary.AppendUvarint(a.value[:0], uint64(a.totals.count))
+		a.value = binary.AppendUvarint(a.value, uint64(a.totals.bytes))
+		a.w.Set(metaKey(metaResults, 0), a.value, nil)
 	}
 	return nil
 }
 
-// forget removes the J row of the result a key has, if any.
+// forget removes the J row of the result a key has, if any, and takes the
+// result off the totals.
 func (a *applier) forget(key string) error {
-	time, ok := a.results[key]
+	old, ok := a.results[key]
 	if !ok {
 		k := appendResultKey(nil, key)
 		data, err := a.store.read(k)
@@ -500,9 +529,14 @@ func (a *applier) forget(key string) error {
 		if !ok {
 			return corrupt(k, "result")
 		}
-		time = r.Time
+		old = writtenResult{r.Time, resultBytes(key, len(data))}
 	}
-	a.key = appendAgeKey(a.key[:0], uint64(time), key)
+	if old == (writtenResult{}) {
+		return nil
+	}
+	a.totals.count--
+	a.totals.bytes -= old.bytes
+	a.key = appendAgeKey(a.key[:0], uint64(old.time), key)
 	a.w.Delete(a.key, nil)
 	return nil
 }

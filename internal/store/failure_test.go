@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -262,6 +264,45 @@ func TestReopenFails(t *testing.T) {
 			break
 		}
 	}
+}
+
+// A compaction that can not read its tables fails the store and is not tried
+// again and again.
+func TestFailedCompactionStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var broken atomic.Bool
+		var refused atomic.Int64
+		fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if broken.Load() && strings.HasSuffix(op.Path, ".sst") && (op.Kind == errorfs.OpFileReadAt || op.Kind == errorfs.OpOpen) {
+				refused.Add(1)
+				return &vfsError{op.Path}
+			}
+			return nil
+		}))
+		s, err := store.Open(store.Options{FS: fs, Dir: "db", CacheBytes: 1, HistoryRevisions: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for index := uint64(1); s.Err() == nil; index++ {
+			broken.Store(index > 1)
+			if err := s.Apply(1, index, &kv.Batch{Ops: []kv.Op{put(fmt.Sprint("k", index%2), "v", 1)}}); err != nil && s.Err() == nil {
+				t.Fatal(err)
+			}
+			_ = s.Flush()
+			synctest.Wait()
+			if index == 100 {
+				t.Fatal("no compaction failed")
+			}
+		}
+		before := refused.Load()
+		time.Sleep(time.Minute)
+		if n := refused.Load() - before; n > 100 {
+			t.Errorf("%d reads in the minute after the failure", n)
+		}
+		if err := s.Close(); !errors.Is(err, store.ErrFailed) {
+			t.Fatal(err)
+		}
+	})
 }
 
 // stuckFS is a disk on which tables can not be made until released.

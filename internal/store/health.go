@@ -34,6 +34,40 @@ func (s *Store) Err() error {
 	return nil
 }
 
+// compactions schedules compactions, none any more when the store has failed:
+// Pebble repeats one that can not read its tables at once and for ever.
+//
+// It is Pebble's own scheduler without its goroutine, which a failed Open would
+// leave behind. That one serves limits that change while no flush and no
+// compaction ends; ours do not.
+type compactions struct {
+	*pebble.ConcurrencyLimitScheduler
+	store *Store
+}
+
+func newCompactions(s *Store) compactions {
+	return compactions{pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest(), s}
+}
+
+// Register implements pebble.CompactionScheduler.
+func (c compactions) Register(goroutines int, db pebble.DBForCompaction) {
+	c.ConcurrencyLimitScheduler.Register(goroutines, stoppable{db, c.store})
+}
+
+// stoppable is a database that has no compactions when its store has failed.
+type stoppable struct {
+	pebble.DBForCompaction
+	store *Store
+}
+
+// GetAllowedWithoutPermission implements pebble.DBForCompaction.
+func (s stoppable) GetAllowedWithoutPermission() int {
+	if s.store.Err() != nil {
+		return 0
+	}
+	return s.DBForCompaction.GetAllowedWithoutPermission()
+}
+
 // retryPause holds back who meets the shut gate. Pebble repeats a failed flush
 // at once and for ever; it would keep a processor busy until Close. It pauses
 // here, and not where Pebble reports the failure, because that is with its

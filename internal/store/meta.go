@@ -16,6 +16,7 @@ const (
 	metaApplied = 'a' // per group: index, clock, number of rows
 	metaConf    = 'c' // per group: membership
 	metaHorizon = 'h' // purge horizon
+	metaResults = 'i' // number and bytes of the results
 	metaNamed   = 'n' // per name: whatever the caller keeps
 	metaTouched = 't' // present once a large version was touched
 	metaVersion = 'v' // format version
@@ -99,6 +100,9 @@ func (s *Store) loadGroups() error {
 		return err
 	}
 	s.touchedLarge = touched != nil
+	if err := s.loadResults(); err != nil {
+		return err
+	}
 	key := metaKey(metaHorizon, 0)
 	value, err := s.read(key)
 	if err != nil || value == nil {
@@ -110,6 +114,28 @@ func (s *Store) loadGroups() error {
 	}
 	s.horizon.Store(horizon)
 	return nil
+}
+
+func (s *Store) loadResults() error {
+	key := metaKey(metaResults, 0)
+	value, err := s.read(key)
+	if err != nil || value == nil {
+		return err
+	}
+	count, n := binary.Uvarint(value)
+	bytes, k := binary.Uvarint(value[max(n, 0):])
+	if n <= 0 || k <= 0 || n+k != len(value) {
+		return corrupt(key, "number of results")
+	}
+	s.results.Store(&resultTotals{int64(count), int64(bytes)})
+	return nil
+}
+
+// Results returns how many results of idempotency keys there are, and about
+// how many bytes they take.
+func (s *Store) Results() (count, bytes int64) {
+	r := s.results.Load()
+	return r.count, r.bytes
 }
 
 // Applied returns the index of the last log entry of a group that was applied

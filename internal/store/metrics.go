@@ -2,20 +2,21 @@ package store
 
 // Metrics is what a store can tell about itself.
 type Metrics struct {
-	DiskBytes           int64 // all files
-	Rows                int64 // keys with a row, tombstones and expired ones included
-	MemTableBytes       int64 // not yet flushed, in whole memtables
-	CacheBytes          int64 // cached blocks
-	CacheHits           int64 // since Open
-	CacheMisses         int64
-	Flushes             int64 // since Open
-	Compactions         int64 // since Open
-	CompactionDebtBytes int64 // estimate of what is left to compact
-	Sublevels           int64 // layers of young tables; writers wait above 24
-	Stalls              int64 // times writers had to wait for the disk, since Open
-	Tables              int64
-	FilterHits          int64 // lookups that a bloom filter spared, since Open
-	FilterMisses        int64
+	DiskBytes            int64 // all files
+	Rows                 int64 // keys with a row, tombstones and expired ones included
+	MemTableBytes        int64 // not yet flushed, in whole memtables
+	CacheBytes           int64 // cached blocks
+	CacheHits            int64 // since Open
+	CacheMisses          int64
+	Flushes              int64 // since Open
+	Compactions          int64 // since Open
+	CompactionDebtBytes  int64 // estimate of what is left to compact
+	Sublevels            int64 // layers of young tables; writers wait above 24
+	Stalls               int64 // times writers had to wait for the disk, since Open
+	Tables               int64
+	FilterHits           int64 // lookups that a bloom filter spared, since Open
+	FilterMisses         int64
+	Results, ResultBytes int64 // of idempotency keys
 }
 
 // Metrics returns the numbers of this moment; all are zero after Close.
@@ -39,6 +40,7 @@ func (s *Store) Metrics() Metrics {
 		FilterHits:          p.Filter.Hits,
 		FilterMisses:        p.Filter.Misses,
 	}
+	m.Results, m.ResultBytes = s.Results()
 	for i := range p.Levels {
 		m.Tables += p.Levels[i].TablesCount
 	}

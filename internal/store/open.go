@@ -85,6 +85,7 @@ type Store struct {
 	room          room
 
 	horizon atomic.Uint64 // the purge horizon, written under writer
+	results atomic.Pointer[resultTotals]
 
 	writer   sync.Mutex // one writer at a time; guards what follows
 	apply    applier
@@ -147,6 +148,7 @@ func open(o Options) (_ *Store, err error) {
 		progress:      make(chan struct{}, 1),
 		groups:        make(map[uint64]*group),
 	}
+	s.results.Store(&resultTotals{})
 	disk := o.FS
 	if disk == nil {
 		disk = vfs.Default
@@ -298,10 +300,7 @@ func (s *Store) pebbleOptions(o *Options, lock *pebble.Lock) *pebble.Options {
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 3 },
 		DisableAutomaticCompactions: o.DisableCompactions,
 	}
-	// Pebble's own one has a goroutine that a failed Open leaves behind. It
-	// serves limits that change while no flush and no compaction ends; ours do
-	// not.
-	po.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
+	po.Experimental.CompactionScheduler = newCompactions(s)
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 		if o.DisableCompression {

@@ -62,7 +62,7 @@ type Job struct {
 // *script.Error, with the outcome.
 func (r *Runner) Run(ctx context.Context, j *Job) (*script.Result, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, canceled(err)
+		return r.giveUp(ctx, j, canceled(err))
 	}
 	if j.Sleeps || j.Path == Slow {
 		return r.contended(ctx, j, script.ErrSlowPath)
@@ -119,10 +119,33 @@ func (r *Runner) answer(ctx context.Context, res *script.Result, done partition.
 				Hint:    "read the keys again, or resend with an idempotency key"}
 		}
 	}
-	if b.Err != nil {
+	switch {
+	case b.Err == nil:
+		return res, err
+	case done.Wrote:
 		return nil, b.Err
 	}
-	return res, err
+	return nil, b.ReadErr
+}
+
+// giveUp returns the answer of a job that stops waiting because of why. One
+// with an idempotency key may have been applied by an earlier sending, or be
+// about to by one beside it: then "not applied" would not be true (Invariant
+// OUT-1).
+func (r *Runner) giveUp(ctx context.Context, j *Job, why *script.Error) (*script.Result, error) {
+	if j.Request == nil {
+		return nil, why
+	}
+	res, done, err := r.Partition.Remembered(j.Request)
+	if _, busy := err.(*partition.Busy); busy {
+		return nil, &script.Error{Code: script.CodeOutcomeUnknown, Outcome: script.OutcomeUnknown, Err: why,
+			Message: fmt.Sprintf("%s while another sending of the request runs; the outcome is unknown", why.Message),
+			Hint:    "send it again, with the same key"}
+	}
+	if res == nil && err == nil {
+		return nil, why
+	}
+	return r.answer(ctx, res, done, err)
 }
 
 // durable waits until b is, or has failed; false tells that ctx ended first.
@@ -191,7 +214,7 @@ func (r *Runner) contended(ctx context.Context, j *Job, err error) (*script.Resu
 
 	for runs := 0; ; runs++ {
 		if stop := a.prepare(err, runs); stop != nil {
-			return nil, stop
+			return r.giveUp(ctx, j, stop)
 		}
 		var res *script.Result
 		var d partition.Done
@@ -200,14 +223,14 @@ func (r *Runner) contended(ctx context.Context, j *Job, err error) (*script.Resu
 			continue
 		}
 		if why := a.why.Err(); err != nil && why != nil && errors.Is(err, why) {
-			err = a.stop() // without the place where it struck
+			return r.giveUp(ctx, j, a.stop()) // without the place where it struck
 		}
 		return r.answer(ctx, res, d, err)
 	}
 }
 
 // prepare waits for, or adds to the locks, what the last run was missing.
-func (a *attempt) prepare(err error, runs int) error {
+func (a *attempt) prepare(err error, runs int) *script.Error {
 	switch e := err.(type) {
 	case *partition.Busy:
 		return a.wait(e.Done, &a.r.Waits.Requests)
@@ -247,7 +270,7 @@ func (a *attempt) add(s partition.LockSet) {
 }
 
 // wait returns nil when c is closed, else why the job was stopped.
-func (a *attempt) wait(c <-chan struct{}, measure *Wait) error {
+func (a *attempt) wait(c <-chan struct{}, measure *Wait) *script.Error {
 	select {
 	case <-c:
 		return nil
@@ -263,14 +286,13 @@ func (a *attempt) wait(c <-chan struct{}, measure *Wait) error {
 	}
 }
 
-func (a *attempt) stop() error {
-	err := a.why.Err()
+func (a *attempt) stop() *script.Error {
 	var e *script.Error
-	if errors.As(err, &e) {
+	if errors.As(a.why.Err(), &e) {
 		c := *e
 		return &c
 	}
-	return err
+	return canceled(a.why.Err()) // nobody stops it with another error
 }
 
 // once takes the locks known so far, and runs the job once.
