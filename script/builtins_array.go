@@ -134,6 +134,11 @@ func rangeArray(from, to Value, m *meter) (Value, *Error) {
 	}
 	elems := make([]Value, n)
 	for i := range elems {
+		if i%(4*pollParts) == 4*pollParts-1 {
+			if err := m.poll(); err != nil {
+				return Null, err
+			}
+		}
 		elems[i] = Int(first + int64(i))
 	}
 	return flatArray(elems), nil

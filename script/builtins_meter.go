@@ -1,5 +1,11 @@
 package script
 
+import (
+	"math"
+
+	"kahuna/script/check"
+)
+
 // meter counts what one run makes and reads, and holds it to the limits. A
 // function asks it before it builds a string or an array, never after:
 //
@@ -12,14 +18,40 @@ type meter struct {
 	limits *Limits
 	memory int64 // bytes charged
 	work   int64 // bytes read by functions, see takeWork
+	made   int64 // bytes of the strings and arrays made
+	// budget is how many bytes may be made before the run is to go on the slow
+	// path: what is made under the executor's mutex keeps everybody waiting.
+	budget int64
+	in     *Interrupt // nil outside of a run
 }
+
+// These faults are not errors of the script: frame.at knows them.
+var (
+	slowFault = &Error{Message: "the run is to go on the slow path"}
+	stopFault = &Error{Message: "the run was stopped"}
+)
 
 // newMeter returns a meter for one run. limits must have its defaults set and
 // not change.
-func newMeter(limits *Limits) *meter { return &meter{limits: limits} }
+func newMeter(limits *Limits) *meter { return &meter{limits: limits, budget: math.MaxInt64} }
 
 // reset makes m ready for another run.
-func (m *meter) reset(limits *Limits) { *m = meter{limits: limits} }
+func (m *meter) reset(limits *Limits) { *m = meter{limits: limits, budget: math.MaxInt64} }
+
+// poll gives the outside a chance to stop the run, and others to use the
+// processor. A function that reads or makes much calls it every pollBytes.
+func (m *meter) poll() *Error {
+	if m == nil || m.in == nil {
+		return nil
+	}
+	if m.in.Err() != nil {
+		return stopFault
+	}
+	if m.budget == math.MaxInt64 {
+		m.in.yield()
+	}
+	return nil
+}
 
 // charge counts bytes of memory.
 func (m *meter) charge(bytes int) *Error { return m.charge64(int64(bytes)) }
@@ -32,6 +64,14 @@ func (m *meter) charge64(bytes int64) *Error {
 	return nil
 }
 
+// build charges bytes of something new.
+func (m *meter) build(bytes int64) *Error {
+	if m.made += bytes; m.made > m.budget {
+		return slowFault
+	}
+	return m.charge64(bytes)
+}
+
 func (m *meter) memoryLimit() *Error {
 	return limitf("MemoryBytes", "script uses too much memory: more than %d bytes", m.limits.MemoryBytes)
 }
@@ -42,7 +82,7 @@ func (m *meter) makeString(size int64) *Error {
 	if size > int64(m.limits.ValueBytes) {
 		return m.valueLimit()
 	}
-	return m.charge64(size)
+	return m.build(size)
 }
 
 func (m *meter) valueLimit() *Error {
@@ -57,7 +97,7 @@ func (m *meter) makeArray(n int64) *Error {
 	if n > m.limits.MemoryBytes/valueBytes { // the product might not fit
 		return m.memoryLimit()
 	}
-	return m.charge64(n * valueBytes)
+	return m.build(n * valueBytes)
 }
 
 // admit checks a value that comes from outside the run, such as a parameter,
@@ -123,4 +163,26 @@ func pairWork(l, r Value) int64 {
 		return min(a, b) * valueBytes / bytesPerStep
 	}
 	return 0
+}
+
+// reads marks the functions that read all of their arguments.
+var reads = [check.NumFunctions]bool{
+	check.FuncToInt: true, check.FuncToFloat: true, check.FuncToBool: true, check.FuncMin: true, check.FuncMax: true,
+	check.FuncLen: true, check.FuncUpper: true, check.FuncLower: true, check.FuncConcat: true, check.FuncToJSON: true,
+	check.FuncTrim: true, check.FuncSubstring: true, check.FuncIndexOf: true, check.FuncStartsWith: true,
+	check.FuncEndsWith: true, check.FuncContains: true, check.FuncReplace: true, check.FuncSplit: true, check.FuncJoin: true,
+}
+
+// readsMuch reports whether a function that reads these arguments takes too
+// long for the rest of the budget.
+func (m *meter) readsMuch(args []Value) bool {
+	n := int64(0)
+	for i := range args {
+		n += int64(len(args[i].str))
+		if args[i].kind == KindArray {
+			_, weight := measure(args[i])
+			n += weight * valueBytes
+		}
+	}
+	return n > m.budget-m.made
 }

@@ -36,7 +36,11 @@ func callLen(e *callEnv, args []Value) (Value, *Error) {
 	switch v := args[0]; v.kind {
 	case KindString:
 		e.meter.read(len(v.str))
-		return Int(int64(utf8.RuneCountInString(v.str))), nil
+		n, err := e.meter.chars(v.str)
+		if err != nil {
+			return Null, err
+		}
+		return Int(int64(n)), nil
 	case KindArray:
 		return Int(int64(len(v.Elems()))), nil
 	}
@@ -61,14 +65,19 @@ func mapCase(e *callEnv, name string, v Value, mapping func(rune) rune) (Value, 
 	e.meter.read(len(s))
 	var size int64
 	changed := false
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		i += n
-		if m := mapping(r); m != r {
-			changed = true
-			n = utf8.RuneLen(m)
+	err = e.meter.pieces(s, func(s string) {
+		for i := 0; i < len(s); {
+			r, n := utf8.DecodeRuneInString(s[i:])
+			i += n
+			if m := mapping(r); m != r {
+				changed = true
+				n = utf8.RuneLen(m)
+			}
+			size += int64(n)
 		}
-		size += int64(n)
+	})
+	if err != nil {
+		return Null, err
 	}
 	if !changed {
 		return String(s), nil
@@ -78,14 +87,19 @@ func mapCase(e *callEnv, name string, v Value, mapping func(rune) rune) (Value, 
 	}
 	var b strings.Builder
 	b.Grow(int(size))
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		if m := mapping(r); m != r {
-			b.WriteRune(m)
-		} else {
-			b.WriteString(s[i : i+n])
+	err = e.meter.pieces(s, func(s string) {
+		for i := 0; i < len(s); {
+			r, n := utf8.DecodeRuneInString(s[i:])
+			if m := mapping(r); m != r {
+				b.WriteRune(m)
+			} else {
+				b.WriteString(s[i : i+n])
+			}
+			i += n
 		}
-		i += n
+	})
+	if err != nil {
+		return Null, err
 	}
 	return String(b.String()), nil
 }
@@ -104,7 +118,11 @@ func callConcat(e *callEnv, args []Value) (Value, *Error) {
 	var b strings.Builder
 	b.Grow(int(size))
 	for _, v := range args {
-		writeScalar(&b, v)
+		if v.kind != KindString {
+			writeScalar(&b, v)
+		} else if err := e.meter.write(&b, v.str); err != nil {
+			return Null, err
+		}
 	}
 	return String(b.String()), nil
 }
@@ -122,7 +140,10 @@ func callTrim(e *callEnv, args []Value) (Value, *Error) {
 	if err != nil {
 		return Null, err
 	}
-	trimmed := strings.TrimSpace(s)
+	trimmed, err := trim(e.meter, s)
+	if err != nil {
+		return Null, err
+	}
 	e.meter.read(len(s) - len(trimmed))
 	return String(trimmed), nil
 }
@@ -137,9 +158,9 @@ func callSubstring(e *callEnv, args []Value) (Value, *Error) {
 		return Null, err
 	}
 	e.meter.read(len(s))
-	from, ok := charOffset(s, start)
-	if !ok {
-		return Null, errf(CodeRange, "substring() start must be 0 to %d, got %d", utf8.RuneCountInString(s), start)
+	from, err := subOffset(e.meter, "start", s, start)
+	if err != nil {
+		return Null, err
 	}
 	s = s[from:]
 	if len(args) == 2 {
@@ -149,11 +170,54 @@ func callSubstring(e *callEnv, args []Value) (Value, *Error) {
 	if err != nil {
 		return Null, err
 	}
-	to, ok := charOffset(s, n)
-	if !ok {
-		return Null, errf(CodeRange, "substring() length must be 0 to %d, got %d", utf8.RuneCountInString(s), n)
+	to, err := subOffset(e.meter, "length", s, n)
+	if err != nil {
+		return Null, err
 	}
 	return String(s[:to]), nil
+}
+
+// subOffset returns the offset of character n of s, the operand of substring
+// that is called name.
+func subOffset(m *meter, name, s string, n int64) (int, *Error) {
+	offset, ok, err := m.offset(s, n)
+	if ok || err != nil {
+		return offset, err
+	}
+	chars, err := m.chars(s)
+	if err != nil {
+		return 0, err
+	}
+	return 0, errf(CodeRange, "substring() %s must be 0 to %d, got %d", name, chars, n)
+}
+
+// trim is strings.TrimSpace.
+func trim(m *meter, s string) (string, *Error) {
+	for {
+		head, tail := piece(s)
+		if head = strings.TrimLeftFunc(head, unicode.IsSpace); head != "" || tail == "" {
+			s = s[len(s)-len(tail)-len(head):]
+			break
+		}
+		s = tail
+		if err := m.poll(); err != nil {
+			return "", err
+		}
+	}
+	for {
+		n := max(len(s)-pollBytes, 0)
+		for k := 0; n > 0 && k < utf8.UTFMax && !utf8.RuneStart(s[n]); k++ {
+			n-- // a character of white space is whole
+		}
+		tail := strings.TrimRightFunc(s[n:], unicode.IsSpace)
+		if tail != "" || n == 0 {
+			return s[:n+len(tail)], nil
+		}
+		s = s[:n]
+		if err := m.poll(); err != nil {
+			return "", err
+		}
+	}
 }
 
 func callIndexOf(e *callEnv, args []Value) (Value, *Error) {
@@ -161,9 +225,14 @@ func callIndexOf(e *callEnv, args []Value) (Value, *Error) {
 	if err != nil {
 		return Null, err
 	}
-	i := strings.Index(s, t)
+	i, err := e.meter.index(s, t)
+	if err != nil {
+		return Null, err
+	}
 	if i > 0 {
-		i = utf8.RuneCountInString(s[:i])
+		if i, err = e.meter.chars(s[:i]); err != nil {
+			return Null, err
+		}
 	}
 	return Int(int64(i)), nil
 }
@@ -191,7 +260,11 @@ func callContains(e *callEnv, args []Value) (Value, *Error) {
 		if err != nil {
 			return Null, err
 		}
-		return Bool(strings.Contains(s, t)), nil
+		i, err := e.meter.index(s, t)
+		if err != nil {
+			return Null, err
+		}
+		return Bool(i >= 0), nil
 	case KindArray:
 		elems := x.Elems()
 		e.meter.read(len(elems) * valueBytes)
@@ -218,7 +291,10 @@ func callReplace(e *callEnv, args []Value) (Value, *Error) {
 	if t == "" {
 		return Null, errf(CodeRange, "replace() needs a text to look for, got an empty one")
 	}
-	n := strings.Count(s, t)
+	n, err := e.meter.count(s, t)
+	if err != nil {
+		return Null, err
+	}
 	if n == 0 {
 		return String(s), nil
 	}
@@ -229,7 +305,20 @@ func callReplace(e *callEnv, args []Value) (Value, *Error) {
 	if err := e.meter.makeString(int64(len(s)) + growth); err != nil {
 		return Null, err
 	}
-	return String(strings.ReplaceAll(s, t, u)), nil
+	var b strings.Builder
+	b.Grow(len(s) + int(growth))
+	first := true
+	err = e.meter.cut(s, t, func(part string) {
+		if !first {
+			b.WriteString(u)
+		}
+		first = false
+		b.WriteString(part)
+	})
+	if err != nil {
+		return Null, err
+	}
+	return String(b.String()), nil
 }
 
 func callRepeat(e *callEnv, args []Value) (Value, *Error) {
@@ -254,7 +343,23 @@ func callRepeat(e *callEnv, args []Value) (Value, *Error) {
 	if size == 0 {
 		return String(""), nil // n may be larger than Repeat takes
 	}
-	return String(strings.Repeat(s, int(n))), nil
+	// The largest power of two of copies that is still a piece, over and over.
+	unit, copies := s, int64(1)
+	for len(unit)*2 <= pollBytes && copies*2 <= n {
+		unit, copies = unit+unit, copies*2
+	}
+	var b strings.Builder
+	b.Grow(int(size))
+	for ; n >= copies; n -= copies {
+		if err := e.meter.write(&b, unit); err != nil {
+			return Null, err
+		}
+		if err := e.meter.poll(); err != nil {
+			return Null, err
+		}
+	}
+	b.WriteString(unit[:len(s)*int(n)])
+	return String(b.String()), nil
 }
 
 func callSplit(e *callEnv, args []Value) (Value, *Error) {
@@ -265,13 +370,17 @@ func callSplit(e *callEnv, args []Value) (Value, *Error) {
 	if sep == "" {
 		return Null, errf(CodeRange, "split() needs a separator, got an empty one")
 	}
-	n := strings.Count(s, sep) + 1
-	if err := e.meter.makeArray(int64(n)); err != nil {
+	n, err := e.meter.count(s, sep)
+	if err != nil {
 		return Null, err
 	}
-	parts := make([]Value, 0, n)
-	for part := range strings.SplitSeq(s, sep) {
-		parts = append(parts, String(part))
+	if err := e.meter.makeArray(int64(n) + 1); err != nil {
+		return Null, err
+	}
+	parts := make([]Value, 0, n+1)
+	err = e.meter.cut(s, sep, func(part string) { parts = append(parts, String(part)) })
+	if err != nil {
+		return Null, err
 	}
 	return flatArray(parts), nil
 }
@@ -300,9 +409,22 @@ func callJoin(e *callEnv, args []Value) (Value, *Error) {
 	b.Grow(int(size))
 	for i, v := range elems {
 		if i > 0 {
-			b.WriteString(sep)
+			if err := e.meter.write(&b, sep); err != nil {
+				return Null, err
+			}
 		}
-		writeScalar(&b, v)
+		if v.kind == KindString {
+			if err := e.meter.write(&b, v.str); err != nil {
+				return Null, err
+			}
+		} else {
+			writeScalar(&b, v)
+		}
+		if i%pollParts == 0 {
+			if err := e.meter.poll(); err != nil {
+				return Null, err
+			}
+		}
 	}
 	return String(b.String()), nil
 }

@@ -1,6 +1,8 @@
 package script
 
 import (
+	"math"
+
 	"kahuna/script/check"
 	"kahuna/script/syntax"
 )
@@ -178,6 +180,7 @@ func (c *compiler) arrayLit(x *syntax.ArrayLit) expr {
 func (c *compiler) call(x *syntax.Call) expr {
 	fn, _ := check.Lookup(x.Name)
 	impl, args, pos := builtins[fn.ID], c.exprs(x.Args), x.Pos
+	reading := reads[fn.ID]
 	return func(f *frame) (Value, error) {
 		base := len(f.stack)
 		for _, arg := range args {
@@ -189,6 +192,9 @@ func (c *compiler) call(x *syntax.Call) expr {
 		}
 		if err := f.step(pos); err != nil {
 			return Null, err
+		}
+		if reading && f.budget != math.MaxInt64 && f.meter.readsMuch(f.stack[base:]) {
+			return Null, ErrSlowPath
 		}
 		v, fault := impl(&f.env, f.stack[base:])
 		clear(f.stack[base:])

@@ -10,15 +10,18 @@ import (
 // Arrays nested deeper than any script can make them are written as null.
 func JSON(v Value) string {
 	var b strings.Builder
-	writeJSON(&b, v, 0)
+	_ = writeJSON(&b, v, 0, nil)
 	return b.String()
 }
 
 // jsonText is JSON for a run: its size is checked and charged before it is
 // built.
 func jsonText(v Value, m *meter) (string, *Error) {
-	size, ok := jsonSize(v, 0, int64(m.limits.ValueBytes))
+	size, ok := jsonSize(v, 0, int64(m.limits.ValueBytes), m)
 	if !ok {
+		if err := m.poll(); err != nil {
+			return "", err
+		}
 		return "", m.valueLimit()
 	}
 	if err := m.makeString(size); err != nil {
@@ -27,13 +30,15 @@ func jsonText(v Value, m *meter) (string, *Error) {
 	m.read(int(size))
 	var b strings.Builder
 	b.Grow(int(size))
-	writeJSON(&b, v, 0)
+	if err := writeJSON(&b, v, 0, m); err != nil {
+		return "", err
+	}
 	return b.String(), nil
 }
 
 // jsonSize returns the length of v's JSON text, or false as soon as it is
-// known to exceed limit.
-func jsonSize(v Value, depth int, limit int64) (int64, bool) {
+// known to exceed limit, or m says to stop.
+func jsonSize(v Value, depth int, limit int64, m *meter) (int64, bool) {
 	var n int64
 	switch v.kind {
 	case KindNull:
@@ -41,7 +46,10 @@ func jsonSize(v Value, depth int, limit int64) (int64, bool) {
 	case KindString:
 		n = int64(len(v.str)) + 2
 		if n <= limit { // else it is not worth reading
-			n = escapedSize(v.str) + 2
+			n = 2
+			if m.pieces(v.str, func(p string) { n += escapedSize(p) }) != nil {
+				return 0, false
+			}
 		}
 	case KindArray:
 		if depth == maxNesting {
@@ -50,8 +58,11 @@ func jsonSize(v Value, depth int, limit int64) (int64, bool) {
 		}
 		elems := v.Elems()
 		n = 2 + int64(max(len(elems)-1, 0))
-		for _, e := range elems {
-			size, ok := jsonSize(e, depth+1, limit-n)
+		for i, e := range elems {
+			if i%pollParts == pollParts-1 && m.poll() != nil {
+				return 0, false
+			}
+			size, ok := jsonSize(e, depth+1, limit-n, m)
 			if !ok {
 				return 0, false
 			}
@@ -63,30 +74,40 @@ func jsonSize(v Value, depth int, limit int64) (int64, bool) {
 	return n, n <= limit
 }
 
-func writeJSON(b *strings.Builder, v Value, depth int) {
+func writeJSON(b *strings.Builder, v Value, depth int, m *meter) *Error {
 	switch v.kind {
 	case KindNull:
 		b.WriteString("null")
 	case KindString:
 		b.WriteByte('"')
-		writeEscaped(b, v.str)
+		if err := m.pieces(v.str, func(p string) { writeEscaped(b, p) }); err != nil {
+			return err
+		}
 		b.WriteByte('"')
 	case KindArray:
 		if depth == maxNesting {
 			b.WriteString("null")
-			return
+			return nil
 		}
 		b.WriteByte('[')
 		for i, e := range v.Elems() {
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			writeJSON(b, e, depth+1)
+			if i%pollParts == pollParts-1 {
+				if err := m.poll(); err != nil {
+					return err
+				}
+			}
+			if err := writeJSON(b, e, depth+1, m); err != nil {
+				return err
+			}
 		}
 		b.WriteByte(']')
 	default:
 		writeScalar(b, v)
 	}
+	return nil
 }
 
 // escapedSize returns the number of bytes writeEscaped writes for s.

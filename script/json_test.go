@@ -46,7 +46,7 @@ func TestJSONBeyondTheDeepest(t *testing.T) {
 	if got := JSON(v); got != want {
 		t.Errorf("JSON of a deep array = %s", got)
 	}
-	if size, ok := jsonSize(v, 0, 1<<20); !ok || size != int64(len(want)) {
+	if size, ok := jsonSize(v, 0, 1<<20, nil); !ok || size != int64(len(want)) {
 		t.Errorf("size of a deep array: %d, %v", size, ok)
 	}
 }
@@ -59,14 +59,14 @@ func TestJSONSize(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := value.Draw(t, "v")
 		text := JSON(v)
-		size, ok := jsonSize(v, 0, 1<<30)
+		size, ok := jsonSize(v, 0, 1<<30, nil)
 		if !ok || size != int64(len(text)) {
 			t.Fatalf("size of %s: %d, %v, want %d", text, size, ok, len(text))
 		}
-		if _, ok := jsonSize(v, 0, size); !ok {
+		if _, ok := jsonSize(v, 0, size, nil); !ok {
 			t.Fatalf("size %d of %s does not fit itself", size, text)
 		}
-		if _, ok := jsonSize(v, 0, size-1); ok {
+		if _, ok := jsonSize(v, 0, size-1, nil); ok {
 			t.Fatalf("%s of %d bytes fits one less", text, size)
 		}
 		var back any

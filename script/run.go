@@ -76,7 +76,7 @@ func (c *Call) Run(tx Tx, in *Interrupt, budget int64) (*Result, error) {
 	if err == nil {
 		r, err = f.result()
 	}
-	f.tx, f.in, f.env.tx = nil, nil, nil // the engine's, not to be kept alive
+	f.tx, f.in, f.env.tx, f.meter.in = nil, nil, nil, nil // the engine's, not to be kept alive
 	return r, err
 }
 
@@ -111,8 +111,25 @@ func (f *frame) start(tx Tx, in *Interrupt, budget int64) {
 	f.budget = math.MaxInt64
 	if budget > 0 {
 		f.budget = budget
+		f.meter.budget = budget * bytesPerStep
 	}
-	f.nextCheck = min(f.limits.Steps, f.budget)
+	f.meter.in = in
+	f.nextCheck = f.checkAt()
+}
+
+// yieldSteps is how often a run without a budget lets others use the
+// processor.
+const (
+	yieldSteps = 1024
+	yieldRows  = 128
+)
+
+// checkAt returns the steps at which something is to be looked at.
+func (f *frame) checkAt() int64 {
+	if f.budget != math.MaxInt64 {
+		return min(f.limits.Steps, f.budget-f.rowsRead)
+	}
+	return min(f.limits.Steps, f.steps+yieldSteps)
 }
 
 // forget drops everything of the run before, so that a pooled frame keeps no
@@ -154,7 +171,11 @@ func (f *frame) step(pos syntax.Pos) error {
 		if f.steps >= f.limits.Steps {
 			return f.at(limitf("Steps", "script runs too long: more than %d steps", f.limits.Steps), pos)
 		}
-		return ErrSlowPath
+		if f.budget != math.MaxInt64 {
+			return ErrSlowPath
+		}
+		f.in.yield()
+		f.nextCheck = f.checkAt()
 	}
 	f.steps++
 	return nil
@@ -163,15 +184,27 @@ func (f *frame) step(pos syntax.Pos) error {
 // visited counts one row of a scan.
 func (f *frame) visited() error {
 	f.rowsRead++
-	f.nextCheck = min(f.limits.Steps, f.budget-f.rowsRead)
-	if f.steps+f.rowsRead > f.budget {
-		return ErrSlowPath
+	if f.budget != math.MaxInt64 {
+		f.nextCheck = f.checkAt()
+		if f.steps+f.rowsRead > f.budget {
+			return ErrSlowPath
+		}
+	} else if f.rowsRead%yieldRows == 0 {
+		f.in.yield()
 	}
 	return f.in.Err()
 }
 
 // at gives an error of the language its place.
-func (f *frame) at(e *Error, pos syntax.Pos) error { return e.at(f.prog.source, pos) }
+func (f *frame) at(e *Error, pos syntax.Pos) error {
+	switch e {
+	case slowFault:
+		return ErrSlowPath
+	case stopFault:
+		return f.fail(f.in.Err(), pos)
+	}
+	return e.at(f.prog.source, pos)
+}
 
 // fail gives an error from outside its place, when it is of a kind that has
 // one.

@@ -107,6 +107,16 @@ type Tx interface {
 // Stop may be called from any goroutine; one run polls it at every step.
 type Interrupt struct {
 	err atomic.Pointer[error]
+	// Yield, when not nil, is called now and then by a run without a budget,
+	// in the middle of its work: it may let others use the processor. It is
+	// set before the run.
+	Yield func()
+}
+
+func (i *Interrupt) yield() {
+	if i != nil && i.Yield != nil {
+		i.Yield()
+	}
 }
 
 // Stop makes the script fail with err at its next step or wait. The first

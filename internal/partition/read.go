@@ -291,17 +291,11 @@ func (tx *Tx) scanCells(tree ordered, rng Range, budget func() error, visit func
 	return err
 }
 
-// scanSlow reads a range that is locked: what is in memory at one moment, and
-// then the store without the mutex, since rows that matter do not change
-// under the lock. What was moved from memory to the store meanwhile has been
-// seen.
+// scanSlow reads a range that is locked: what is in memory, and then the store
+// without the mutex, since rows that matter do not change under the lock. What
+// was moved from memory to the store meanwhile has been seen.
 func (tx *Tx) scanSlow(rng Range, history bool, visit func(string, kv.Row) error) error {
 	p := tx.p
-	type seenRow struct {
-		key string
-		row kv.Row
-	}
-	var memory []seenRow
 	seen := map[string]struct{}{}
 	session := tx.slow.session
 	if session != nil && !history {
@@ -324,18 +318,6 @@ func (tx *Tx) scanSlow(rng Range, history bool, visit func(string, kv.Row) error
 			}
 			session.ranges = append(session.ranges, rangeMark{rng, digest})
 		}
-		tree := p.overlay.sorted()
-		if rng.Space == kv.Ephemeral {
-			tree = p.eph.tree
-		}
-		inRange(tree, rng.Prefix, rng.Text, func(c *cell) bool {
-			tx.dep = max(tx.dep, c.seq)
-			seen[c.key] = struct{}{}
-			if c.exists {
-				memory = append(memory, seenRow{c.key, c.row})
-			}
-			return true
-		})
 		return nil
 	}()
 	if err != nil {
@@ -347,10 +329,17 @@ func (tx *Tx) scanSlow(rng Range, history bool, visit func(string, kv.Row) error
 		}
 		return visit(key, row)
 	}
-	for _, r := range memory {
-		if err := show(r.key, r.row); err != nil {
-			return err
+	err = tx.memoryRows(rng, func(c *memoryRow) error {
+		if rng.Space == kv.Persistent {
+			seen[c.key] = struct{}{}
 		}
+		if !c.exists {
+			return nil
+		}
+		return show(c.key, c.row)
+	})
+	if err != nil {
+		return err
 	}
 	if rng.Space == kv.Ephemeral {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -184,6 +185,7 @@ func (t *Interactive) Do(ctx context.Context, work partition.Work, locks *partit
 // the transaction as any wait does that was not finished.
 func (t *Interactive) Run(ctx context.Context, call *script.Call) (res *script.Result, err error) {
 	work := &Script{Call: call}
+	work.Interrupt.Yield = runtime.Gosched
 	locks := LockSet(call.Footprint())
 	timeout := time.Duration(call.Options().TimeoutMs) * time.Millisecond
 	err = t.call(ctx, &work.Interrupt, timeout, func() (err error) {

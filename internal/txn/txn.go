@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"kahuna/internal/partition"
@@ -192,6 +193,7 @@ func (r *Runner) contended(ctx context.Context, j *Job, err error) (*script.Resu
 	if a.why == nil {
 		a.why = &script.Interrupt{}
 	}
+	a.why.Yield = runtime.Gosched
 	done := make(chan struct{})
 	watched := make(chan struct{})
 	go func() {
