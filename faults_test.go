@@ -411,7 +411,9 @@ func (w *worker) do(a *ask) error {
 		}
 		return nil
 	}
-	return w.answered(a, got, err, failed, failedBefore || logBroken)
+	// What is written to memory alone may be answered between the fault and the
+	// store's hearing of it.
+	return w.answered(a, got, err, failed, failedBefore || logBroken && !a.usesEphemeral())
 }
 
 // isOutside reports whether an error comes from outside of the script.

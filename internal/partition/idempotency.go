@@ -7,6 +7,7 @@ import (
 
 	"kahuna/internal/hlc"
 	"kahuna/internal/kv"
+	"kahuna/internal/store"
 	"kahuna/script"
 )
 
@@ -26,7 +27,7 @@ type pendingResult struct {
 
 // keepResult remembers a result until the store shows it.
 func (p *Partition) keepResult(stored *kv.StoredResult, res *script.Result, seq uint64) {
-	r := &pendingResult{seq: seq, request: stored.Request, res: res, bytes: int64(len(stored.Key) + len(stored.Result))}
+	r := &pendingResult{seq: seq, request: stored.Request, res: res, bytes: store.ResultBytes(stored.Key, len(stored.Result))}
 	p.results[stored.Key] = r
 	p.resultBytes += r.bytes
 }
@@ -53,7 +54,7 @@ func (p *Partition) remembered(req *Request) (*script.Result, Done, error) {
 		if r.request != req.Fingerprint {
 			return nil, Done{}, errForeignRequest(req.Key)
 		}
-		return copyResult(r.res), Done{Batch: p.batchOf(r.seq), Wrote: true, Propose: p.inflight == nil}, nil
+		return copyResult(r.res), Done{Batch: p.batchOf(r.seq), Wrote: true, Logged: true, Propose: p.inflight == nil}, nil
 	}
 	if running := p.running[req.Key]; running != nil {
 		return nil, Done{}, &Busy{running}

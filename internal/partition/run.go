@@ -22,6 +22,9 @@ type Done struct {
 	// Wrote says that the run itself has written something, be it in memory
 	// only: it has taken effect if Batch becomes durable.
 	Wrote bool
+	// Logged says that Batch holds some of it. Else, when Batch is lost, what
+	// the run wrote is gone for certain.
+	Logged bool
 	// Propose says that the caller should ask Take for a batch to propose.
 	Propose bool
 }
@@ -204,7 +207,7 @@ func (p *Partition) conclude(tx *Tx, res *script.Result, err error, commit hlc.T
 	}
 	p.publishEphemeral(tx, b.Seq, commit)
 	p.account(b, before)
-	return res, Done{Batch: b, Wrote: true, Propose: p.inflight == nil}, nil
+	return res, Done{Batch: b, Wrote: true, Logged: true, Propose: p.inflight == nil}, nil
 }
 
 // account adds what b grew by since it was before bytes long. The rows in

@@ -57,10 +57,12 @@ type writtenResult struct {
 // resultTotals is how many results there are, and about what they take.
 type resultTotals struct{ count, bytes int64 }
 
-// resultOverhead is about what two rows take beside keys and values.
-const resultOverhead = 64
+// resultOverhead is about what two rows take beside keys and result.
+const resultOverhead = 112
 
-func resultBytes(key string, value int) int64 { return int64(2*len(key) + value + resultOverhead) }
+// ResultBytes is about what the result of an idempotency key takes when it is
+// so many bytes long.
+func ResultBytes(key string, result int) int64 { return int64(2*len(key) + result + resultOverhead) }
 
 // version is the newest version of a key: none when not exists. Its value,
 // when it is not large, is in bytes or in text, of which one is empty.
@@ -499,7 +501,7 @@ func (a *applier) storeResults(b *kv.Batch) error {
 		a.w.Set(a.key, a.value, nil)
 		a.key = appendAgeKey(a.key[:0], uint64(r.Time), r.Key)
 		a.w.Set(a.key, nil, nil)
-		size := resultBytes(r.Key, len(a.value))
+		size := ResultBytes(r.Key, len(r.Result))
 		a.results[r.Key] = writtenResult{r.Time, size}
 		a.totals.count++
 		a.totals.bytes += size
@@ -529,7 +531,7 @@ func (a *applier) forget(key string) error {
 		if !ok {
 			return corrupt(k, "result")
 		}
-		old = writtenResult{r.Time, resultBytes(key, len(data))}
+		old = writtenResult{r.Time, ResultBytes(key, len(r.Result))}
 	}
 	if old == (writtenResult{}) {
 		return nil

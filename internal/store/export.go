@@ -142,7 +142,7 @@ func (t *tally) addMeta(key, value []byte) error {
 		if found, n := binary.Uvarint(value); n != len(value) || found != FormatVersion {
 			return corrupt(key, "format version")
 		}
-	case metaConf, metaHorizon, metaNamed, metaTouched:
+	case metaConf, metaHorizon, metaNamed, metaTouched, metaResults:
 	default:
 		return corrupt(key, "of a kind that this program does not know")
 	}

@@ -123,7 +123,7 @@ func (r *Runner) answer(ctx context.Context, res *script.Result, done partition.
 	switch {
 	case b.Err == nil:
 		return res, err
-	case done.Wrote:
+	case done.Logged:
 		return nil, b.Err
 	}
 	return nil, b.ReadErr
