@@ -33,7 +33,7 @@ const (
 	// mergeBytes and mergeOps bound what is applied in one step; a single
 	// larger entry is a step of its own.
 	mergeBytes = 1 << 20
-	mergeOps   = 1 << 14
+	mergeOps   = 256
 )
 
 // applyItem is a run of committed entries with the batches they came from (nil

@@ -62,7 +62,7 @@ func (p *bench) commit(apply bool) {
 				p.b.Fatal(err)
 			}
 		}
-		p.Applied(committed)
+		p.Applied([]*Batch{committed})
 	}
 }
 

@@ -19,6 +19,11 @@ func (p *Partition) Purge(keys []string, nowMs int64) (Done, error) {
 	}
 	now := p.clock.Next(nowMs)
 	cutoff := now.Millis() - p.opts.RetentionMs
+	for _, key := range keys { // from the disk, before collect locks line
+		if _, err := p.cell(key); err != nil {
+			return Done{}, err
+		}
+	}
 	return p.collect(now, len(keys), func(b func() *Batch, i int) error {
 		c, err := p.cell(keys[i])
 		if err != nil || !c.exists || c.seq > p.applied || p.isLocked(c) {
@@ -84,6 +89,8 @@ func (p *Partition) SweepEphemeral(nowMs int64, n int) bool {
 
 // collect runs each of n steps, which take the batch when they need it.
 func (p *Partition) collect(now hlc.Timestamp, n int, step func(b func() *Batch, i int) error) (Done, error) {
+	p.line.Lock()
+	defer p.line.Unlock()
 	var b *Batch
 	var before int
 	batch := func() *Batch {

@@ -54,6 +54,8 @@ func (p *Partition) remembered(req *Request) (*script.Result, Done, error) {
 		if r.request != req.Fingerprint {
 			return nil, Done{}, errForeignRequest(req.Key)
 		}
+		p.line.Lock()
+		defer p.line.Unlock()
 		return copyResult(r.res), Done{Batch: p.batchOf(r.seq), Wrote: true, Logged: true, Propose: p.inflight == nil}, nil
 	}
 	if running := p.running[req.Key]; running != nil {

@@ -36,8 +36,8 @@ type Partition struct {
 	opts  Options
 	store *store.Store
 
-	// mu guards everything below. It is a leaf but for the store's own locks:
-	// nothing else is locked while it is held.
+	// mu guards everything below but what line does. While it is held only line
+	// and the store's own locks are taken.
 	mu    sync.Mutex
 	clock hlc.Clock
 
@@ -62,21 +62,26 @@ type Partition struct {
 	// resultBytes counts the bytes of results, which the store does not yet.
 	resultBytes int64
 
-	open     *Batch // takes writes; nil when there is none
-	inflight *Batch // proposed, not yet committed
-	lastSeq  uint64 // newest batch opened
-	durable  uint64 // newest batch committed
-	applied  uint64 // newest batch the store shows
-	// waiting holds the batches after durable, oldest first: the one on its
-	// way and the open one.
-	waiting []*Batch
-	// unapplied counts the bytes of the batches after applied; room is closed
-	// and replaced when it shrinks.
+	applied uint64 // newest batch the store shows
+	// unapplied counts the bytes of the batches after applied.
 	unapplied int64
-	room      chan struct{}
 
 	txs   []*Tx // free list
 	stats Stats
+
+	// line guards what follows: the batches on their way into the log. It is
+	// locked after mu, for moments only: Committed must not stand in line with
+	// all those who want to run, or the disk would wait for them.
+	line     sync.Mutex
+	open     *Batch // takes writes, under both locks; nil when there is none
+	inflight *Batch // proposed, not yet committed
+	lastSeq  uint64 // newest batch opened
+	durable  uint64 // newest batch committed
+	// waiting holds the batches after durable, oldest first: the one on its
+	// way and the open one.
+	waiting []*Batch
+	// room is closed and replaced when writers that had to wait may go on.
+	room chan struct{}
 }
 
 // Stats are counters since the partition was opened, and present sizes.
@@ -153,6 +158,8 @@ var errRestart = errors.New("partition: start over")
 func (p *Partition) Lead(term uint64, hwm hlc.Timestamp) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.line.Lock()
+	defer p.line.Unlock()
 	assert(len(p.waiting) == 0 && p.open == nil, "PART-3: lead with batches pending")
 	// What was cached before belongs to another term.
 	p.rows, p.recent, p.overlay = map[string]*cell{}, lru{}, newOverlay()
@@ -174,6 +181,8 @@ func (p *Partition) Lead(term uint64, hwm hlc.Timestamp) {
 func (p *Partition) Stop(cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.line.Lock()
+	defer p.line.Unlock()
 	if p.stopped == nil {
 		p.stopped = cause
 	}
@@ -216,7 +225,7 @@ func failure(b *Batch, cause error) error {
 		Hint:    "read the keys again, or resend with an idempotency key"}
 }
 
-// revert takes back a persistent cell to its newest durable version.
+// revert takes back a persistent cell to its newest durable version. Held: line.
 func (p *Partition) revert(c *cell) {
 	if c.seq <= p.durable {
 		return
@@ -234,7 +243,7 @@ func (p *Partition) revert(c *cell) {
 	p.overlay.add(c)
 }
 
-// dropUnsure evicts the ephemeral rows that depend on a lost batch.
+// dropUnsure evicts the ephemeral rows that depend on a lost batch. Held: line.
 func (p *Partition) dropUnsure() {
 	for _, c := range p.eph.cells {
 		if c.seq > p.durable {
@@ -243,7 +252,7 @@ func (p *Partition) dropUnsure() {
 	}
 }
 
-// openBatch returns the batch that takes the next write.
+// openBatch returns the batch that takes the next write. Held: line.
 func (p *Partition) openBatch() *Batch {
 	if p.open != nil {
 		return p.open // full keeps writers away once it is long enough
@@ -262,11 +271,12 @@ func (p *Partition) openBatch() *Batch {
 // Invariant PART-1: batches are proposed in the order they were executed, in
 // the term they were executed in: there is only ever one on its way.
 func (p *Partition) Take() *Batch {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.line.Lock()
+	defer p.line.Unlock()
 	return p.take()
 }
 
+// take is Take. Held: line.
 func (p *Partition) take() *Batch {
 	if p.inflight != nil || p.open == nil {
 		return nil
@@ -286,9 +296,9 @@ func (p *Partition) take() *Batch {
 // Refused tells that the batch Take returned was not proposed: the executor
 // stops.
 func (p *Partition) Refused(b *Batch, cause error) {
-	p.mu.Lock()
+	p.line.Lock()
 	b.proposed = false
-	p.mu.Unlock()
+	p.line.Unlock()
 	p.Stop(cause)
 }
 
@@ -298,8 +308,8 @@ func (p *Partition) Refused(b *Batch, cause error) {
 //
 // Invariant PART-4: nobody is answered before.
 func (p *Partition) Committed(term uint64) (committed, next *Batch) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.line.Lock()
+	defer p.line.Unlock()
 	b := p.inflight
 	if b == nil || b.Term != term {
 		return nil, nil
@@ -312,11 +322,25 @@ func (p *Partition) Committed(term uint64) (committed, next *Batch) {
 	return b, p.take()
 }
 
-// Applied tells that the store shows b, which it no longer needs: nothing
-// must use b afterwards.
-func (p *Partition) Applied(b *Batch) {
+// Applied tells that the store shows the batches, which it no longer needs:
+// nothing must use them afterwards.
+func (p *Partition) Applied(batches []*Batch) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	before := p.unapplied
+	for _, b := range batches {
+		p.apply(b)
+	}
+	if p.unapplied < p.opts.UnappliedBytes && before >= p.opts.UnappliedBytes {
+		p.line.Lock()
+		p.signalRoom()
+		p.line.Unlock()
+	}
+	p.evict()
+}
+
+// apply notes that the store shows b.
+func (p *Partition) apply(b *Batch) {
 	p.applied = b.Seq
 	if b.Term == p.term { // else Lead has begun anew
 		for _, c := range b.cells {
@@ -329,13 +353,9 @@ func (p *Partition) Applied(b *Batch) {
 		}
 	}
 	p.unapplied -= b.bytes
-	if p.unapplied < p.opts.UnappliedBytes && p.unapplied+b.bytes >= p.opts.UnappliedBytes {
-		p.signalRoom()
-	}
-	p.evict()
 }
 
-// signalRoom wakes the writers that wait for room.
+// signalRoom wakes the writers that wait for room. Held: line.
 func (p *Partition) signalRoom() {
 	close(p.room)
 	p.room = make(chan struct{})
@@ -381,13 +401,16 @@ func (p *Partition) Close(cause error) *Batch {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.leading, p.stopped = false, cause
+	p.line.Lock()
+	defer p.line.Unlock()
 	if n := len(p.waiting); n > 0 {
 		return p.waiting[n-1]
 	}
 	return nil
 }
 
-// batchOf returns the batch with number seq when it is not durable yet.
+// batchOf returns the batch with number seq when it is not durable yet. Held:
+// line.
 func (p *Partition) batchOf(seq uint64) *Batch {
 	if seq <= p.durable {
 		return nil
@@ -396,7 +419,7 @@ func (p *Partition) batchOf(seq uint64) *Batch {
 }
 
 // lost reports whether Stop has dropped the batch with number seq: what was
-// read of it must not be answered.
+// read of it must not be answered. Held: line.
 func (p *Partition) lost(seq uint64) bool { return seq > p.durable+uint64(len(p.waiting)) }
 
 // Stats returns a copy of the counters.

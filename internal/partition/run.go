@@ -118,7 +118,8 @@ type Full struct{ Room <-chan struct{} }
 
 func (*Full) Error() string { return "partition: too much is waiting to be written" }
 
-// full bounds what is ordered but not applied, and what one batch holds.
+// full bounds what is ordered but not applied, and what one batch holds. Held:
+// line.
 func (p *Partition) full() bool {
 	return p.unapplied >= p.opts.UnappliedBytes ||
 		p.open != nil && p.open.enc.Len() >= p.opts.BatchBytes
@@ -150,7 +151,14 @@ func refusal(err error) error {
 
 // conclude ends a run: it publishes what a successful one wrote, and says
 // what its answer depends on.
-func (p *Partition) conclude(tx *Tx, res *script.Result, err error, commit hlc.Timestamp, req *Request) (_ *script.Result, done Done, _ error) {
+func (p *Partition) conclude(tx *Tx, res *script.Result, err error, commit hlc.Timestamp, req *Request) (*script.Result, Done, error) {
+	p.line.Lock()
+	defer p.line.Unlock()
+	return p.concludeInLine(tx, res, err, commit, req)
+}
+
+// concludeInLine is conclude. Held: line.
+func (p *Partition) concludeInLine(tx *Tx, res *script.Result, err error, commit hlc.Timestamp, req *Request) (_ *script.Result, done Done, _ error) {
 	if p.faulty(FaultEarlyAnswer) {
 		defer func() { done.Batch = nil }()
 	}
@@ -160,7 +168,7 @@ func (p *Partition) conclude(tx *Tx, res *script.Result, err error, commit hlc.T
 	if err != nil {
 		done.Batch = p.batchOf(tx.dep)
 		if p.faulty(FaultFailedWrites) && len(tx.writes) > 0 {
-			_, wrote, _ := p.conclude(tx, nil, nil, commit, nil)
+			_, wrote, _ := p.concludeInLine(tx, nil, nil, commit, nil)
 			done.Propose = wrote.Propose
 		}
 		return nil, done, err
