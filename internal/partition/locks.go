@@ -304,13 +304,13 @@ func (l *lockTable) woundOne(t *Ticket, key string) bool {
 	return false
 }
 
-// wound takes the locks of a holder away.
+// wound takes the locks of a holder away, also those that it got after it was
+// wounded and before it knew.
 func (l *lockTable) wound(h *holder, key string) {
-	if h.lost() {
-		return
+	if !h.lost() {
+		h.cause = key
+		close(h.wounded)
 	}
-	h.cause = key
-	close(h.wounded)
 	l.releaseAll(h)
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"kahuna/internal/kv"
 )
@@ -31,6 +32,35 @@ func reading(keys ...string) *LockSet {
 		s.AddPoint(Point{kv.Persistent, k, false})
 	}
 	return &s
+}
+
+// TestWoundedAsksAgain (Invariant LOCK-3): a holder that has lost its locks may not know yet and
+// ask for more. It is wounded like any other then; asking around it ends.
+func TestWoundedAsksAgain(t *testing.T) {
+	l := newLockTable()
+	older := &holder{age: 1, wounded: make(chan struct{})}
+	younger := &holder{age: 2, wounded: make(chan struct{})}
+	l.enqueueFor(younger, writing("a"), "a")
+	l.enqueueFor(older, writing("a"), "a")
+	if !younger.lost() {
+		t.Fatal("the younger one was not wounded")
+	}
+	l.enqueueFor(younger, writing("b"), "b")
+	done := make(chan *Ticket, 1)
+	go func() { done <- l.enqueueFor(older, writing("b"), "b") }()
+	select {
+	case tk := <-done:
+		if !isGranted(tk) {
+			t.Error("the older one must have its lock")
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("wounding goes on for ever")
+	}
+	l.releaseAll(younger)
+	l.releaseAll(older)
+	if len(l.active) != 0 {
+		t.Errorf("%d requests are left", len(l.active))
+	}
 }
 
 // TestLockTable walks through who waits for whom (Invariant LOCK-2).

@@ -220,6 +220,10 @@ func (s *Session) lock(set *LockSet, cause string) error {
 	}
 	p := s.tx.p
 	p.mu.Lock()
+	if err := s.lost(); err != nil {
+		p.mu.Unlock()
+		return err // since the last look
+	}
 	var missing LockSet
 	for _, pt := range set.Points {
 		if !s.tx.ticket.covers(pt.Space, pt.Key, pt.Write) {
