@@ -372,6 +372,18 @@ func (p *Partition) batchOf(seq uint64) *Batch {
 	return p.waiting[seq-p.durable-1]
 }
 
+// lost returns why a run that has read the batch with number seq can not be
+// answered, or nil: that batch is neither durable nor on its way any more.
+func (p *Partition) lost(seq uint64) error {
+	if seq <= p.durable || seq-p.durable <= uint64(len(p.waiting)) {
+		return nil
+	}
+	if p.stopped == nil {
+		return ErrNotLeading
+	}
+	return refusal(p.stopped)
+}
+
 // Stats returns a copy of the counters.
 func (p *Partition) Stats() Stats {
 	p.mu.Lock()

@@ -93,6 +93,9 @@ func (p *Partition) Slow(work Work, ticket *Ticket, now func() int64, sleep func
 	if stop := p.runnable(); stop != nil {
 		return nil, Done{}, stop
 	}
+	if lost := p.lost(tx.dep); lost != nil {
+		return nil, Done{}, lost
+	}
 	commit := p.clock.Next(max(now(), tx.now))
 	valid := err != errRestart
 	if valid {
@@ -152,10 +155,12 @@ func (p *Partition) conclude(tx *Tx, res *script.Result, err error, commit hlc.T
 		defer func() { done.Batch = nil }()
 	}
 	if err != nil {
+		propose := false
 		if p.faulty(FaultFailedWrites) && len(tx.writes) > 0 {
-			_, _, _ = p.conclude(tx, nil, nil, commit, nil)
+			_, kept, _ := p.conclude(tx, nil, nil, commit, nil)
+			propose = kept.Propose
 		}
-		return nil, Done{Batch: p.batchOf(tx.dep)}, err
+		return nil, Done{Batch: p.batchOf(tx.dep), Propose: propose}, err
 	}
 	persistent := req != nil
 	for i := range tx.writes {

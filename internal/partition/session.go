@@ -97,13 +97,16 @@ func (s *Session) Do(work Work, lock *LockSet) (*script.Result, error) {
 }
 
 // overtaken returns why nobody may see what was read last, or nil: the store
-// has been closed under it, or what was read before is no longer of the same
+// has been closed under it, something of it will never be durable, or what was read before is no longer of the same
 // moment, because a row of it has ended and somebody saw that.
 func (s *Session) overtaken() error {
 	p := s.tx.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.runnable(); err != nil {
+		return err
+	}
+	if err := p.lost(s.tx.dep); err != nil {
 		return err
 	}
 	if s.tx.outlived(s.tx.now) {
@@ -150,6 +153,9 @@ func (s *Session) commit() (Done, error) {
 		return Done{}, err
 	}
 	if err := p.runnable(); err != nil {
+		return Done{}, err
+	}
+	if err := p.lost(s.tx.dep); err != nil {
 		return Done{}, err
 	}
 	commit := p.clock.Next(max(s.now(), s.tx.now))
