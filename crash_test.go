@@ -319,10 +319,11 @@ func diskFailure(t *testing.T, at int) {
 }
 
 // gatedStore opens a store whose log, once shut is called, does not sync before
-// free is; reached is closed when a sync waits there.
-func gatedStore(t *testing.T) (db *DB, shut, free func(), reached chan struct{}) {
+// free is, which says how the sync ends; reached is closed when one waits there.
+func gatedStore(t *testing.T) (db *DB, shut func(), free func(error), reached chan struct{}) {
 	t.Helper()
 	gate := make(chan struct{})
+	var failure error
 	var once sync.Once
 	var mu sync.Mutex
 	blocking := false
@@ -334,6 +335,7 @@ func gatedStore(t *testing.T) (db *DB, shut, free func(), reached chan struct{})
 		if block {
 			once.Do(func() { close(reached) })
 			<-gate
+			return failure
 		}
 		return nil
 	}))
@@ -346,7 +348,7 @@ func gatedStore(t *testing.T) (db *DB, shut, free func(), reached chan struct{})
 		defer mu.Unlock()
 		blocking = true
 	}
-	return db, shut, func() { close(gate) }, reached
+	return db, shut, func(err error) { failure = err; close(gate) }, reached
 }
 
 // TestOutcomeOfCanceledCommit: a caller that leaves while committing is told
@@ -367,7 +369,7 @@ func TestOutcomeOfCanceledCommit(t *testing.T) {
 	}
 	cancel()
 	isUnknown(t, <-answer)
-	free()
+	free(nil)
 	if err := db.Close(); err != nil {
 		t.Error(err)
 	}
@@ -429,13 +431,72 @@ func TestOutcomeOfCanceledEphemeralCommit(t *testing.T) {
 		cancel()
 		isUnknown(t, <-ended)
 	}
-	free()
+	free(nil)
 	if err := <-answer; err != nil {
 		t.Error(err)
 	}
 	if err := db.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestDiskFailureUnderReaders: the disk fails while somebody works with a row
+// that it has not got yet. That row never was: who has read it gets an error.
+func TestDiskFailureUnderReaders(t *testing.T) {
+	db, shut, free, reached := gatedStore(t)
+	ctx := context.Background()
+	shut()
+	written := make(chan error, 1)
+	go func() {
+		_, err := db.Run(ctx, "set k 1", nil)
+		written <- err
+	}()
+	select {
+	case <-reached:
+	case <-time.After(10 * time.Second):
+		t.Fatal("no sync")
+	}
+	begin := func(o *TxOptions) *Tx {
+		t.Helper()
+		tx, err := db.Begin(ctx, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok, err := tx.Get(ctx, "k"); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		return tx
+	}
+	locked, optimistic, reading := begin(nil), begin(&TxOptions{Optimistic: true}), begin(nil)
+	before := db.Stats().Locks
+	slow := make(chan error, 1)
+	go func() {
+		_, err := db.Run(ctx, "let v = get k; sleep 200; return v", nil)
+		slow <- err
+	}()
+	for db.Stats().Locks == before {
+		time.Sleep(time.Millisecond)
+	}
+	free(errors.New("input/output error (injected)"))
+	if err := <-written; !errors.Is(err, ErrOutcomeUnknown) {
+		t.Errorf("the writer: %v, want ErrOutcomeUnknown", err)
+	}
+	if err := locked.Commit(ctx); !errors.Is(err, ErrStorage) {
+		t.Errorf("a transaction with locks: %v, want ErrStorage", err)
+	}
+	if err := optimistic.Commit(ctx); err == nil {
+		t.Error("a transaction without locks committed")
+	}
+	if _, _, err := reading.Get(ctx, "other"); !errors.Is(err, ErrStorage) {
+		t.Errorf("another read of a transaction: %v, want ErrStorage", err)
+	}
+	if err := <-slow; err == nil {
+		t.Error("a script that slept gave the lost row out")
+	}
+	if _, ok, err := db.Get(ctx, "k"); ok || err != nil {
+		t.Errorf("afterwards: %v %v", ok, err)
+	}
+	_ = db.Close()
 }
 
 // TestCrashGenerations crashes the store again and again, soon after it was

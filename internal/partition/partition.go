@@ -164,7 +164,8 @@ func (p *Partition) Lead(term uint64, hwm hlc.Timestamp) {
 	// What was cached before belongs to another term.
 	p.rows, p.recent, p.overlay = map[string]*cell{}, lru{}, newOverlay()
 	p.eph = newEphemeral(p.opts.EphemeralBytes)
-	p.applied, p.unapplied = p.durable, 0
+	// Batches that Stop has dropped count as settled: nothing refers to them.
+	p.durable, p.applied, p.unapplied = p.lastSeq, p.lastSeq, 0
 	p.clock.Observe(hwm)
 	p.elsewhere, p.extended = p.clock.Last(), p.clock.Last()
 	// What the ephemeral rows of earlier terms were is not known any more.
