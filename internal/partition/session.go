@@ -127,8 +127,9 @@ func (s *Session) Do(work Work, lock *LockSet) (*script.Result, error) {
 }
 
 // overtaken returns why nobody may see what was read last, or nil: the store
-// has been closed under it, or what was read before is no longer of the same
-// moment, because a row of it has ended and somebody saw that.
+// has been closed under it, the disk has failed under a row that was read, or
+// what was read before is no longer of the same moment, because a row of it has
+// ended and somebody saw that.
 func (s *Session) overtaken() error {
 	p := s.tx.p
 	p.mu.Lock()
@@ -138,6 +139,11 @@ func (s *Session) overtaken() error {
 	}
 	if s.tx.outlived(s.tx.now) {
 		return conflictError("")
+	}
+	p.line.Lock()
+	defer p.line.Unlock()
+	if p.lost(s.tx.dep) {
+		return refusal(p.stopped)
 	}
 	return nil
 }
