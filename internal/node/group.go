@@ -27,6 +27,28 @@ type group struct {
 	mu      sync.Mutex
 	replica *replica.Replica
 	leading uint64 // term in which Lead was ordered, 0 for none
+	// answered says that a batch was committed: unlock is to propose the next.
+	answered bool
+}
+
+// unlock gives mu up, and proposes the next batch when one was committed. First
+// it lets those who were answered run: they come again with more, and a batch
+// that holds more costs less for each. Where nobody waits to run, that takes no
+// time.
+func (g *group) unlock() {
+	answered := g.answered
+	g.answered = false
+	g.mu.Unlock()
+	if !answered {
+		return
+	}
+	runtime.Gosched()
+	if b := g.part.Next(); b != nil {
+		g.mu.Lock()
+		g.propose(b)
+		g.drain()
+		g.unlock()
+	}
 }
 
 // flush proposes the open batch, unless one is on its way already.
@@ -36,7 +58,7 @@ func (g *group) flush() {
 		return
 	}
 	g.mu.Lock()
-	defer g.mu.Unlock()
+	defer g.unlock()
 	g.propose(b)
 	g.drain()
 }
@@ -58,8 +80,6 @@ func (g *group) drain() {
 		if !ok {
 			break
 		}
-		// The answers of a batch go out, and the next one is proposed, before
-		// the hard state is written: then one write serves both.
 		if rd.Apply != nil {
 			g.committed(rd.Apply)
 		}
@@ -85,11 +105,9 @@ func (g *group) committed(a *replica.Apply) {
 	item := applyItem{group: g, apply: a, batches: make([]*partition.Batch, len(a.Entries))}
 	for i := range a.Entries {
 		if e := &a.Entries[i]; len(e.Data) > 0 && e.Conf == nil {
-			b, next := g.part.Committed(e.Term)
+			b := g.part.Committed(e.Term)
 			item.batches[i] = b
-			if next != nil {
-				g.propose(next)
-			}
+			g.answered = g.answered || b != nil
 		}
 	}
 	g.node.applier.put(item)
@@ -104,7 +122,7 @@ func (g *group) appended(a *replica.Append, err error) {
 		return
 	}
 	g.mu.Lock()
-	defer g.mu.Unlock()
+	defer g.unlock()
 	if err := g.replica.Appended(a); err != nil {
 		g.node.fail(err)
 		return
@@ -147,7 +165,7 @@ func (g *group) apply(items []applyItem) error {
 		return err
 	}
 	g.mu.Lock()
-	defer g.mu.Unlock()
+	defer g.unlock()
 	for _, item := range items {
 		if err := g.replica.Applied(item.apply); err != nil {
 			return err

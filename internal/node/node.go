@@ -146,7 +146,7 @@ func start(ctx context.Context, o Options) (*Node, error) {
 	n.group.mu.Lock()
 	err := n.group.replica.Campaign()
 	n.group.drain()
-	n.group.mu.Unlock()
+	n.group.unlock()
 	if err == nil {
 		select {
 		case <-n.ledChan:

@@ -45,7 +45,7 @@ func (n *Node) housekeep() {
 			n.group.mu.Lock()
 			n.group.replica.Tick()
 			n.group.drain()
-			n.group.mu.Unlock()
+			n.group.unlock()
 		case <-n.flushed:
 			n.compactLog()
 		case <-sweep.C:

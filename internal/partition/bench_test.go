@@ -55,8 +55,8 @@ func (p *bench) run(work Work) {
 // commit makes everything ordered durable, and has the store apply it, or
 // pretends so.
 func (p *bench) commit(apply bool) {
-	for batch := p.Take(); batch != nil; batch = p.Take() {
-		committed, _ := p.Committed(batch.Term)
+	for batch := p.Take(); batch != nil; batch = p.Next() {
+		committed := p.Committed(batch.Term)
 		if p.index++; apply {
 			if err := p.st.Apply(1, p.index, &kv.Batch{Time: committed.Time, Ops: committed.Ops}); err != nil {
 				p.b.Fatal(err)

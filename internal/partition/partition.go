@@ -74,7 +74,8 @@ type Partition struct {
 	// all those who want to run, or the disk would wait for them.
 	line     sync.Mutex
 	open     *Batch // takes writes, under both locks; nil when there is none
-	inflight *Batch // proposed, not yet committed
+	inflight *Batch // proposed, and not committed or, when settling, followed
+	settling bool   // inflight is committed; Next has not been called
 	lastSeq  uint64 // newest batch opened
 	durable  uint64 // newest batch committed
 	// waiting holds the batches after durable, oldest first: the one on its
@@ -202,7 +203,7 @@ func (p *Partition) Stop(cause error) {
 		p.unapplied -= b.bytes
 		close(b.Done)
 	}
-	p.waiting, p.open, p.inflight = nil, nil, nil
+	p.waiting, p.open, p.inflight, p.settling = nil, nil, nil, false
 	p.dropUnsure()
 	p.signalRoom()
 }
@@ -304,23 +305,35 @@ func (p *Partition) Refused(b *Batch, cause error) {
 }
 
 // Committed tells that the next proposed entry of term is durable. It answers
-// the callers of its batch, and returns that batch, to be applied, and the next
-// one to propose, if any. An entry that Stop has given up on has no batch.
+// the callers of its batch, and returns that batch, to be applied. An entry that
+// Stop has given up on has no batch. The caller must call Next soon.
 //
 // Invariant PART-4: nobody is answered before.
-func (p *Partition) Committed(term uint64) (committed, next *Batch) {
+func (p *Partition) Committed(term uint64) *Batch {
 	p.line.Lock()
 	defer p.line.Unlock()
 	b := p.inflight
-	if b == nil || b.Term != term {
-		return nil, nil
+	if b == nil || b.Term != term || p.settling {
+		return nil
 	}
-	p.inflight = nil
+	p.settling = true
 	p.durable = b.Seq
 	p.waiting[0] = nil
 	p.waiting = p.waiting[1:]
 	close(b.Done)
-	return b, p.take()
+	return b
+}
+
+// Next returns the batch to propose after the one that was committed, if any.
+// Between the two those who were answered may come again: what they ask for
+// goes with it.
+func (p *Partition) Next() *Batch {
+	p.line.Lock()
+	defer p.line.Unlock()
+	if p.settling {
+		p.settling, p.inflight = false, nil
+	}
+	return p.take()
 }
 
 // Applied tells that the store shows the batches, which it no longer needs:
