@@ -111,7 +111,7 @@ func (in *Info) Snapshot() bool { return in.snapshotPos.IsValid() }
 // as far as that does not depend on those that are not; such a script must not
 // run, whatever Check says.
 func Check(s *syntax.Script) *Info {
-	c := &checker{info: &Info{Options: NewOptions()}, gaps: &gaps{script: s}}
+	c := &checker{info: &Info{Options: NewOptions()}, gaps: newGaps(s)}
 	if s.Begin != nil {
 		c.options(s.Begin.Options)
 	} else {
@@ -150,7 +150,11 @@ type variable struct {
 	onlyGet bool // every assignment so far is a bare get
 }
 
+// report says something about the place pos, unless a gap is there.
 func (c *checker) report(sev syntax.Severity, code syntax.Code, pos syntax.Pos, hint, message string) {
+	if c.gaps.cover(pos.Offset) {
+		return
+	}
 	c.info.Diagnostics = append(c.info.Diagnostics, syntax.Diagnostic{
 		Severity: sev, Code: code, Pos: pos, Message: message, Hint: hint,
 	})

@@ -16,8 +16,9 @@
 //
 //   - Invariant CHECK-1: what is said about a partial tree holds whatever the
 //     source of its gaps was meant to be. A name that occurs in a gap may be
-//     assigned there, so it is not called undefined; how control flows is not
-//     judged at all.
+//     assigned there, so it is not called undefined; a soft keyword that is
+//     read as a name may have been meant as the keyword; how control flows is
+//     not judged at all.
 //
 // It does not judge what depends on a parameter or on data: that is the
 // business of package script when parameters are bound or the script runs.

@@ -12,7 +12,7 @@ import (
 func (c *checker) reads() {
 	var reported map[string]bool
 	for _, x := range c.readIdents {
-		if _, ok := c.info.slots[x.Name]; ok || reported[x.Name] || c.gaps.mention(x.Name) {
+		if _, ok := c.info.slots[x.Name]; ok || reported[x.Name] || c.gaps.mention(x.Name) || !x.Quoted && c.gaps.keyword(x.Name) {
 			continue
 		}
 		if reported == nil {

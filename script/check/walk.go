@@ -194,6 +194,8 @@ const hintBare = "compare it: x == true, or test is_null(x)"
 func (c *checker) call(x *syntax.Call) {
 	f, ok := Lookup(x.Name)
 	switch {
+	case !ok && c.gaps.keyword(x.Name):
+		// Its operand in parentheses looks like arguments.
 	case !ok:
 		c.errorAt(syntax.CodeUnknownFunction, x.Pos, didYouMean(syntax.Suggest(x.Name, FunctionNames())),
 			fmt.Sprintf("unknown function '%s'", x.Name))

@@ -57,6 +57,7 @@ func (p *parser) block(o *openBlock) []Stmt {
 // script.
 func (p *parser) list() []Stmt {
 	var list []Stmt
+	p.before = -1
 	for {
 		p.mend()
 		k := p.tok.word()
@@ -67,15 +68,25 @@ func (p *parser) list() []Stmt {
 			p.nested("")
 			_, body := p.begin()
 			list = append(list, body...)
+			p.before = -1
 			continue
 		}
 		at := p.tok.pos.Offset
+		run := p.run
+		if p.tok.first || p.before < 0 {
+			run = at
+		}
 		s := p.statement()
-		if s != nil {
-			list = append(list, s)
+		p.before = -1
+		if s == nil {
+			list = append(list, p.recover(at)...)
 			continue
 		}
-		list = append(list, p.recover(at)...)
+		list = append(list, s)
+		if p.prev.kind != kEnd { // the end of a block vouches for it
+			p.before, p.run = at, run
+			p.guessed(at)
+		}
 	}
 }
 
@@ -98,8 +109,10 @@ func (p *parser) recover(at int32) (body []Stmt) {
 	}
 	if p.tok.pos.Offset == at && !p.opensFaulty() {
 		p.next()
+		p.sync()
+	} else {
+		p.resume()
 	}
-	p.sync()
 	p.errs.gap(at, p.prev.end)
 	if p.tok.kind == kThen || p.tok.kind == kDo {
 		body = p.faultyBlock()
@@ -156,6 +169,9 @@ func (p *parser) ends(k kind) bool {
 			return true
 		}
 	}
+	if k != kEnd {
+		p.doubt()
+	}
 	switch {
 	case p.sc.braces:
 	case k == kEnd:
@@ -172,6 +188,7 @@ func (p *parser) ends(k kind) bool {
 		p.take(kThen)
 	}
 	p.errs.gap(at, p.prev.end)
+	p.before = -1
 	return false
 }
 
@@ -203,24 +220,32 @@ func (p *parser) end(o *openBlock) Pos {
 }
 
 // opens parses the then or do after the head of o. ok tells whether the head
-// was understood; when it was not, the word is looked for.
+// was understood; when it was not, the word is looked for. A head without its
+// word is understood when it is alone on its line, else it is a gap: it may be
+// something else, or less than was meant.
 func (p *parser) opens(k kind, o *openBlock, ok bool) {
-	if ok && p.take(k) {
-		return
-	}
-	from := o.pos
 	if ok {
-		from = p.tok.pos
+		p.guessed(o.pos.Offset)
+		if p.take(k) {
+			return
+		}
 		hint := ""
-		if p.tok.kind == kThen || p.tok.kind == kDo || p.tok.kind == kBegin {
+		if p.opensAny() {
 			hint = fmt.Sprintf("write '%s'", kindText[k])
 		}
 		p.unexpected(fmt.Sprintf("'%s' for %s", kindText[k], o), hint)
 	}
-	p.sync()
-	p.errs.gap(from.Offset, p.prev.end)
-	switch p.tok.kind {
-	case kThen, kDo, kBegin:
+	alone := p.tok.kind == tEOF || p.tok.first && p.canStart(0)
+	if !ok || !p.opensAny() && !alone {
+		p.resume()
+		p.errs.gap(o.pos.Offset, p.prev.end)
+	}
+	if p.opensAny() {
 		p.next()
 	}
+}
+
+// opensAny reports whether a block of some kind begins behind the next token.
+func (p *parser) opensAny() bool {
+	return p.tok.kind == kThen || p.tok.kind == kDo || p.tok.kind == kBegin
 }

@@ -9,7 +9,7 @@ package syntax
 // A text without any token is complete; that there is nothing to run is for
 // the caller to see.
 func Complete(src string) bool {
-	p := parser{limits: Limits{}.withDefaults()}
+	p := newParser(Limits{})
 	p.parse(src)
 	errs := p.errs.sorted()
 	if len(errs) == 0 {

@@ -22,6 +22,9 @@ type errorList struct {
 	// its tree is a guess.
 	partial bool
 	gaps    []Gap
+	// splitCalls are the names of calls whose parenthesis is on a later line.
+	// In a partial tree they are gaps: between the two a word may be missing.
+	splitCalls []Gap
 }
 
 // add reports a syntax error, without its prefix, unless one stands at pos
@@ -50,7 +53,8 @@ func (e *errorList) report(d Diagnostic) {
 	e.stopped = len(e.list) >= errorsMax
 }
 
-// gap notes that the source between two offsets is not in the tree.
+// gap notes that the source between two offsets is not in the tree, or not as
+// what it was meant to be.
 func (e *errorList) gap(from, to int32) {
 	e.partial = true
 	if from < to {

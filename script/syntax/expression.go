@@ -295,6 +295,9 @@ func (p *parser) call() Expr {
 	x := &Call{Pos: p.tok.pos, Name: p.tok.str}
 	p.next()
 	open := p.tok.pos
+	if open.Line > x.Pos.Line {
+		p.errs.splitCalls = append(p.errs.splitCalls, Gap{x.Pos.Offset, open.Offset})
+	}
 	if !p.enter(open) {
 		return nil
 	}

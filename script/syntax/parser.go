@@ -32,12 +32,14 @@ func Parse(src string, limits Limits) (*Script, []Diagnostic) {
 // In a partial tree an expression that was not understood is nil, a variable
 // that was not is named "", and a Case may be without values.
 func ParsePartial(src string, limits Limits) (*Script, []Diagnostic) {
-	p := parser{limits: limits.withDefaults()}
+	p := newParser(limits)
 	s := p.parse(src)
 	if s == nil {
 		s = &Script{Source: src}
 	}
-	s.Partial, s.Gaps = p.errs.partial, p.errs.gaps
+	if s.Partial = p.errs.partial; s.Partial {
+		s.Gaps = append(p.errs.gaps, p.errs.splitCalls...)
+	}
 	return s, p.errs.sorted()
 }
 
@@ -58,11 +60,18 @@ type parser struct {
 	loops      int
 	blocks     []*openBlock
 	last       kind  // the word that began the last statement
+	before     int32 // offset of the statement right before the next token, see doubt
+	run        int32 // offset of the first one on the line up to before
+	guess      int32 // offset of the statement that may be none, see resume
 	guardEnd   int32 // offset after the last guard
 	softReturn int32 // offset after a soft keyword that follows a return
 	mended     bool  // the faulty statement was parsed to its end
 	// suspect is an end that closes a block of another indentation.
 	suspect suspectEnd
+}
+
+func newParser(limits Limits) parser {
+	return parser{limits: limits.withDefaults(), before: -1, guess: -1}
 }
 
 // lastToken is what is still of interest of the token before.
@@ -192,6 +201,22 @@ func (p *parser) unexpected(expected, hint string) {
 	p.errs.add(t.pos, message, hint)
 }
 
+// doubt makes a gap of the statement that ends where the next token, which is
+// unexpected, stands. It came out well formed, but need not be what was meant:
+// without its set, "let x = set a (i) nx" is a call of a, and a stray nx. A
+// bracket or comma that is left over belongs to any statement of the line.
+func (p *parser) doubt() {
+	if p.before < 0 {
+		return
+	}
+	from := p.before
+	switch p.tok.kind {
+	case tRParen, tRBracket, tComma:
+		from = p.run
+	}
+	p.errs.gap(from, p.prev.end)
+}
+
 // prevEnd returns the place right after the last token, where what is missing
 // at the end of a script should stand.
 func (p *parser) prevEnd() Pos {
@@ -235,5 +260,24 @@ func (p *parser) sync() {
 			parens--
 		}
 		p.next()
+	}
+}
+
+// resume is sync where the next token is the one that was not expected. When
+// the next statement begins with that very token, in the midst of a line, it
+// may be none: in "if x || if a then" the second if stands for an exists.
+func (p *parser) resume() {
+	at := p.tok.pos.Offset
+	p.sync()
+	if p.tok.pos.Offset == at && !p.tok.first {
+		p.guess = at
+	}
+}
+
+// guessed makes a gap of what has just been parsed and begins at an offset, if
+// it is what resume guessed.
+func (p *parser) guessed(at int32) {
+	if at == p.guess {
+		p.errs.gap(at, p.prev.end)
 	}
 }

@@ -43,6 +43,7 @@ func (p *parser) mend() {
 		return
 	}
 	if k, ok := foreign[strings.ToLower(t.str)]; ok {
+		p.slipped()
 		p.unexpected("a statement", fmt.Sprintf("write '%s'", kindText[k]))
 		p.become(k)
 		return
@@ -51,8 +52,17 @@ func (p *parser) mend() {
 	if word == "" || (p.last == kSet || p.last == kESet) && Suggest(t.str, flagWords) != "" {
 		return
 	}
+	p.slipped()
 	p.unexpected("a statement", fmt.Sprintf("did you mean '%s'?", word))
 	p.become(lookup(word))
+}
+
+// slipped doubts the statement before a slip that is known, unless a line
+// parts them.
+func (p *parser) slipped() {
+	if !p.tok.first {
+		p.doubt()
+	}
 }
 
 // become makes the next token, a name, the keyword k.
@@ -87,8 +97,10 @@ func (p *parser) notStatement() {
 	t := p.tok
 	switch {
 	case t.kind == tIdent && p.assigns():
+		p.slipped()
 		p.assignment()
 	case t.kind == tIdent && p.ahead.kind == tLParen:
+		p.slipped()
 		p.unexpected("a statement", fmt.Sprintf("a call is no statement; write 'return %s(...)' or 'let x = %[1]s(...)'", shorten(p.text(t))))
 		p.mended = p.call() != nil
 	case t.kind == tSlash && (p.ahead.kind == tSlash || p.ahead.kind == tStar) && t.first,
@@ -97,6 +109,7 @@ func (p *parser) notStatement() {
 		p.skipComment()
 		p.mended = true
 	default:
+		p.doubt()
 		p.unexpected("a statement", "")
 	}
 }

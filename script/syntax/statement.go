@@ -56,9 +56,10 @@ func (p *parser) afterBegin(b *Begin) {
 func (p *parser) options() []*Option {
 	var list []*Option
 	for {
+		at := p.tok.pos.Offset
 		o := p.option()
 		if o == nil {
-			p.syncOptions()
+			p.syncOptions(at)
 			return list
 		}
 		list = append(list, o)
@@ -67,16 +68,15 @@ func (p *parser) options() []*Option {
 		}
 		if !p.take(tRParen) {
 			p.unexpected("',' or ')'", "")
-			p.syncOptions()
+			p.syncOptions(at)
 		}
 		return list
 	}
 }
 
-// syncOptions skips the rest of faulty options. A keyword inside them may be
-// meant as a word.
-func (p *parser) syncOptions() {
-	at := p.tok.pos.Offset
+// syncOptions skips the rest of faulty options; the faulty one begins at an
+// offset. A keyword inside them may be meant as a word.
+func (p *parser) syncOptions(at int32) {
 	for p.tok.kind != tEOF && p.tok.kind != kEnd && !(p.tok.first && p.canStart(0)) {
 		if p.take(tRParen) {
 			break
@@ -286,7 +286,7 @@ func (p *parser) switchCases() Stmt {
 	p.next()
 	s.X = p.expression()
 	if s.X == nil {
-		p.sync()
+		p.resume()
 		p.errs.gap(s.Pos.Offset, p.prev.end)
 	}
 	if p.tok.soft != kCase {
@@ -296,11 +296,15 @@ func (p *parser) switchCases() Stmt {
 		// What follows is parsed for its own errors, as a case without values.
 		if p.tok.kind != tEOF && p.tok.kind != kElse && p.tok.soft != kCase {
 			c := Case{Pos: p.tok.pos}
+			from := c.Pos.Offset
 			p.sync()
+			if p.tok.pos.Offset > from { // left over of the operand
+				from = s.Pos.Offset
+			}
 			if p.tok.kind == kThen || p.tok.kind == kDo {
 				p.next()
 			}
-			p.errs.gap(c.Pos.Offset, p.prev.end)
+			p.errs.gap(from, p.prev.end)
 			c.Body = p.block(o)
 			s.Cases = append(s.Cases, c)
 		}

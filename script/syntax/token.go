@@ -170,6 +170,10 @@ func Keywords() []string {
 	return words
 }
 
+// SoftKeyword reports whether name, in any letter case, is a soft keyword: a
+// keyword in some places, a name in all others.
+func SoftKeyword(name string) bool { return lookup(name) >= kAssert }
+
 // token is one token. Its text is the source from pos.Offset to end.
 type token struct {
 	kind kind

@@ -13,7 +13,9 @@ type Script struct {
 	// not be what was meant: blocks may end elsewhere, statements be missing.
 	// Only ParsePartial returns such a tree.
 	Partial bool
-	// Gaps are the parts of the source that are not in a partial tree.
+	// Gaps are the parts of the source that are not in a partial tree, or are
+	// in it as what they may not have been meant to be, since an error follows
+	// them directly. They are in no order, and may overlap.
 	Gaps []Gap
 }
 
