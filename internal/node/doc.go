@@ -10,8 +10,11 @@
 // Pebble's (store), and of the node itself the applier, the ticker and the
 // sweeper; Close stops them all and waits.
 //
+// The applier lets entries gather for some milliseconds, since nobody waits for
+// it, and applies them together and in the order of their keys.
+//
 // Locks, in the order in which they may be held together: group.mu, then the
-// partition's mutex, then those of log, applier queue and store. A caller holds
+// partition's (its mutex, its line), then those of log, applier queue and store. A caller holds
 // none of them while it waits.
 //
 // # Directory

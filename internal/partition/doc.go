@@ -18,7 +18,8 @@
 // scripts already ordered but not yet durable (early lock release, as in
 // Aether). A successful script's writes become part of the speculative state
 // and of the open batch in one step. When the batch on its way has committed,
-// the open one is proposed; its callers wait for it without the mutex.
+// its callers are answered; they may come again before the open one is proposed
+// (Next), and go with it. Callers wait for their batch without the mutex.
 //
 //	           caller                         log                    applier
 //	run ─ publish ─┬─> open batch ─ Take ─> in flight ─ Committed ─> store.Apply ─ Applied
@@ -39,7 +40,11 @@
 //
 // The package performs no I/O but reads of the store, starts no goroutine and
 // reads no clock: physical time comes with each call. The node proposes what
-// Take and Committed return and reports back.
+// Take and Next return and reports back.
+//
+// There are two locks: the executor's mutex, which whoever runs a script holds,
+// and inside it, for moments, that of the line of batches, so that the log does
+// not wait for scripts.
 //
 // Invariants are numbered as in docs/invariants.md: PART-1 (Take), PART-2
 // (Stop), PART-3 (Lead), PART-4 (Committed), PART-6 (validate), LOCK-1 and
