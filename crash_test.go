@@ -136,7 +136,7 @@ func equalRows(a, b map[string]string) bool {
 }
 
 func crashOptions(fs vfs.FS, disableSync bool) *Options {
-	return &Options{fs: fs, segment: 64 << 10, memTable: 64 << 10, disableSync: disableSync}
+	return &Options{fs: fs, segment: 64 << 10, MemTableBytes: 64 << 10, disableSync: disableSync}
 }
 
 // crashRun runs n scripts and checks images taken before every sync, and at

@@ -154,7 +154,7 @@ func (c *campaign) life(plan *fault, asks int) (err error) {
 // does not.
 func (c *campaign) open() error {
 	for attempt := 0; ; attempt++ {
-		o := &Options{fs: c.disk.fs(), segment: [...]int64{8 << 10, 64 << 10}[c.rng.IntN(2)], memTable: 64 << 10,
+		o := &Options{fs: c.disk.fs(), segment: [...]int64{8 << 10, 64 << 10}[c.rng.IntN(2)], MemTableBytes: 64 << 10,
 			HistoryRevisions: -1, disableSync: c.tamper.disableSync}
 		o.RowCacheBytes = [...]int64{1, 64 << 20}[c.rng.IntN(2)]
 		o.forceSlow = c.rng.IntN(4) == 0

@@ -47,7 +47,7 @@ func wantValue(t *testing.T, db *DB, key, value string) {
 // openFiles opens a store on fs that a bubble of synctest can see through.
 func openFiles(t *testing.T, fs vfs.FS, o Options) *DB {
 	t.Helper()
-	o.fs, o.segment, o.memTable = fs, 64<<10, 64<<10
+	o.fs, o.segment, o.MemTableBytes = fs, 64<<10, 64<<10
 	db, err := open("db", &o)
 	if err != nil {
 		t.Fatal(err)

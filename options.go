@@ -24,6 +24,10 @@ type Options struct {
 	RowCacheBytes int64
 	// BlockCacheBytes is the memory for blocks of the files: 64 MiB.
 	BlockCacheBytes int64
+	// MemTableBytes is how much of the rows is gathered in memory before it is
+	// written to a file: 64 MiB. It begins small and grows with what is written;
+	// in the worst case there are five times as much.
+	MemTableBytes int64
 	// EphemeralBytes bounds the ephemeral space: 256 MiB. When it is full,
 	// rows that have ended go first, then those not used for the longest time.
 	EphemeralBytes int64
@@ -56,7 +60,6 @@ type Options struct {
 	keepLog     bool // tests: the log is never compacted
 	sweep       time.Duration
 	segment     int64
-	memTable    int64
 	now         func() int64
 	faults      partition.Faults // tests of histories: see there
 }
@@ -71,9 +74,17 @@ const (
 // check refuses limits that the store can not keep.
 func (o *Options) check() error {
 	l := &o.Limits
-	if o.IdempotencyBytes < 0 {
-		return &Error{Op: "open", Code: script.CodeBadRequest,
-			Message: fmt.Sprintf("IdempotencyBytes must not be negative, got %d", o.IdempotencyBytes), Hint: "0 is the default"}
+	for _, field := range []struct {
+		name  string
+		value int64
+	}{
+		{"RowCacheBytes", o.RowCacheBytes}, {"BlockCacheBytes", o.BlockCacheBytes}, {"MemTableBytes", o.MemTableBytes},
+		{"EphemeralBytes", o.EphemeralBytes}, {"IdempotencyBytes", o.IdempotencyBytes},
+	} {
+		if field.value < 0 {
+			return &Error{Op: "open", Code: script.CodeBadRequest,
+				Message: fmt.Sprintf("%s must not be negative, got %d", field.name, field.value), Hint: "0 is the default"}
+		}
 	}
 	for _, field := range []struct {
 		name        string
@@ -112,7 +123,7 @@ func (o *Options) node(dir string) node.Options {
 			Faults: o.faults,
 		},
 		BlockCacheBytes: o.BlockCacheBytes, HistoryRevisions: o.HistoryRevisions,
-		SweepInterval: o.sweep, SegmentBytes: o.segment, MemTableBytes: o.memTable, DisableSync: o.disableSync, KeepLog: o.keepLog, Now: o.now, Logger: o.Logger,
+		SweepInterval: o.sweep, SegmentBytes: o.segment, MemTableBytes: o.MemTableBytes, DisableSync: o.disableSync, KeepLog: o.keepLog, Now: o.now, Logger: o.Logger,
 	}
 	if o.HistoryAge < 0 {
 		n.Partition.RetentionMs = forever

@@ -120,7 +120,7 @@ func newSoak(t *testing.T, change func(*Options)) *soak {
 		Limits:        Limits{TimeoutMs: 120_000},
 		RowCacheBytes: 256 << 10, BlockCacheBytes: 1 << 20, EphemeralBytes: 256 << 10,
 		HistoryRevisions: 8, HistoryAge: 100 * time.Millisecond,
-		fs: s.fs, now: s.now.Load, sweep: time.Millisecond, segment: 64 << 10, memTable: 256 << 10,
+		fs: s.fs, now: s.now.Load, sweep: time.Millisecond, segment: 64 << 10, MemTableBytes: 256 << 10,
 	}
 	change(o)
 	s.noSweep = o.sweep > time.Minute

@@ -17,7 +17,7 @@ func TestStats(t *testing.T) {
 	o.EphemeralBytes = 20_000
 	o.HistoryAge, o.sweep = time.Millisecond, 5*time.Millisecond
 	o.RowCacheBytes = 50_000
-	o.memTable = 64 << 10
+	o.MemTableBytes = 64 << 10
 	db, err := open("db", o)
 	if err != nil {
 		t.Fatal(err)
