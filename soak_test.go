@@ -41,7 +41,9 @@ const (
 )
 
 // plateau judges a series of samples, one for each round. Growth within slack,
-// or by less than a fifth, is noise.
+// or by less than a fifth, is noise. So that a single high sample in the middle,
+// a compaction say, does not hide what grows all the time, medians are compared
+// too.
 func plateau(samples []float64, slack float64) verdict {
 	third := len(samples) / 3
 	if third < 4 {
@@ -49,10 +51,15 @@ func plateau(samples []float64, slack float64) verdict {
 	}
 	middle := slices.Max(samples[third : 2*third])
 	last := slices.Max(samples[2*third:])
-	if last > 1.2*middle+slack {
+	if last > 1.2*middle+slack || median(samples[2*third:]) > 1.2*median(samples[third:2*third])+slack {
 		return growing
 	}
 	return steady
+}
+
+func median(samples []float64) float64 {
+	sorted := slices.Sorted(slices.Values(samples))
+	return sorted[len(sorted)/2]
 }
 
 func TestPlateau(t *testing.T) {
@@ -73,6 +80,7 @@ func TestPlateau(t *testing.T) {
 		{"a leak", series(24, func(i int) float64 { return float64(i) }), growing},
 		{"a leak beside as much that stays", series(24, func(i int) float64 { return 20 + float64(i) }), growing},
 		{"a leak with noise", series(24, func(i int) float64 { return float64(i) + float64(i*7919%5) }), growing},
+		{"a leak with one high sample", series(24, func(i int) float64 { return float64(i) + 40*float64(i/12*(23-i)/11) }), growing},
 		{"a jump at the end", series(24, func(i int) float64 { return 100 + 50*float64(i/23) }), growing},
 		{"too short", series(11, func(int) float64 { return 100 }), unknown},
 	} {
