@@ -43,7 +43,7 @@ const (
 // plateau judges a series of samples, one for each round. Growth within slack,
 // or by less than a fifth, is noise. So that a single high sample in the middle,
 // a compaction say, does not hide what grows all the time, medians are compared
-// too.
+// too: of steady growth they show two thirds.
 func plateau(samples []float64, slack float64) verdict {
 	third := len(samples) / 3
 	if third < 4 {
@@ -51,7 +51,7 @@ func plateau(samples []float64, slack float64) verdict {
 	}
 	middle := slices.Max(samples[third : 2*third])
 	last := slices.Max(samples[2*third:])
-	if last > 1.2*middle+slack || median(samples[2*third:]) > 1.2*median(samples[third:2*third])+slack {
+	if last > 1.2*middle+slack || median(samples[2*third:]) > 1.4*median(samples[third:2*third])+slack {
 		return growing
 	}
 	return steady
