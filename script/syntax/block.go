@@ -89,7 +89,7 @@ func (p *parser) list() []Stmt {
 			continue
 		}
 		list = append(list, s)
-		if p.prev.kind != kEnd && !p.writesName(s) { // the end of a block vouches for it
+		if p.prev.kind != kEnd { // the end of a block vouches for it
 			p.before, p.run = at, run
 			p.guessed(at)
 		}

@@ -217,25 +217,6 @@ func (p *parser) doubt() {
 	p.errs.gap(from, p.prev.end)
 }
 
-// writesName reports whether s is like "set a b" before another name: b is a
-// variable, for no command that lacks its word can stand there and be followed
-// by a name.
-func (p *parser) writesName(s Stmt) bool {
-	c, ok := s.(*CommandStmt)
-	if !ok || p.tok.kind != tIdent {
-		return false
-	}
-	switch x := c.Command.(type) {
-	case *Set:
-		_, ok = x.X.(*Ident)
-		return ok && len(x.Flags) == 0
-	case *Extend:
-		_, ok = x.X.(*Ident)
-		return ok
-	}
-	return false
-}
-
 // prevEnd returns the place right after the last token, where what is missing
 // at the end of a script should stand.
 func (p *parser) prevEnd() Pos {
