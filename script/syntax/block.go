@@ -61,8 +61,14 @@ func (p *parser) list() []Stmt {
 	for {
 		p.mend()
 		k := p.tok.word()
-		if p.tok.kind == tEOF || endsBlock(k) && p.ends(k) {
+		if p.tok.kind == tEOF {
 			return list
+		}
+		if endsBlock(k) {
+			if p.ends(k) {
+				return list
+			}
+			continue
 		}
 		if k == kBegin {
 			p.nested("")
