@@ -4,7 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"hash"
+	"io"
 	"slices"
+	"strconv"
 	"sync"
 
 	"kahuna/internal/partition"
@@ -81,33 +84,33 @@ func request(key string, p *script.Program, params Params) (*partition.Request, 
 			return nil, err // Bind has accepted it: can not be
 		}
 		hashText(h, name)
-		hashText(h, v.Kind().String())
-		hashText(h, fingerprint(v))
+		hashValue(h, v)
 	}
 	r := &partition.Request{Key: key}
 	h.Sum(r.Fingerprint[:0])
 	return r, nil
 }
 
-func hashText(h interface{ Write([]byte) (int, error) }, s string) {
+func hashText(h hash.Hash, s string) {
 	var n [8]byte
 	binary.BigEndian.PutUint64(n[:], uint64(len(s)))
 	_, _ = h.Write(n[:])
-	_, _ = h.Write([]byte(s))
+	_, _ = io.WriteString(h, s)
 }
 
-// fingerprint renders v so that different values differ.
-func fingerprint(v script.Value) string {
+// hashValue adds v to h so that different values differ.
+func hashValue(h hash.Hash, v script.Value) {
+	hashText(h, v.Kind().String())
 	switch v.Kind() {
 	case script.KindString:
-		return v.Str()
+		hashText(h, v.Str())
 	case script.KindArray:
-		s := ""
-		for _, e := range v.Elems() {
-			part := fingerprint(e)
-			s += fmt.Sprintf("%d:%d:%s", e.Kind(), len(part), part)
+		elems := v.Elems()
+		hashText(h, strconv.Itoa(len(elems)))
+		for _, e := range elems {
+			hashValue(h, e)
 		}
-		return s
+	default:
+		hashText(h, script.JSON(v))
 	}
-	return script.JSON(v)
 }

@@ -24,8 +24,8 @@ type DB struct {
 }
 
 // Params are the parameters of a script, by name, with or without the leading
-// @. Values are nil, bool, any integer or float, string, []byte, or slices of
-// these.
+// @. Values are nil, bool, any integer or float, string, []byte, or the slices
+// []any (of all of these), []string, []int, []int64, []float64 and []bool.
 type Params = map[string]any
 
 // Result is the answer of a script that committed. Its entries, and all that

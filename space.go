@@ -72,8 +72,11 @@ func setCall(key, value string, o *SetOptions, limits *Limits) (call, error) {
 		if o.TTL > 0 && w.set.TTL == 0 {
 			w.set.TTL = 1
 		}
-		if o.TTL < 0 || o.NX && o.XX {
-			return call{}, badCall("set", key, "TTL must not be negative, and NX contradicts XX")
+		if o.TTL < 0 {
+			return call{}, badCall("set", key, "TTL must not be negative")
+		}
+		if o.NX && o.XX {
+			return call{}, badCall("set", key, "NX contradicts XX")
 		}
 	}
 	if n, limit := len(value), limits.ValueBytes; n > limit {
@@ -132,6 +135,9 @@ func extendCall(key string, ttl time.Duration) (call, error) {
 func (s Space) Bucket(ctx context.Context, bucket string) ([]Entry, error) {
 	const source = "get by bucket @b"
 	const ephemeral = "eget by bucket @b"
+	if err := checkKey("bucket", bucket, &s.db.opts.Limits); err != nil {
+		return nil, err
+	}
 	return s.rows(ctx, source, ephemeral, bucket)
 }
 

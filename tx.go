@@ -230,12 +230,18 @@ func (s TxSpace) Extend(ctx context.Context, key string, ttl time.Duration) (Wri
 
 // Bucket returns the live keys of a bucket, as Space.Bucket does.
 func (s TxSpace) Bucket(ctx context.Context, bucket string) ([]Entry, error) {
+	if err := checkKey("bucket", bucket, &s.tx.db.opts.Limits); err != nil {
+		return nil, err
+	}
 	return s.rows(ctx, "get by bucket @b", "eget by bucket @b", bucket)
 }
 
 // Prefix returns the live keys with a prefix in the order of their bytes; more
 // than Limits.Rows of them are an error of code "limit".
 func (s TxSpace) Prefix(ctx context.Context, prefix string) ([]Entry, error) {
+	if err := checkKey("prefix", prefix, &s.tx.db.opts.Limits); err != nil {
+		return nil, err
+	}
 	return s.rows(ctx, "scan by prefix @b", "escan by prefix @b", prefix)
 }
 

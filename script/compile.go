@@ -116,6 +116,9 @@ func (c *compiler) unary(x *syntax.Unary) code {
 		if err != nil {
 			return Null, err
 		}
+		if err := f.reads(&v, &v, pos); err != nil {
+			return Null, err
+		}
 		n, fault := negate(v)
 		if fault != nil {
 			return Null, f.at(fault, pos)
@@ -145,6 +148,9 @@ func (c *compiler) rangeArray(x *syntax.Range) expr {
 		}
 		b, err := to(f)
 		if err != nil {
+			return Null, err
+		}
+		if err := f.reads(&a, &b, pos); err != nil {
 			return Null, err
 		}
 		v, fault := rangeArray(a, b, &f.meter)

@@ -175,6 +175,9 @@ func (l link) after(left expr) expr {
 			if err != nil {
 				return Null, err
 			}
+			if err := f.reads(&a, &b, pos); err != nil {
+				return Null, err
+			}
 			v, fault := arith(op, a, b)
 			if fault != nil {
 				return Null, f.at(fault, pos)
@@ -189,6 +192,9 @@ func (l link) after(left expr) expr {
 			}
 			b, err := right(f)
 			if err != nil {
+				return Null, err
+			}
+			if err := f.reads(&a, &b, pos); err != nil {
 				return Null, err
 			}
 			return f.ordered(op, a, b, pos)
@@ -217,6 +223,11 @@ func (l *link) apply(f *frame, v Value) (Value, error) {
 	w, err := l.right(f)
 	if err != nil {
 		return Null, err
+	}
+	if l.op != linkIndex || w.kind == KindString {
+		if err := f.reads(&v, &w, l.pos); err != nil {
+			return Null, err
+		}
 	}
 	switch l.op {
 	case linkEqual, linkNotEqual:

@@ -94,6 +94,9 @@ func (c *compiler) time(asOf syntax.Expr) func(f *frame) (int64, error) {
 		if err != nil {
 			return 0, err
 		}
+		if err := f.reads(&v, &v, pos); err != nil {
+			return 0, err
+		}
 		ms, fault := whole(v, "as of")
 		if fault == nil && ms <= 0 {
 			fault = errf(CodeRange, "as of must be greater than 0, got %d", ms)
@@ -126,6 +129,9 @@ func (c *compiler) natural(x syntax.Expr, what string, pos syntax.Pos) func(f *f
 	return func(f *frame) (int64, error) {
 		v, err := eval(f)
 		if err != nil {
+			return 0, err
+		}
+		if err := f.reads(&v, &v, pos); err != nil {
 			return 0, err
 		}
 		n, fault := whole(v, what)
@@ -281,6 +287,9 @@ func (c *compiler) flag(fl *syntax.SetFlag) flag {
 			if err != nil {
 				return o, err
 			}
+			if err := f.reads(&v, &v, pos); err != nil {
+				return o, err
+			}
 			text, fault := f.stored(v)
 			if fault != nil {
 				return o, f.at(fault, pos)
@@ -296,6 +305,9 @@ func (c *compiler) flag(fl *syntax.SetFlag) flag {
 		}
 		o.HasCmpRev, o.CmpRev = true, -1
 		if v.kind != KindNull {
+			if err := f.reads(&v, &v, pos); err != nil {
+				return o, err
+			}
 			n, fault := whole(v, "cmprev")
 			if fault != nil {
 				return o, f.at(fault, pos)

@@ -182,7 +182,7 @@ func (c *compiler) switchCases(s *syntax.Switch) func(*frame) (flow, error) {
 		values []expr
 		body   block
 	}
-	subject := c.expr(s.X)
+	subject, pos := c.expr(s.X), s.Pos
 	branches := make([]branch, len(s.Cases))
 	for i := range s.Cases {
 		branches[i] = branch{values: c.exprs(s.Cases[i].Values), body: c.block(s.Cases[i].Body)}
@@ -197,6 +197,9 @@ func (c *compiler) switchCases(s *syntax.Switch) func(*frame) (flow, error) {
 			for _, value := range branches[i].values {
 				w, err := value(f)
 				if err != nil {
+					return flowEnd, err
+				}
+				if err := f.reads(&v, &w, pos); err != nil {
 					return flowEnd, err
 				}
 				f.steps += pairWork(v, w)
@@ -233,6 +236,9 @@ func (c *compiler) forRange(s *syntax.For, r *syntax.Range) func(*frame) (flow, 
 		}
 		b, err := to(f)
 		if err != nil {
+			return flowEnd, err
+		}
+		if err := f.reads(&a, &b, rangePos); err != nil {
 			return flowEnd, err
 		}
 		i, last, fault := rangeBounds(a, b)
@@ -311,6 +317,9 @@ func (c *compiler) sleep(s *syntax.Sleep) func(*frame) (flow, error) {
 	return func(f *frame) (flow, error) {
 		v, err := eval(f)
 		if err != nil {
+			return flowEnd, err
+		}
+		if err := f.reads(&v, &v, pos); err != nil {
 			return flowEnd, err
 		}
 		ms, fault := whole(v, "sleep")

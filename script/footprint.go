@@ -136,7 +136,9 @@ func (fp *Footprint) arrange() {
 
 // Footprint returns what the call will touch. It is computed once and valid
 // until Release. A computed key that can be known but fails to be computed is
-// left out: the script fails where it reaches its command, and not before.
+// left out: the script fails where it reaches its command, and not before. One
+// that takes long to compute is left out too, and then the footprint is not
+// complete.
 func (c *Call) Footprint() *Footprint {
 	p := c.prog
 	if len(p.keys) == 0 {
@@ -149,6 +151,7 @@ func (c *Call) Footprint() *Footprint {
 	fp := &c.footprint
 	fp.reset()
 	fp.Complete, fp.CanWrite, fp.CanSleep = p.fixed.Complete, p.fixed.CanWrite, p.fixed.CanSleep
+	steps := int64(keySteps)
 	for i := range p.keys {
 		k := &p.keys[i]
 		text := k.name
@@ -156,8 +159,9 @@ func (c *Call) Footprint() *Footprint {
 		case k.param >= 0:
 			text = c.keys[k.param]
 		case k.eval != nil:
-			var ok bool
-			if text, ok = c.computedKey(k.eval); !ok {
+			var ok, late bool
+			if text, ok, late = c.computedKey(k.eval, &steps); !ok {
+				fp.Complete = fp.Complete && !late
 				continue
 			}
 		}
@@ -167,17 +171,26 @@ func (c *Call) Footprint() *Footprint {
 	return fp
 }
 
+// keySteps bounds what computing all the keys of a call may take, in steps: it
+// happens before the run, when nothing can stop it. Keys that take longer are
+// met while the script runs.
+const keySteps = 20_000
+
 // computedKey evaluates a key that consists of literals, placeholders,
-// operators and pure functions: it needs no Tx and sees no variables. Steps
-// and memory are bounded as in a run.
-func (c *Call) computedKey(eval expr) (string, bool) {
+// operators and pure functions: it needs no Tx and sees no variables. steps is
+// what is left for it and those after it. late tells that it takes more.
+func (c *Call) computedKey(eval expr, steps *int64) (text string, ok, late bool) {
+	if *steps <= 0 {
+		return "", false, true
+	}
 	f := &c.frame
-	f.start(nil, nil, 0)
+	f.start(nil, nil, *steps)
 	v, err := eval(f)
+	*steps -= f.steps + f.meter.made/bytesPerStep + 1
 	f.stack = f.stack[:0]
 	if err != nil {
-		return "", false
+		return "", false, err == ErrSlowPath
 	}
 	text, fault := keyText(v, f.limits)
-	return text, fault == nil
+	return text, fault == nil, false
 }

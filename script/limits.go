@@ -9,7 +9,7 @@ type Limits struct {
 	KeyBytes     int   // bytes of a key: 4 KiB
 	SourceBytes  int   // bytes of a script's text: 256 KiB
 	Statements   int   // statements in a script: 10,000
-	Nesting      int   // blocks, parentheses, brackets, calls, prefix operators, arrays: 200, at most 10,000
+	Nesting      int   // blocks, parentheses, brackets, calls, prefix operators, arrays: 200, at most 10,000 (a store: 1000)
 	Rows         int   // rows of one bucket or prefix read: 4096
 	WrittenKeys  int   // keys written by one script: 10,000
 	WrittenBytes int64 // keys and values written by one script: 64 MiB

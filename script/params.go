@@ -9,7 +9,7 @@ import (
 // of a script. It takes nil, bool, all integer types (of which the value must
 // fit an int64), float32 and float64 (finite), json.Number, string, []byte
 // (a string), Value, and the slices []any (of all of these, nested to 200),
-// []string, []int64 and []Value. Slices are copied. The error is an *Error
+// []string, []int, []int64, []float64, []bool and []Value. Slices are copied. The error is an *Error
 // with code "bad_parameter", or "limit" for what exceeds DefaultLimits; it
 // names the Go type and no parameter.
 func ValueOf(x any) (Value, error) {
@@ -77,6 +77,12 @@ func valueOf(x any, m *meter, depth int) (Value, *Error) {
 		return valueOfSlice(x, m, depth, func(e string) (Value, *Error) { return String(e), nil })
 	case []int64:
 		return valueOfSlice(x, m, depth, func(e int64) (Value, *Error) { return Int(e), nil })
+	case []int:
+		return valueOfSlice(x, m, depth, func(e int) (Value, *Error) { return Int(int64(e)), nil })
+	case []float64:
+		return valueOfSlice(x, m, depth, func(e float64) (Value, *Error) { return valueOfFloat(e, "float64") })
+	case []bool:
+		return valueOfSlice(x, m, depth, func(e bool) (Value, *Error) { return Bool(e), nil })
 	}
 	return Null, errf(CodeBadParameter, "a value of Go type %T is not supported", x)
 }

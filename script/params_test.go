@@ -50,7 +50,7 @@ func TestValueOf(t *testing.T) {
 		{Value{}, "null"},
 		{Array([]Value{Int(1).WithMeta(3, 4), Array(nil)}), "[1,[]]"},
 		{map[string]int{}, "bad_parameter: a value of Go type map[string]int is not supported"},
-		{[]int{1}, "bad_parameter: a value of Go type []int is not supported"},
+		{[]uint{1}, "bad_parameter: a value of Go type []uint is not supported"},
 		{new(int), "bad_parameter: a value of Go type *int is not supported"},
 		{[]any{struct{}{}}, "bad_parameter: a value of Go type struct {} is not supported"},
 		{make([]string, 100_001), "limit: array too long: more than 100000 elements; the limit is Limits.Elements"},

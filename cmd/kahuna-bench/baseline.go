@@ -67,8 +67,8 @@ type pebbleLoop struct {
 
 func newPebbleLoop(dir string, callers, keys int) (*pebbleLoop, error) {
 	o := &pebble.Options{
-		FormatMajorVersion: pebble.FormatTableFormatV6, MemTableSize: 16 << 20, CacheSize: 64 << 20,
-		L0CompactionThreshold: 2, CompactionConcurrencyRange: func() (int, int) { return 1, 3 },
+		FormatMajorVersion: pebble.FormatTableFormatV6, MemTableSize: 64 << 20, CacheSize: 64 << 20,
+		L0CompactionThreshold: 4, CompactionConcurrencyRange: func() (int, int) { return 1, 3 },
 		Logger: fatalOnly{},
 	}
 	for i := range o.Levels {

@@ -202,9 +202,7 @@ func TestBlocksMoved(t *testing.T) {
 	order := make([]int, 0, n+1)
 	for _, o := range [][]int{{1, 2}, {0, 0, 1, 2}, {1, 0, 2}, {0, 1}, {}, {0, 1, 2, 2}} {
 		order = order[:0]
-		for _, i := range o {
-			order = append(order, i)
-		}
+		order = append(order, o...)
 		for i := 3; i < n; i++ {
 			order = append(order, i)
 		}

@@ -45,7 +45,7 @@ func (e *FormatError) Error() string {
 	case e.Found > e.Want:
 		return fmt.Sprintf("directory %s has format version %d, this program knows %d: use the newer program that wrote it", e.Dir, e.Found, e.Want)
 	}
-	return fmt.Sprintf("directory %s has format version %d, this program needs %d: upgrade in smaller steps, or restore a dump", e.Dir, e.Found, e.Want)
+	return fmt.Sprintf("directory %s has format version %d, this program needs %d: open it with the program that wrote it", e.Dir, e.Found, e.Want)
 }
 
 // BatchError says that a batch breaks the rules of Apply. Nothing of it was

@@ -201,7 +201,7 @@ func openSettles(t *testing.T) bool {
 	}
 	broken.Store(true)
 	if err := s.Apply(1, 2, &kv.Batch{Ops: []kv.Op{put("b", "v", 2)}}); err == nil {
-		err = s.Flush()
+		_ = s.Flush()
 	}
 	<-s.Failed()
 	if err := s.Close(); !errors.Is(err, store.ErrFailed) {

@@ -1,0 +1,45 @@
+package script
+
+import (
+	"math"
+	"runtime"
+
+	"kahuna/script/syntax"
+)
+
+// longRead is from how many bytes on reading operands is minded: a look at a
+// long text for a number, or a comparison, takes as long as many steps.
+const longRead = 4 << 10
+
+// reads minds that an operator, or an operand of a command, is about to read a
+// and b: in the executor too much of it sends the run to the slow path, outside
+// it is a place to be stopped at and to let others run.
+func (f *frame) reads(a, b *Value, pos syntax.Pos) error {
+	if len(a.str)+len(b.str) < longRead && (a.kind != KindArray || b.kind != KindArray) {
+		return nil
+	}
+	return f.readsLong(a, b, pos)
+}
+
+func (f *frame) readsLong(a, b *Value, pos syntax.Pos) error {
+	n := int64(len(a.str) + len(b.str))
+	if a.kind == KindArray && b.kind == KindArray {
+		_, x := measure(*a)
+		_, y := measure(*b)
+		n = min(x, y) * valueBytes
+	}
+	if n < longRead {
+		return nil
+	}
+	if f.budget != math.MaxInt64 {
+		if f.meter.made += n; f.meter.made > f.meter.budget {
+			return ErrSlowPath
+		}
+		return nil
+	}
+	if err := f.in.Err(); err != nil {
+		return f.fail(err, pos)
+	}
+	runtime.Gosched()
+	return nil
+}
