@@ -152,9 +152,38 @@ func refusal(err error) error {
 // conclude ends a run: it publishes what a successful one wrote, and says
 // what its answer depends on.
 func (p *Partition) conclude(tx *Tx, res *script.Result, err error, commit hlc.Timestamp, req *Request) (*script.Result, Done, error) {
+	if tx.dep == 0 && req == nil && !tx.wrotePersistent() && p.opts.Faults == 0 {
+		return p.concludeAlone(tx, res, err, commit)
+	}
 	p.line.Lock()
 	defer p.line.Unlock()
 	return p.concludeInLine(tx, res, err, commit, req)
+}
+
+// concludeAlone is conclude for a run that has nothing to do with any batch.
+func (p *Partition) concludeAlone(tx *Tx, res *script.Result, err error, commit hlc.Timestamp) (*script.Result, Done, error) {
+	switch {
+	case err != nil:
+		return nil, Done{}, err
+	case len(tx.writes) > 0 && p.stopped != nil:
+		return nil, Done{}, refusal(p.stopped)
+	}
+	if res != nil {
+		res.Stamp(commit)
+		res.Outcome = script.Applied
+	}
+	p.publishEphemeral(tx, 0, commit)
+	return res, Done{Wrote: len(tx.writes) > 0}, nil
+}
+
+// wrotePersistent reports whether the log is to hear of what was written.
+func (tx *Tx) wrotePersistent() bool {
+	for i := range tx.writes {
+		if tx.writes[i].space == kv.Persistent {
+			return true
+		}
+	}
+	return false
 }
 
 // concludeInLine is conclude. Held: line.
@@ -173,10 +202,7 @@ func (p *Partition) concludeInLine(tx *Tx, res *script.Result, err error, commit
 		}
 		return nil, done, err
 	}
-	persistent := req != nil
-	for i := range tx.writes {
-		persistent = persistent || tx.writes[i].space == kv.Persistent
-	}
+	persistent := req != nil || tx.wrotePersistent()
 	if (persistent || len(tx.writes) > 0) && p.stopped != nil {
 		return nil, Done{}, refusal(p.stopped)
 	}
