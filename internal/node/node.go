@@ -358,7 +358,7 @@ func openError(dir string, err error) error {
 	case errors.As(err, &held):
 		e.Code = script.CodeOpen
 		e.Hint = "close the other process, or use another directory"
-	case errors.As(err, &damaged):
+	case errors.As(err, &damaged), errors.Is(err, store.ErrCorrupt):
 		e.Code = script.CodeCorrupt
 		e.Hint = "nothing was changed; restore the directory from a backup, or copy the file back"
 	case errors.As(err, &unfinished):

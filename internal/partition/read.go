@@ -1,8 +1,11 @@
 package partition
 
 import (
+	"errors"
+
 	"kahuna/internal/hlc"
 	"kahuna/internal/kv"
+	"kahuna/internal/store"
 	"kahuna/script"
 )
 
@@ -162,6 +165,10 @@ func (p *Partition) cell(key string) (*cell, error) {
 }
 
 func storageError(err error) error {
+	if errors.Is(err, store.ErrCorrupt) {
+		return &script.Error{Code: script.CodeCorrupt, Message: "the store can not be read: " + err.Error(), Err: err,
+			Hint: "nothing was changed; restore the directory from a backup"}
+	}
 	return &script.Error{Code: script.CodeStorage, Message: "the store can not be read: " + err.Error(), Err: err,
 		Hint: "nothing was changed; see the disk and the log of the process"}
 }

@@ -17,7 +17,11 @@ func (s *Store) fail(err error) {
 		s.gate.close(err)
 		s.failure.Store(&err)
 		close(s.failed)
-		s.log.Error("store stopped: free space or replace the disk, then start again", "dir", s.dir, "error", err)
+		advice := "free space or replace the disk, then start again"
+		if errors.Is(err, ErrCorrupt) {
+			advice = "a file is damaged: restore the directory from a backup"
+		}
+		s.log.Error("store stopped: "+advice, "dir", s.dir, "error", err)
 	})
 }
 

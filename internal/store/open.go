@@ -313,6 +313,9 @@ func (s *Store) pebbleOptions(o *Options, lock *pebble.Lock) *pebble.Options {
 // advised says what to do about files of a later version of Pebble, for which
 // it has no error of its own.
 func advised(err error) error {
+	if pebble.IsCorruptionError(err) {
+		return readError(err)
+	}
 	if strings.Contains(err.Error(), "unknown format major version") {
 		return fmt.Errorf("%w: open the data with the release that wrote it, or a newer one; nothing was changed", err)
 	}

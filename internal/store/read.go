@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -221,6 +222,11 @@ func valueApart(it *pebble.Iterator, key string, revision int64) (string, error)
 func readError(err error) error {
 	if err == nil {
 		return nil
+	}
+	if pebble.IsCorruptionError(err) && !errors.Is(err, ErrCorrupt) {
+		// What Pebble adds on further lines is for its own reports.
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		return fmt.Errorf("read store: %w: %s", ErrCorrupt, first)
 	}
 	return fmt.Errorf("read store: %w", err)
 }
