@@ -158,6 +158,7 @@ func open(o Options) (_ *Store, err error) {
 	defer func() {
 		if err != nil {
 			s.abandon()
+			err = advised(err)
 		}
 	}()
 	lock, err := s.lockDir(o.FS == nil)
@@ -173,7 +174,7 @@ func open(o Options) (_ *Store, err error) {
 		if failure := s.Err(); failure != nil {
 			return nil, failure // which made what Pebble complains of
 		}
-		return nil, advised(err)
+		return nil, err
 	}
 	if err := s.Err(); err != nil {
 		return nil, err
