@@ -74,6 +74,10 @@ const (
 // check refuses limits that the store can not keep.
 func (o *Options) check() error {
 	l := &o.Limits
+	if o.HistoryRevisions < -1 {
+		return &Error{Op: "open", Code: script.CodeBadRequest,
+			Message: fmt.Sprintf("HistoryRevisions must be -1 or more, got %d", o.HistoryRevisions), Hint: "-1 keeps all, 0 is the default"}
+	}
 	for _, field := range []struct {
 		name  string
 		value int64

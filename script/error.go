@@ -3,7 +3,10 @@ package script
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"kahuna/script/syntax"
 )
@@ -107,11 +110,19 @@ func (e *Error) Reason() string {
 func (e *Error) Error() string {
 	switch {
 	case e.Op != "" && e.Key != "":
-		return fmt.Sprintf("%s %s: %s", e.Op, e.Key, e.Reason())
+		return fmt.Sprintf("%s %s: %s", e.Op, printable(e.Key), e.Reason())
 	case e.Op != "" && e.Op != "run":
 		return e.Op + ": " + e.Reason()
 	}
 	return e.Reason()
+}
+
+// printable returns a key as it is, or quoted when it would not print in a line.
+func printable(key string) string {
+	if utf8.ValidString(key) && !strings.ContainsFunc(key, unicode.IsControl) {
+		return key
+	}
+	return strconv.Quote(key)
 }
 
 // Detail returns the error with its source line and a caret, over several
