@@ -664,3 +664,11 @@ func (o *oracle) entry(v Value) Entry {
 	e.Value, _ = toStr(v)
 	return e
 }
+
+// RunBySteps is Call.Run with a budget that only steps and rows count against,
+// which is what the oracle counts.
+func RunBySteps(c *Call, tx Tx, in *Interrupt, budget int64) (*Result, error) {
+	c.frame.stepsOnly = true
+	defer func() { c.frame.stepsOnly = false }()
+	return c.Run(tx, in, budget)
+}
