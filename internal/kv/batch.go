@@ -58,6 +58,20 @@ type Op struct {
 	// has none. It can save the store a read, changes no result, and must be
 	// right when it is given. It is not encoded.
 	Old *Row
+	// Tail is where the store keeps what else it has to know to do without that
+	// read. All operations on a key that have an Old name the same one, if any.
+	// It is not encoded.
+	Tail *Tail
+}
+
+// Tail is what the store knows of a key besides its newest version. Whoever
+// keeps one fills it with store.Load, or leaves it empty, and must not look at
+// it while an Op that names it may be on its way to the store. After a failed
+// Apply it is of no use.
+type Tail struct {
+	Block   []byte // encoded older versions, in the row of the newest
+	Known   bool
+	Singles bool // some version may be in a row of its own
 }
 
 // StoredResult is the remembered result of a script that was sent with an

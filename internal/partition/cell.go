@@ -26,6 +26,8 @@ type cell struct {
 	// bounded history.
 	older []version
 	from  int
+	// tail is for the store, who has it while the cell is pinned.
+	tail kv.Tail
 	// touched is when somebody saw this key last; see touch.go.
 	touched hlc.Timestamp
 
@@ -44,7 +46,7 @@ type version struct {
 }
 
 const (
-	cellOverhead = 230 // a cell, its map slot and its place in the trees
+	cellOverhead = 260 // a cell, its map slot and its place in the trees
 	versionBytes = 64  // of a version without its value
 )
 
@@ -80,9 +82,9 @@ func (c *cell) forgetOldest(n int) {
 	c.from += n
 }
 
-// measure returns about how many bytes the cell takes.
+// measure returns about how many bytes the cell, which is not pinned, takes.
 func (c *cell) measure() int {
-	n := cellOverhead + 2*len(c.key) + len(c.row.Value)
+	n := cellOverhead + 2*len(c.key) + len(c.row.Value) + cap(c.tail.Block)
 	n += cap(c.older) * versionBytes
 	for i := range c.past() {
 		n += len(c.past()[i].row.Value)

@@ -152,12 +152,11 @@ func (p *Partition) cell(key string) (*cell, error) {
 		return c, nil
 	}
 	p.stats.CacheMisses++
-	row, ok, err := p.store.Get(key)
-	if err != nil {
+	c := newCell(kv.Persistent, key)
+	var err error
+	if c.row, c.exists, err = p.store.Load(key, &c.tail); err != nil {
 		return nil, storageError(err)
 	}
-	c := newCell(kv.Persistent, key)
-	c.row, c.exists = row, ok
 	p.rows[key] = c
 	p.recent.front(c)
 	p.evict()

@@ -269,15 +269,15 @@ func (p *Partition) publish(b *Batch, w *write, commit hlc.Timestamp) {
 	op.Row = row
 	b.olds = append(b.olds, w.base)
 	op.Old = &b.olds[len(b.olds)-1]
-	b.Ops = append(b.Ops, op)
-	b.enc.Op(&op)
-
 	c := p.rows[w.key]
 	if c == nil {
 		c = newCell(kv.Persistent, w.key)
 		c.row, c.exists = w.base, w.base.Revision >= 0
 		p.rows[w.key] = c
 	}
+	op.Tail = &c.tail
+	b.Ops = append(b.Ops, op)
+	b.enc.Op(&op)
 	p.supersede(b, c)
 	c.row, c.exists = row, true
 }

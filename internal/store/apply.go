@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -36,8 +37,8 @@ type applier struct {
 	// (meta.touched, meta.hasPrev), and lookup reads it.
 	touchedLarge bool
 
-	// overlay has what the earlier operations of the batch left. A batch of
-	// one operation does without.
+	// overlay has what the earlier operations of the batch left, for a batch in
+	// which the hints of some do not say it.
 	overlay map[string]version
 	results map[string]writtenResult // by the batch
 	totals  resultTotals
@@ -68,11 +69,13 @@ func ResultBytes(key string, result int) int64 { return int64(2*len(key) + resul
 // when it is not large, is in bytes or in text, of which one is empty.
 type version struct {
 	meta
-	exists bool
-	large  bool
-	bytes  []byte // valid until the next lookup
-	text   string
-	fresh  bool // this batch wrote H rows of the key, or may have
+	exists  bool
+	large   bool
+	bytes   []byte // valid until the next lookup
+	text    string
+	block   []byte // the kept older versions of its block
+	scratch bool   // block is valid until the next lookup
+	fresh   bool   // this batch wrote H rows of the key, or may have
 }
 
 // write runs fill and commits the Pebble batch it filled. Nothing is written
@@ -167,8 +170,9 @@ func (s *Store) Apply(groupID, index uint64, b *kv.Batch) error {
 		}
 		a := &s.apply
 		a.time = b.Time
+		overlay := len(b.Ops) > 1 && !a.hinted(b.Ops)
 		for i := range b.Ops {
-			detail, err := a.op(&b.Ops[i], i+1 < len(b.Ops) || i > 0)
+			detail, err := a.op(&b.Ops[i], overlay)
 			if err != nil {
 				return fmt.Errorf("apply log entry %d of group %d: %w", index, groupID, err)
 			}
@@ -185,6 +189,24 @@ func (s *Store) Apply(groupID, index uint64, b *kv.Batch) error {
 		a.advance(w, groupID, group{index: index, time: max(g.time, b.Time), rows: g.rows + a.rows})
 		return nil
 	})
+}
+
+// hinted reports whether the hints of ops are all that is to be known. Who drops
+// a history also has to know whether the batch wrote some of it.
+func (a *applier) hinted(ops []kv.Op) bool {
+	for i := range ops {
+		op := &ops[i]
+		if op.Kind == kv.Purge || op.Kind == kv.Prune || op.Old == nil || op.Tail == nil || op.Old.Revision >= 0 && !a.trusts(op) {
+			return false
+		}
+	}
+	return true
+}
+
+// trusts reports whether the hints of op say all there is to know of a key that
+// exists.
+func (a *applier) trusts(op *kv.Op) bool {
+	return len(op.Old.Value) < largeBytes && !a.touchedLarge && op.Tail != nil && op.Tail.Known
 }
 
 // checkBatch finds what Apply must not even begin with.
@@ -271,7 +293,7 @@ func (a *applier) advance(w *pebble.Batch, id uint64, g group) {
 }
 
 // op applies one operation. A detail refuses the batch.
-func (a *applier) op(op *kv.Op, several bool) (detail string, err error) {
+func (a *applier) op(op *kv.Op, overlay bool) (detail string, err error) {
 	old, err := a.lookup(op)
 	if err != nil {
 		return "", err
@@ -316,13 +338,29 @@ func (a *applier) op(op *kv.Op, several bool) (detail string, err error) {
 		return "", a.dropHistory(op.Key, &old, min(op.Row.Revision, old.row.Revision))
 	}
 	a.moveDying(op.Key, &old, &next)
-	if several {
+	if op.Tail != nil {
+		keepTail(op.Tail, &next)
+	}
+	if overlay {
 		if len(next.bytes) > 0 { // of the scratch buffer
 			next.text, next.bytes = string(next.bytes), nil
+		}
+		if next.scratch {
+			next.block, next.scratch = bytes.Clone(next.block), false
 		}
 		a.overlay[op.Key] = next
 	}
 	return "", nil
+}
+
+// keepTail leaves in t what the next operation on the key has to know.
+func keepTail(t *kv.Tail, v *version) {
+	t.Known, t.Singles = true, v.singles
+	if v.scratch {
+		t.Block = append(t.Block[:0], v.block...)
+	} else {
+		t.Block = v.block
+	}
 }
 
 // distrustHints notes for good that a large version was touched.
@@ -353,8 +391,8 @@ func (a *applier) lookup(op *kv.Op) (version, error) {
 		switch {
 		case old.Revision < 0:
 			return version{}, nil
-		case len(old.Value) < largeBytes && !a.touchedLarge:
-			v := version{meta: meta{row: *old}, exists: true, text: old.Value}
+		case a.trusts(op):
+			v := version{meta: meta{row: *old, singles: op.Tail.Singles}, exists: true, text: old.Value, block: op.Tail.Block}
 			v.row.Value = ""
 			return v, nil
 		}
@@ -371,11 +409,11 @@ func (a *applier) lookup(op *kv.Op) (version, error) {
 	if err := closer.Close(); err != nil {
 		return version{}, err
 	}
-	m, value, ok := decodeRow(a.value)
+	m, value, block, ok := decodeRow(a.value)
 	if !ok {
 		return version{}, corrupt(a.key, "version")
 	}
-	return version{meta: m, exists: true, large: m.apart, bytes: value}, nil
+	return version{meta: m, exists: true, large: m.apart, bytes: value, block: block, scratch: true}, nil
 }
 
 // put writes a new newest version and settles what becomes of the old one.
@@ -388,6 +426,7 @@ func (a *applier) put(op *kv.Op, old *version) version {
 		fresh:  old.fresh,
 	}
 	next.row.Value = ""
+	next.block, next.scratch, next.singles = old.block, old.scratch, old.singles
 	if old.exists {
 		next.row.Supersede(&old.row)
 		a.supersede(op.Key, old, &next)
@@ -396,9 +435,10 @@ func (a *applier) put(op *kv.Op, old *version) version {
 		a.rows++
 	}
 	if next.large {
-		a.setHistory(op.Key, &next)
+		single := version{meta: meta{row: next.row, hasPrev: next.hasPrev, prevExpires: next.prevExpires}, text: next.text}
+		a.setHistory(op.Key, &single)
 		next.apart, next.text = true, ""
-		next.fresh = true
+		next.fresh, next.singles = true, true
 	}
 	a.setRow(op.Key, &next)
 	return next
@@ -414,17 +454,23 @@ func (a *applier) supersede(key string, old, next *version) {
 			next.hasPrev, next.prevExpires = true, old.row.Expires
 		}
 		next.fresh = true
+	case kept && len(old.bytes)+len(old.text) <= smallBytes:
+		next.block = appendKept(next.block, old)
 	case kept:
 		a.setHistory(key, old)
-		next.fresh = true
+		next.fresh, next.singles = true, true
 	case old.large:
 		a.deleteHistory(key, old.row.Revision)
+	}
+	if len(next.block) > 0 && blockOf(next.row.Revision) != blockOf(old.row.Revision) {
+		a.setBlock(key, old.row.Revision, next.block)
+		next.block, next.fresh = next.block[:0], true
 	}
 	if old.row.NoRev {
 		// next follows the same kept version as old did, and answers for it.
 		next.hasPrev, next.prevExpires = old.hasPrev, old.prevExpires
 	}
-	a.dropOutdated(key, old.row.Revision, next.row.Revision)
+	a.dropOutdated(key, old.row.Revision, next.row.Revision, next.singles)
 }
 
 // keeps reports whether a revision is kept next to a newest one.
@@ -434,12 +480,24 @@ func (s *Store) keeps(revision, newest int64) bool {
 
 func (a *applier) setRow(key string, v *version) {
 	a.key = appendRowKey(a.key[:0], prefixRow, key)
-	a.set(v)
+	var more byte
+	if v.singles {
+		more |= moreSingle
+	}
+	if len(v.block) > 0 {
+		more |= moreBlock
+	}
+	a.head = appendMeta(a.head[:0], &v.meta, more)
+	if len(v.block) > 0 {
+		a.head = binary.AppendUvarint(a.head, uint64(len(v.bytes)+len(v.text)))
+	}
+	a.set(v, v.block)
 }
 
 func (a *applier) setHistory(key string, v *version) {
 	a.key = appendHistoryKey(a.key[:0], key, v.row.Revision)
-	a.set(v)
+	a.head = appendMeta(a.head[:0], &v.meta, 0)
+	a.set(v, nil)
 }
 
 func (a *applier) deleteHistory(key string, revision int64) {
@@ -447,14 +505,25 @@ func (a *applier) deleteHistory(key string, revision int64) {
 	a.w.Delete(a.key, nil)
 }
 
-// set writes a version under a.key, its value straight into the batch.
-func (a *applier) set(v *version) {
-	a.head = appendMeta(a.head[:0], &v.meta)
-	op := a.w.SetDeferred(len(a.key), len(a.head)+len(v.bytes)+len(v.text))
+func (a *applier) setBlock(key string, revision int64, block []byte) {
+	a.key = appendBlockKey(a.key[:0], key, revision)
+	a.w.Set(a.key, block, nil)
+}
+
+func (a *applier) deleteBlock(key string, revision int64) {
+	a.key = appendBlockKey(a.key[:0], key, revision)
+	a.w.Delete(a.key, nil)
+}
+
+// set writes a version under a.key, straight into the batch: a.head, its value,
+// and what is behind it.
+func (a *applier) set(v *version, behind []byte) {
+	op := a.w.SetDeferred(len(a.key), len(a.head)+len(v.bytes)+len(v.text)+len(behind))
 	copy(op.Key, a.key)
 	n := copy(op.Value, a.head)
 	n += copy(op.Value[n:], v.bytes)
-	copy(op.Value[n:], v.text)
+	n += copy(op.Value[n:], v.text)
+	copy(op.Value[n:], behind)
 	op.Finish()
 }
 

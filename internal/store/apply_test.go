@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -98,11 +99,51 @@ func TestPruneLongHistory(t *testing.T) {
 	}
 	apply(t, s, 1, ops...)
 	apply(t, s, 1, kv.Op{Kind: kv.Prune, Key: "k", Row: kv.Row{Revision: 498}})
-	if got := versions(t, s, "k"); got != "r500=500 r499=499 r498=498" {
-		t.Fatal(got)
+	if got := versions(t, s, "k"); got != "r500=500 r499=499 r498=498 r497=497 r496=496" {
+		t.Fatal("whole blocks of eight: ", got)
 	}
 	if got := versions(t, s, "j"); got != "r1= r0=" {
 		t.Fatal(got)
+	}
+}
+
+// Small versions stand in blocks of eight, the youngest in the row of the newest
+// one; others have rows of their own. A block that is outdated as a whole goes.
+func TestBlocks(t *testing.T) {
+	s := openMem(t, vfs.NewMem(), 20)
+	defer s.Close()
+	tails := map[string]*kv.Tail{"small": {}, "medium": {}, "large": {}}
+	row := map[string]kv.Row{}
+	for i := range int64(100) {
+		var ops []kv.Op
+		for key, size := range map[string]int{"small": 128, "medium": 129, "large": 1024} {
+			old := kv.Row{Revision: -1}
+			op := put(key, strings.Repeat("v", size), 1)
+			if i > 0 {
+				old = row[key]
+				op = next(key, strings.Repeat("v", size), i-1, 1)
+			}
+			row[key] = op.Row
+			op.Old, op.Tail = &old, tails[key]
+			ops = append(ops, op)
+		}
+		apply(t, s, 1, ops...)
+	}
+	rows := map[string]int{}
+	_, err := s.Export(func(key, _ []byte) error {
+		if key[0] == 'H' {
+			rows[strings.Trim(string(key[2:8]), "\x00\x01")]++
+		}
+		return nil
+	})
+	// Revisions 80 to 99 count: 80 to 95 in two blocks, 96 to 98 with 99.
+	if want := map[string]int{"small": 2, "medium": 19, "large": 20}; err != nil || !maps.Equal(rows, want) {
+		t.Fatalf("rows of history %v, want %v; %v", rows, want, err)
+	}
+	for key := range rows {
+		if got := versions(t, s, key); strings.Count(got, "r") != 20 {
+			t.Errorf("%s: %.200s", key, got)
+		}
 	}
 }
 

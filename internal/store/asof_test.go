@@ -118,7 +118,7 @@ func TestAsOfProperty(t *testing.T) {
 		m.keep = keep
 		var lives []life
 		for range rapid.IntRange(1, 12).Draw(rt, "batches") {
-			b := withoutInnerTouches(genBatch(rt, m.clone()))
+			b := withoutInnerTouches(genBareBatch(rt, m.clone()))
 			m.apply(m.index+1, b)
 			apply(rt, s, b.Time, b.Ops...)
 			lives = append(lives, life{b.Time, map[string]kv.Row{}})

@@ -15,7 +15,7 @@ type Contents struct {
 	Index    uint64        // highest applied index of any group
 	Time     hlc.Timestamp // highest clock reading of any group
 	Rows     int64         // keys, deleted and expired ones included
-	Versions int64         // rows and their history
+	Versions int64         // rows and their history, with what is beyond the kept number in their blocks
 	Results  int64         // results of idempotency keys
 }
 
@@ -98,19 +98,16 @@ func (t *tally) add(key, value []byte) error {
 	switch key[0] {
 	case prefixRow:
 		t.sum.Rows++
-		m, _, good := decodeRow(value)
+		m, _, block, good := decodeRow(value)
 		if m.apart {
 			t.apart++
 		}
 		_, ok = decodeRowKey(key)
-		ok = ok && good
+		n, sound := checkBlock(block, blockOf(m.row.Revision))
+		t.sum.Versions += int64(n)
+		ok = ok && good && sound
 	case prefixHistory:
-		t.sum.Versions++
-		rowKey, revision, split := splitHistoryKey(key)
-		m, _, good := decodeRow(value)
-		if ok = split && good && m.row.Revision == revision; ok {
-			_, ok = decodeRowKey(rowKey)
-		}
+		ok = t.addHistory(key, value)
 	case prefixDying:
 		ok = len(key) > dyingHead
 	case prefixResult:
@@ -125,6 +122,22 @@ func (t *tally) add(key, value []byte) error {
 		return corrupt(key, "not as it should be")
 	}
 	return nil
+}
+
+// addHistory reports whether an H row is sound.
+func (t *tally) addHistory(key, value []byte) bool {
+	rowKey, revision, block, ok := splitHistoryKey(key)
+	if _, sound := decodeRowKey(rowKey); !ok || !sound {
+		return false
+	}
+	if block {
+		n, ok := checkBlock(value, blockOf(revision))
+		t.sum.Versions += int64(n)
+		return ok && n > 0
+	}
+	t.sum.Versions++
+	m, _, _, ok := decodeRow(value)
+	return ok && m.row.Revision == revision
 }
 
 func (t *tally) addMeta(key, value []byte) error {

@@ -5,37 +5,46 @@ import (
 )
 
 const (
-	// blindMax is up to how many revisions are deleted without a look at
-	// which of them exist.
+	// blindMax is up to how many rows are deleted without a look at which of
+	// them exist.
 	blindMax = 4
-	// pointMax is from how many versions on a range is deleted instead of
-	// single versions. A deleted range costs all later readers near it a
-	// little, a deleted version only its own.
+	// pointMax is from how many rows on a range is deleted instead of single
+	// rows. A deleted range costs all later readers near it a little, a deleted
+	// row only its own.
 	pointMax = 64
 )
 
-// dropOutdated deletes the versions that a step of the newest revision from
-// old to newest pushes out of the kept number. All versions before the step
-// are above old less that number, so only as many can be concerned as the
-// revision grows by: one, unless a script wrote the key several times.
-func (a *applier) dropOutdated(key string, old, newest int64) {
+// dropOutdated deletes what a step of the newest revision from old to newest
+// pushes out of the kept number: blocks when all of them is out. All that was
+// out before the step is gone, so only as much can be concerned as the revision
+// grows by: one version, unless a script wrote the key several times.
+func (a *applier) dropOutdated(key string, old, newest int64, singles bool) {
 	n := a.store.history
 	if n < 0 {
 		return
 	}
 	n = max(n, 1)
-	last := min(newest-n, old-1) // the newest that goes; old itself is settled
-	first := max(old-n+1, 0)     // the oldest that can be there
-	if last < first {
-		return
-	}
-	if last-first < pointMax {
+	from := max(old-n+1, 0) // the oldest revision that can be there
+	if first, last := from, min(newest-n, old-1); singles && last >= first {
+		if last-first >= pointMax {
+			a.deleteRange(key, blockOf(last+1))
+			first = blockOf(last + 1)
+		}
 		for rev := first; rev <= last; rev++ {
 			a.deleteHistory(key, rev)
 		}
+	}
+	if n == 1 {
+		return // no version was ever kept
+	}
+	first, last := blockOf(from), min(blockOf(newest-n+1)-blockRevisions, blockOf(old))
+	if last-first >= pointMax*blockRevisions {
+		a.deleteRange(key, last+blockRevisions)
 		return
 	}
-	a.deleteRange(key, last+1)
+	for b := first; b <= last; b += blockRevisions {
+		a.deleteBlock(key, b)
+	}
 }
 
 // deleteRange deletes all versions below a revision.
@@ -46,29 +55,31 @@ func (a *applier) deleteRange(key string, below int64) {
 }
 
 // dropHistory deletes the versions of a key below a revision, whatever of
-// them there is, newest being its newest version.
+// them there is, newest being its newest version: all of them, or whole blocks.
 func (a *applier) dropHistory(key string, newest *version, below int64) error {
-	below = max(below, 0)
-	// Versions above the newest do not exist, nor does the H row of the newest
-	// itself unless it is large.
-	candidates := min(below, newest.row.Revision)
-	if newest.large && below > newest.row.Revision {
-		candidates = below
+	revision := newest.row.Revision
+	if below <= revision {
+		below = blockOf(below)
 	}
+	// The block of the newest version is in its L row.
+	blocks := blockOf(min(below, revision)) / blockRevisions
 	switch {
-	case candidates <= 0:
-		return nil
-	case candidates <= blindMax:
-		for rev := range candidates {
+	case below <= 0, !newest.singles && blocks == 0:
+	case !newest.singles && blocks <= blindMax:
+		for b := range blocks {
+			a.deleteBlock(key, b*blockRevisions)
+		}
+	case revision < blindMax: // the large one itself included
+		for rev := range revision + 1 {
 			a.deleteHistory(key, rev)
 		}
-		return nil
 	case newest.fresh:
 		// The batch has versions that an iterator would not show.
 		a.deleteRange(key, below)
-		return nil
+	default:
+		return a.dropExisting(key, below)
 	}
-	return a.dropExisting(key, below)
+	return nil
 }
 
 // dropExisting looks which versions there are and deletes those.
@@ -84,7 +95,7 @@ func (a *applier) dropExisting(key string, below int64) (err error) {
 	defer closing(it, &err)
 	n := 0
 	for it.First(); it.Valid(); it.Next() {
-		if len(it.Key()) != len(prefix)+8 {
+		if _, _, ok := splitRevision(it.Key()[len(prefix):]); !ok {
 			return corrupt(it.Key(), "key")
 		}
 		if n++; n > pointMax {

@@ -79,22 +79,53 @@ func appendHistoryKey(b []byte, key string, revision int64) []byte {
 	return binary.BigEndian.AppendUint64(appendHistoryPrefix(b, key), ^uint64(revision))
 }
 
+// appendBlockKey appends the H row of a block, which comes right after the row
+// that its last revision would have alone.
+func appendBlockKey(b []byte, key string, revision int64) []byte {
+	return append(appendHistoryKey(b, key, blockOf(revision)+blockRevisions-1), blockMark)
+}
+
 // appendHistoryBelow appends the least key of the H rows of key with a revision
-// below the given one.
+// below the given one. If that is the first of a block, or the newest of the
+// key, they are all rows from there on.
 func appendHistoryBelow(b []byte, key string, revision int64) []byte {
 	return append(appendHistoryKey(b, key, revision), 0)
 }
 
-// historyTail is what an H row has after the key: NUL and the revision.
-const historyTail = 1 + 8
+// blockMark ends the key of a block. It sorts behind what appendHistoryBelow
+// appends.
+const blockMark = 0xff
 
-// splitHistoryKey cuts an H row into the part for its key and the revision.
-func splitHistoryKey(b []byte) (rowKey []byte, revision int64, ok bool) {
-	n := len(b) - historyTail
-	if n < 0 || b[n] != 0 {
-		return nil, 0, false
+// splitHistoryKey cuts an H row into the part for its key and the revision,
+// for a block its last one.
+func splitHistoryKey(b []byte) (rowKey []byte, revision int64, block, ok bool) {
+	if len(b) < 2 {
+		return nil, 0, false, false
 	}
-	return b[:n], int64(^binary.BigEndian.Uint64(b[n+1:])), true
+	n := 2 // after the space; then come two NULs, after the bucket and after the rest
+	for range 2 {
+		i := bytes.IndexByte(b[n:], 0)
+		if i < 0 || n+i+2 > len(b) {
+			return nil, 0, false, false
+		}
+		n += i + 2 // the first is followed by a marker
+	}
+	n -= 2
+	revision, block, ok = splitRevision(b[n+1:])
+	return b[:n], revision, block, ok
+}
+
+// splitRevision reads the end of an H row's key.
+func splitRevision(b []byte) (revision int64, block, ok bool) {
+	switch {
+	case len(b) == 8:
+	case len(b) == 9 && b[8] == blockMark:
+		block = true
+	default:
+		return 0, false, false
+	}
+	revision = int64(^binary.BigEndian.Uint64(b))
+	return revision, block, revision >= 0 && (!block || revision == blockOf(revision)+blockRevisions-1)
 }
 
 // appendDyingKey appends the X row of a key. The key stands there as it is:

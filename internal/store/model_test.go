@@ -101,7 +101,8 @@ func (m *model) op(op kv.Op, now hlc.Timestamp) {
 		if last < 0 {
 			return
 		}
-		m.keys[op.Key] = append(slices.DeleteFunc(slices.Clone(v[:last]), func(r kv.Row) bool { return r.Revision < op.Row.Revision }), v[last])
+		below := min(op.Row.Revision, v[last].Revision) / 8 * 8 // whole blocks
+		m.keys[op.Key] = append(slices.DeleteFunc(slices.Clone(v[:last]), func(r kv.Row) bool { return r.Revision < below }), v[last])
 	}
 }
 

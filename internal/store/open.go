@@ -24,7 +24,7 @@ import (
 )
 
 // FormatVersion is the version of the rows on disk. Open takes no other.
-const FormatVersion = 2
+const FormatVersion = 3
 
 // pebbleFormat is the version of Pebble's own files, named so that a new
 // version of the library does not change it by itself.

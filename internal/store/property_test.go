@@ -18,21 +18,20 @@ var someKeys = []string{"a", "a/", "a/b", "a/c", "a/b/c", "a-b/y", "/x", "//y", 
 
 // genBatch makes the batch that follows on m, which it changes. Revisions
 // sometimes jump, as when a script writes a key several times.
-func genBatch(t *rapid.T, m *model) *kv.Batch {
+func genBatch(t *rapid.T, m *model, hints *hints) *kv.Batch {
 	ms := m.time.Millis() + rapid.Int64Range(0, 3).Draw(t, "ms")
 	now := max(m.time+1, hlc.At(ms))
 	b := &kv.Batch{Time: now}
 	scratch := m.clone()
-	for range rapid.IntRange(0, 8).Draw(t, "ops") {
+	hinted := hints.begin(t)
+	for range rapid.IntRange(0, 12).Draw(t, "ops") {
 		op := kv.Op{Key: rapid.SampledFrom(someKeys).Draw(t, "key")}
 		op.Kind = rapid.SampledFrom([]kv.OpKind{kv.Put, kv.Put, kv.Put, kv.Put, kv.Put, kv.Touch, kv.Purge, kv.Prune}).Draw(t, "kind")
 		old, exists := scratch.newest(op.Key)
-		if rapid.Bool().Draw(t, "hint") {
-			op.Old = &old
-		}
+		hints.give(t, &op, &old, hinted[op.Key])
 		switch op.Kind {
 		case kv.Put:
-			step := rapid.SampledFrom([]int64{1, 1, 1, 1, 2, 5, 90}).Draw(t, "step")
+			step := rapid.SampledFrom([]int64{1, 1, 1, 1, 1, 1, 2, 5, 9, 90}).Draw(t, "step")
 			op.Row = kv.Row{Revision: old.Revision + step, Prev: old.Revision, Modified: now}
 			op.Row.NoRev = rapid.IntRange(0, 4).Draw(t, "norev") == 0
 			if exists && rapid.IntRange(0, 4).Draw(t, "delete") == 0 {
@@ -42,7 +41,7 @@ func genBatch(t *rapid.T, m *model) *kv.Batch {
 			op.Row.Expires = rapid.SampledFrom([]int64{0, ms, ms + 5, ms + 9}).Draw(t, "expires")
 			op.Row.Value = fmt.Sprintf("%s@%d", op.Key, op.Row.Revision)
 			if rapid.IntRange(0, 3).Draw(t, "large") == 0 {
-				op.Row.Value += strings.Repeat("x", rapid.SampledFrom([]int{1000, 1024, 9000}).Draw(t, "size"))
+				op.Row.Value += strings.Repeat("x", rapid.SampledFrom([]int{100, 123, 1000, 1024, 9000}).Draw(t, "size"))
 			}
 		case kv.Touch:
 			op.Row = kv.Row{Revision: old.Revision, Expires: rapid.SampledFrom([]int64{0, ms + 1, ms + 7}).Draw(t, "expires")}
@@ -62,6 +61,58 @@ func genBatch(t *rapid.T, m *model) *kv.Batch {
 		b.DropResults = append(b.DropResults, rapid.SampledFrom(ids).Draw(t, "id"))
 	}
 	m.apply(m.index+1, b)
+	return b
+}
+
+// hints remembers the Tail of each key, as whoever makes batches does.
+type hints struct {
+	tails map[string]*kv.Tail
+	load  func(key string, t *kv.Tail) // fills a Tail, when all before is applied
+}
+
+// begin chooses the keys that have hints in the next batch.
+func (h *hints) begin(t *rapid.T) map[string]bool {
+	keys := map[string]bool{}
+	all := rapid.Bool().Draw(t, "all hinted")
+	for _, k := range someKeys {
+		keys[k] = all || rapid.Bool().Draw(t, "hinted")
+	}
+	return keys
+}
+
+// give gives an operation its hints. A Tail that was left out of one is of no
+// use any more.
+func (h *hints) give(t *rapid.T, op *kv.Op, old *kv.Row, hinted bool) {
+	if !hinted {
+		delete(h.tails, op.Key)
+		if rapid.Bool().Draw(t, "old only") {
+			op.Old = old
+		}
+		return
+	}
+	op.Old = old
+	if op.Kind == kv.Prune && rapid.Bool().Draw(t, "bare") {
+		op.Old = nil // it changes nothing that a Tail has
+		return
+	}
+	if h.tails[op.Key] == nil {
+		h.tails[op.Key] = &kv.Tail{}
+		if rapid.Bool().Draw(t, "loaded") {
+			h.load(op.Key, h.tails[op.Key])
+		}
+	}
+	op.Tail = h.tails[op.Key]
+}
+
+// bare returns b as it comes from the log.
+func bare(b *kv.Batch) (*kv.Batch, error) { return kv.Decode(b.Encode()) }
+
+// genBareBatch is genBatch without hints.
+func genBareBatch(t *rapid.T, m *model) *kv.Batch {
+	b, err := bare(genBatch(t, m, &hints{tails: map[string]*kv.Tail{}, load: func(string, *kv.Tail) {}}))
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
 	return b
 }
 
@@ -99,6 +150,24 @@ func TestInvariantPART5(t *testing.T) {
 		defer func() { s.Close() }()
 		history := []*model{newModel(keep)} // by index
 		var batches []*kv.Batch
+		var known hints
+		forget := func() { known.tails = map[string]*kv.Tail{} }
+		forget()
+		known.load = func(key string, tail *kv.Tail) {
+			if _, _, err := s.Load(key, tail); err != nil {
+				rt.Fatalf("%v", err)
+			}
+		}
+		again := func(index uint64, b *kv.Batch) {
+			b, err := bare(b)
+			if err == nil {
+				err = s.Apply(1, index, b)
+			}
+			if err != nil {
+				rt.Fatalf("%v", err)
+			}
+			forget()
+		}
 		apply := func(index uint64, b *kv.Batch) {
 			if err := s.Apply(1, index, b); err != nil {
 				rt.Fatalf("%v", err)
@@ -109,14 +178,12 @@ func TestInvariantPART5(t *testing.T) {
 			switch rapid.IntRange(0, 12).Draw(rt, "step") {
 			default:
 				m := last.clone()
-				b := genBatch(rt, m)
-				if rapid.Bool().Draw(rt, "decoded") {
-					var err error
-					if b, err = kv.Decode(b.Encode()); err != nil {
-						rt.Fatalf("%v", err)
-					}
+				b := genBatch(rt, m, &known)
+				if rapid.IntRange(0, 3).Draw(rt, "decoded") == 0 {
+					again(m.index, b)
+				} else {
+					apply(m.index, b)
 				}
-				apply(m.index, b)
 				history = append(history, m)
 				batches = append(batches, b)
 			case 0:
@@ -130,7 +197,7 @@ func TestInvariantPART5(t *testing.T) {
 				}
 			case 2: // again, from any place
 				for i := rapid.IntRange(0, len(batches)).Draw(rt, "from"); i < len(batches); i++ {
-					apply(uint64(i+1), batches[i])
+					again(uint64(i+1), batches[i])
 				}
 			case 3: // crash
 				flushed := s.FlushedIndex(1)
@@ -149,7 +216,7 @@ func TestInvariantPART5(t *testing.T) {
 				}
 				compare(rt, s, history[index])
 				for i := index; i < last.index; i++ {
-					apply(i+1, batches[i])
+					again(i+1, batches[i])
 				}
 				compare(rt, s, last)
 			case 4: // clean reopen
@@ -172,7 +239,7 @@ func TestCompareNegativeControl(t *testing.T) {
 		m := newModel(3)
 		var batches []*kv.Batch
 		for range 10 {
-			batches = append(batches, genBatch(rt, m))
+			batches = append(batches, genBareBatch(rt, m))
 		}
 		last := batches[len(batches)-1]
 		if len(last.Ops) == 0 {

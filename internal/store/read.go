@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -20,14 +21,18 @@ var keyBuffers = sync.Pool{New: func() any {
 }}
 
 // Get returns the newest version of a key, deleted and expired ones included.
-func (s *Store) Get(key string) (kv.Row, bool, error) {
+func (s *Store) Get(key string) (kv.Row, bool, error) { return s.Load(key, nil) }
+
+// Load is Get, and fills t for operations on the key to come, if it is not nil:
+// those before have to be applied.
+func (s *Store) Load(key string, t *kv.Tail) (kv.Row, bool, error) {
 	if !s.life.begin() {
 		return kv.Row{}, false, ErrClosed
 	}
 	defer s.life.done()
 	missing := int64(-1)
 	for {
-		m, text, found, err := s.getRow(key)
+		m, text, found, err := s.getRow(key, t)
 		if err != nil || !found {
 			return kv.Row{}, false, readError(err)
 		}
@@ -51,25 +56,29 @@ func (s *Store) Get(key string) (kv.Row, bool, error) {
 	}
 }
 
-// getRow reads the L row of key.
-func (s *Store) getRow(key string) (m meta, text string, found bool, err error) {
+// getRow reads the L row of key, and its Tail unless t is nil.
+func (s *Store) getRow(key string, t *kv.Tail) (m meta, text string, found bool, err error) {
 	buf := keyBuffers.Get().(*[]byte)
 	defer keyBuffers.Put(buf)
 	*buf = appendRowKey((*buf)[:0], prefixRow, key)
-	return s.getStored(*buf)
+	m, text, found, err = s.getStored(*buf, t)
+	if t != nil && err == nil {
+		t.Known, t.Singles = true, m.singles
+	}
+	return m, text, found, err
 }
 
-// getVersion reads the H row of one revision of key.
+// getVersion reads the H row of one revision of key, which is not in a block.
 func (s *Store) getVersion(key string, revision int64) (kv.Row, bool, error) {
 	buf := keyBuffers.Get().(*[]byte)
 	defer keyBuffers.Put(buf)
 	*buf = appendHistoryKey((*buf)[:0], key, revision)
-	m, text, found, err := s.getStored(*buf)
+	m, text, found, err := s.getStored(*buf, nil)
 	m.row.Value = text
 	return m.row, found, err
 }
 
-func (s *Store) getStored(key []byte) (m meta, text string, found bool, err error) {
+func (s *Store) getStored(key []byte, t *kv.Tail) (m meta, text string, found bool, err error) {
 	data, closer, err := s.db.Get(key)
 	if err != nil {
 		if errors.Is(err, pebble.ErrNotFound) {
@@ -77,8 +86,11 @@ func (s *Store) getStored(key []byte) (m meta, text string, found bool, err erro
 		}
 		return m, "", false, err
 	}
-	m, value, ok := decodeRow(data)
+	m, value, block, ok := decodeRow(data)
 	text = string(value)
+	if t != nil {
+		t.Block = append([]byte(nil), block...)
+	}
 	if err := closer.Close(); err != nil {
 		return m, "", false, err
 	}
@@ -92,25 +104,14 @@ func (s *Store) getStored(key []byte) (m meta, text string, found bool, err erro
 // history, whether deleted, expired or not. It is not found when it never was,
 // or is no longer kept. The Expires of a version of the history may be the one
 // it began with.
-func (s *Store) At(key string, rev int64) (kv.Row, bool, error) {
-	if !s.life.begin() {
-		return kv.Row{}, false, ErrClosed
-	}
-	defer s.life.done()
-	m, text, found, err := s.getRow(key)
-	if err != nil || !found || rev < 0 || rev > m.row.Revision {
-		return kv.Row{}, false, readError(err)
-	}
-	if rev == m.row.Revision && !m.apart {
-		m.row.Value = text
-		return m.row, true, nil
-	}
-	row, found, err := s.getVersion(key, rev)
-	if found && rev == m.row.Revision {
-		m.row.Value = row.Value
-		row = m.row
-	}
-	return row, found, readError(err)
+func (s *Store) At(key string, rev int64) (row kv.Row, found bool, err error) {
+	err = s.Versions(key, func(r kv.Row) bool {
+		if r.Revision == rev {
+			row, found = r, true
+		}
+		return r.Revision > rev
+	})
+	return row, found, err
 }
 
 // Versions calls visit for the versions of a key, newest first, until it
@@ -135,44 +136,117 @@ func (s *Store) versions(key string, visit func(kv.Row) bool) (err error) {
 	if !it.SeekGE(rowKey) || string(it.Key()) != string(rowKey) {
 		return it.Error()
 	}
-	newest, err := rowAt(it)
+	newest, value, block, err := rowAt(it)
 	if err != nil {
 		return err
 	}
-	text := ""
-	if newest.apart {
-		if text, err = valueApart(it, key, newest.row.Revision); err != nil {
-			return err
-		}
-	} else {
-		text = string(valueOf(it))
+	h := history{store: s, newest: newest.row.Revision, newer: newest, visit: visit}
+	if err := h.setBlock(it.Key(), block); err != nil {
+		return err
 	}
 	row := newest.row
-	row.Value = text
+	row.Value = string(value)
+	if newest.apart {
+		if row.Value, err = valueApart(it, key, newest.row.Revision); err != nil {
+			return err
+		}
+	}
 	if !visit(row) {
 		return nil
 	}
-	prefix := appendHistoryPrefix(nil, key)
-	newer := newest
 	// The H row of the newest revision itself, if any, is not history.
-	for it.SeekGE(appendHistoryBelow(nil, key, newest.row.Revision)); it.Valid(); it.Next() {
-		k := it.Key()
-		if len(k) != len(prefix)+8 || string(k[:len(prefix)]) != string(prefix) {
+	prefix := appendHistoryPrefix(nil, key)
+	for it.SeekGE(appendHistoryBelow(nil, key, newest.row.Revision)); it.Valid() && !h.done; it.Next() {
+		end, ours := bytes.CutPrefix(it.Key(), prefix)
+		if !ours {
 			break
 		}
-		m, err := rowAt(it)
-		if err != nil {
+		if err := h.show(it, end); err != nil {
 			return err
 		}
-		row := m.row
-		row.Value = string(valueOf(it))
-		correctExpiry(&row, &newer)
-		if !visit(row) {
+	}
+	if err := it.Error(); err != nil {
+		return err
+	}
+	return h.showBlock(-1)
+}
+
+// history merges the blocks of a key with the versions that have rows of their
+// own, from the newest to the oldest one.
+type history struct {
+	store  *Store
+	newest int64 // revision of the newest version
+	newer  meta  // the version shown last
+	visit  func(kv.Row) bool
+	done   bool
+
+	block []byte
+	kept  kept // of block, those not yet shown
+}
+
+// setBlock takes a copy of the block that the row at key has.
+func (h *history) setBlock(key, block []byte) error {
+	h.block = append(h.block[:0], block...)
+	var ok bool
+	if h.kept, ok = decodeBlock(h.block); !ok {
+		return corrupt(key, "block of versions")
+	}
+	return nil
+}
+
+// show shows the H row the iterator stands at, with what comes before it. The
+// end of its key is what follows its prefix.
+func (h *history) show(it *pebble.Iterator, end []byte) error {
+	revision, block, ok := splitRevision(end)
+	if !ok {
+		return corrupt(it.Key(), "key")
+	}
+	if err := h.showBlock(revision); err != nil || h.done {
+		return err
+	}
+	data, err := it.ValueAndErr()
+	if err != nil {
+		return err
+	}
+	if block {
+		return h.setBlock(it.Key(), data)
+	}
+	return h.showRow(data)
+}
+
+// showBlock shows the versions of the block above a revision.
+func (h *history) showBlock(above int64) error {
+	for h.kept.n > 0 && !h.done {
+		m, _, _, ok := decodeRow(h.kept.newest())
+		if !ok {
+			return corrupt(h.kept.newest(), "version in a block")
+		}
+		if m.row.Revision <= above {
 			return nil
 		}
-		newer = m
+		if err := h.showRow(h.kept.newest()); err != nil {
+			return err
+		}
+		h.kept.n--
 	}
-	return it.Error()
+	return nil
+}
+
+func (h *history) showRow(data []byte) error {
+	m, value, _, ok := decodeRow(data)
+	if !ok {
+		return corrupt(data, "version")
+	}
+	if !h.store.keeps(m.row.Revision, h.newest) {
+		h.done = true
+		return nil
+	}
+	row := m.row
+	row.Value = string(value)
+	correctExpiry(&row, &h.newer)
+	h.newer = m
+	h.done = !h.visit(row)
+	return nil
 }
 
 // correctExpiry gives a large version of the history its last expiry, which
@@ -183,24 +257,18 @@ func correctExpiry(row *kv.Row, newer *meta) {
 	}
 }
 
-// rowAt decodes the version the iterator stands at.
-func rowAt(it *pebble.Iterator) (meta, error) {
+// rowAt decodes the version the iterator stands at. What it returns is valid
+// until the iterator moves.
+func rowAt(it *pebble.Iterator) (m meta, value, block []byte, err error) {
 	data, err := it.ValueAndErr()
 	if err != nil {
-		return meta{}, err
+		return m, nil, nil, err
 	}
-	m, _, ok := decodeRow(data)
+	m, value, block, ok := decodeRow(data)
 	if !ok {
-		return m, corrupt(it.Key(), "version")
+		return m, nil, nil, corrupt(it.Key(), "version")
 	}
-	return m, nil
-}
-
-// valueOf returns the value of the version the iterator stands at, which has
-// been decoded before. It is valid until the iterator moves.
-func valueOf(it *pebble.Iterator) []byte {
-	_, value, _ := decodeRow(it.Value())
-	return value
+	return m, value, block, nil
 }
 
 // valueApart moves the iterator to the H row of a large version and returns
@@ -213,10 +281,8 @@ func valueApart(it *pebble.Iterator, key string, revision int64) (string, error)
 		}
 		return "", corrupt(k, "value of the newest version is missing")
 	}
-	if _, err := rowAt(it); err != nil {
-		return "", err
-	}
-	return string(valueOf(it)), nil
+	_, value, _, err := rowAt(it)
+	return string(value), err
 }
 
 func readError(err error) error {

@@ -20,7 +20,18 @@ const (
 	flagPrevExpires // has the last expiry of the touched version it superseded
 	flagTouched     // an L row with flagApart whose expiry is not that of the H row
 	flagGap         // follows norev versions: kv.Gap
+	flagMore        // a second byte of flags follows
 )
+
+// The second byte, in L rows only.
+const (
+	moreBlock  = 1 << iota // the older versions of the block of this one follow
+	moreSingle             // see meta.singles
+)
+
+// headBytesMax is about how long a version gets without its value, at most;
+// more would only be slower.
+const headBytesMax = 96
 
 // meta is a stored version without the bytes of its value.
 type meta struct {
@@ -29,15 +40,17 @@ type meta struct {
 	touched     bool   // apart, and the H row has an earlier expiry
 	hasPrev     bool   // prevExpires is present
 	prevExpires int64  // of the version row.KeptPrev, a large one
+	singles     bool   // L row: versions of the key may be in H rows of their own
 }
 
 // appendMeta appends the encoding of a version up to its value, which follows
-// to the end of the row, or is absent when apart.
+// to the end of the row, or is absent when apart. With older versions behind it,
+// more has moreBlock, and the caller appends the length of the value first.
 //
-//	flags(1) revision Δprev modified [expires] [prevExpires] [Δgap Δprev] [value]
+//	flags(1) [more(1)] revision Δprev modified [expires] [prevExpires] [Δgap Δprev] [[length] value] [block]
 //
 // The Gap is relative: its Since to modified, its Prev to prev.
-func appendMeta(b []byte, m *meta) []byte {
+func appendMeta(b []byte, m *meta, more byte) []byte {
 	var flags byte
 	if m.row.Deleted {
 		flags |= flagDeleted
@@ -61,7 +74,11 @@ func appendMeta(b []byte, m *meta) []byte {
 	if gap.Since != 0 {
 		flags |= flagGap
 	}
-	b = append(b, flags)
+	if more != 0 {
+		b = append(b, flags|flagMore, more)
+	} else {
+		b = append(b, flags)
+	}
 	b = binary.AppendUvarint(b, uint64(m.row.Revision))
 	b = binary.AppendVarint(b, m.row.Revision-1-m.row.Prev)
 	b = binary.AppendUvarint(b, uint64(m.row.Modified))
@@ -78,13 +95,21 @@ func appendMeta(b []byte, m *meta) []byte {
 	return b
 }
 
-// decodeRow reads a stored version. The value aliases b.
-func decodeRow(b []byte) (m meta, value []byte, ok bool) {
+// decodeRow reads a stored version, and the encoded older ones of its block.
+// Both the value and the block alias b.
+func decodeRow(b []byte) (m meta, value, block []byte, ok bool) {
 	if len(b) == 0 {
-		return m, nil, false
+		return m, nil, nil, false
 	}
-	flags := b[0]
+	flags, more := b[0], byte(0)
 	b = b[1:]
+	if flags&flagMore != 0 {
+		if len(b) == 0 {
+			return m, nil, nil, false
+		}
+		more = b[0]
+		b = b[1:]
+	}
 	good := true
 	unsigned := func() uint64 {
 		v, n := binary.Uvarint(b)
@@ -109,6 +134,7 @@ func decodeRow(b []byte) (m meta, value []byte, ok bool) {
 	m.apart = flags&flagApart != 0
 	m.touched = flags&flagTouched != 0
 	m.hasPrev = flags&flagPrevExpires != 0
+	m.singles = more&moreSingle != 0
 	m.row.Revision = int64(unsigned())
 	m.row.Prev = m.row.Revision - 1 - signed()
 	m.row.Modified = hlc.Timestamp(unsigned())
@@ -122,7 +148,14 @@ func decodeRow(b []byte) (m meta, value []byte, ok bool) {
 		m.row.Gap.Since = m.row.Modified - hlc.Timestamp(signed())
 		m.row.Gap.Prev = m.row.Prev - signed()
 	}
-	return m, b, good
+	if more&moreBlock != 0 {
+		n := unsigned()
+		if !good || n > uint64(len(b)) {
+			return m, nil, nil, false
+		}
+		b, block = b[:n:n], b[n:]
+	}
+	return m, b, block, good
 }
 
 // dyingAt returns when, in Unix milliseconds, the row begins to be of no use:

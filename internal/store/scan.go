@@ -83,7 +83,7 @@ func (s *Store) scan(prefix bool, text, after string, visit func(key string, row
 }
 
 func (s *Store) visitRow(it *pebble.Iterator, large *largeValues, visit func(string, kv.Row) error) error {
-	m, err := rowAt(it)
+	m, value, _, err := rowAt(it)
 	if err != nil {
 		return readError(err)
 	}
@@ -97,7 +97,7 @@ func (s *Store) visitRow(it *pebble.Iterator, large *largeValues, visit func(str
 			return readError(err)
 		}
 	} else {
-		m.row.Value = string(valueOf(it))
+		m.row.Value = string(value)
 	}
 	return visit(key, m.row)
 }

@@ -1,11 +1,13 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"kahuna/internal/hlc"
+	"kahuna/internal/kv"
 )
 
 func timestamp(b []byte) hlc.Timestamp { return hlc.Timestamp(binary.BigEndian.Uint64(b)) }
@@ -83,15 +85,15 @@ func (s *Store) walk(low, high []byte, visit func(*pebble.Iterator) (bool, error
 
 // OldVersions finds history to prune. It goes through the histories in the
 // order of their keys, beginning after the key after ("" for the beginning),
-// and calls visit for each key that has versions superseded at or before a
-// time, or beyond the kept number, with the revision for a kv.Prune that removes
-// just these. It looks at no more than budget versions in one call and returns
-// the after of the next one, "" when it is through. Of a key with more old
-// versions than that it names the oldest; the next round finds the others. An
-// error of visit ends it and is returned as it is.
+// and calls visit for each key that has blocks of versions all of which were
+// superseded at or before a time, or are beyond the kept number, with the
+// revision for a kv.Prune that removes just these. It looks at no more than
+// budget rows in one call and returns the after of the next one, "" when it is
+// through. Of a key with more old rows than that it names the oldest; the next
+// round finds the others. An error of visit ends it and is returned as it is.
 //
-// A kept number that was lowered takes effect here; Apply only deletes what a
-// new version pushes out.
+// The block of the newest version is left alone. A kept number that was lowered
+// takes effect here; Apply only deletes what a new version pushes out.
 func (s *Store) OldVersions(before hlc.Timestamp, after string, budget int, visit func(key string, revision int64) error) (next string, err error) {
 	if !s.life.begin() {
 		return "", ErrClosed
@@ -109,7 +111,7 @@ func (s *Store) OldVersions(before hlc.Timestamp, after string, budget int, visi
 		it.SeekGE(prefixEnd(appendHistoryPrefix(nil, after)))
 	}
 	for budget = max(budget, 1); it.Valid() && budget > 0; {
-		rowKey, _, ok := splitHistoryKey(it.Key())
+		rowKey, _, _, ok := splitHistoryKey(it.Key())
 		key, ok2 := decodeRowKey(rowKey)
 		if !ok || !ok2 {
 			return "", readError(corrupt(it.Key(), "key"))
@@ -137,36 +139,110 @@ func (s *Store) OldVersions(before hlc.Timestamp, after string, budget int, visi
 }
 
 // oldOf returns the revision below which the versions of key are old, 0 when
-// none is, having looked at no more than limit of them. It moves the iterator.
+// none is, having looked at no more than limit rows. It moves the iterator.
 //
-// It goes from the oldest version upwards and stops at the first that is not
-// old: what it looks at, except for one, is what there is to prune, however
-// long the history is.
+// It goes from the oldest block upwards and stops at the first that is not old,
+// which the oldest version above it tells: what it looks at, except for one
+// block, is what there is to prune, however long the history is.
 func (s *Store) oldOf(it *pebble.Iterator, key string, before hlc.Timestamp, limit int) (revision int64, looked int, err error) {
-	newest, _, found, err := s.getRow(key)
+	it.SeekLT(prefixEnd(appendHistoryPrefix(nil, key)))
+	newest, oldest, found, err := s.newestBlock(key)
 	if err != nil || !found {
 		return 0, 1, err
 	}
-	low := appendHistoryBelow(nil, key, newest.row.Revision)
-	inHistory := func() bool { return it.Valid() && string(it.Key()) >= string(low) }
-	it.SeekLT(prefixEnd(appendHistoryPrefix(nil, key)))
-	for inHistory() && looked < limit {
-		looked++
-		_, rev, ok := splitHistoryKey(it.Key())
+	prefix := appendHistoryPrefix(nil, key)
+	limit = max(limit, 2*(blockRevisions+1)) // or it might never get through one
+	// candidate is the block below those looked at, -1 for none.
+	candidate := int64(-1)
+	old := func(above hlc.Timestamp) bool {
+		last := candidate + blockRevisions - 1
+		return candidate >= 0 && (above <= before || !s.keeps(last, newest))
+	}
+	for ; it.Valid() && looked < limit; it.Prev() {
+		end, ours := bytes.CutPrefix(it.Key(), prefix)
+		if !ours {
+			break
+		}
+		last, _, ok := splitRevision(end)
 		if !ok {
 			return 0, looked, corrupt(it.Key(), "key")
 		}
-		it.Prev()
-		newer := newest
-		if inHistory() {
-			if newer, err = rowAt(it); err != nil {
-				return 0, looked, err
-			}
-		}
-		if newer.row.Modified > before && s.keeps(rev, newest.row.Revision) {
+		if last > newest || blockOf(last) == blockOf(newest) {
 			break
 		}
-		revision = rev + 1
+		looked++
+		first, err := oldestAt(it)
+		if err != nil {
+			return 0, looked, err
+		}
+		if candidate == blockOf(last) {
+			continue // what was seen of it makes it younger than it is, at most
+		}
+		if candidate >= 0 {
+			if !old(first.Modified) {
+				return revision, looked, nil
+			}
+			revision = candidate + blockRevisions
+		}
+		candidate = blockOf(last)
 	}
-	return revision, max(looked, 1), it.Error()
+	if err := it.Error(); err != nil {
+		return 0, looked, err
+	}
+	if looked < limit && old(oldest.Modified) {
+		revision = candidate + blockRevisions
+	}
+	return revision, max(looked, 1), nil
+}
+
+// newestBlock returns the newest revision of key, and a version of its block
+// that is as old as any but those in rows of their own.
+func (s *Store) newestBlock(key string) (newest int64, oldest kv.Row, found bool, err error) {
+	k := appendRowKey(nil, prefixRow, key)
+	data, err := s.read(k)
+	if err != nil || data == nil {
+		return 0, kv.Row{}, false, err
+	}
+	m, _, block, ok := decodeRow(data)
+	if !ok {
+		return 0, kv.Row{}, false, corrupt(k, "version")
+	}
+	oldest = m.row
+	if len(block) > 0 {
+		oldest, ok = oldestOf(block)
+	}
+	if !ok {
+		return 0, kv.Row{}, false, corrupt(k, "block of versions")
+	}
+	return m.row.Revision, oldest, true, nil
+}
+
+// oldestAt returns the oldest version in the H row the iterator stands at.
+func oldestAt(it *pebble.Iterator) (kv.Row, error) {
+	data, err := it.ValueAndErr()
+	if err != nil {
+		return kv.Row{}, err
+	}
+	if _, _, block, ok := splitHistoryKey(it.Key()); ok && block {
+		row, ok := oldestOf(data)
+		if !ok {
+			return row, corrupt(it.Key(), "block of versions")
+		}
+		return row, nil
+	}
+	m, _, _, ok := decodeRow(data)
+	if !ok {
+		return kv.Row{}, corrupt(it.Key(), "version")
+	}
+	return m.row, nil
+}
+
+// oldestOf returns the oldest version of a block.
+func oldestOf(block []byte) (kv.Row, bool) {
+	k, ok := decodeBlock(block)
+	if !ok || k.n == 0 {
+		return kv.Row{}, false
+	}
+	m, _, _, ok := decodeRow(k.rows[0])
+	return m.row, ok
 }
