@@ -324,7 +324,7 @@ func TestFutureFormat(t *testing.T) {
 			if err = errors.Join(err, db.Close()); err != nil {
 				t.Fatal(err)
 			}
-		}, []string{"has format version 99, this program knows 2", "use the newer program that wrote it"}},
+		}, []string{"has format version 99, this program knows 3", "use the newer program that wrote it"}},
 		"Pebble": {func(t *testing.T, dir string) {
 			all, err := filepath.Glob(filepath.Join(dir, "rows", "marker.format-version.*"))
 			if err != nil || len(all) != 1 {

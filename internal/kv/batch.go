@@ -28,7 +28,8 @@ const (
 	// next version of the key begins at revision 0 again.
 	Purge
 	// Prune removes the versions of the history that are older than
-	// Row.Revision. The newest version stays, whatever its revision.
+	// Row.Revision. The newest version stays, whatever its revision. It has no
+	// Tail, and makes that of the key worthless.
 	Prune
 )
 
@@ -72,6 +73,7 @@ type Tail struct {
 	Block   []byte // encoded older versions, in the row of the newest
 	Known   bool
 	Singles bool // some version may be in a row of its own
+	Marked  bool // the store will find the block when it looks for old versions
 }
 
 // StoredResult is the remembered result of a script that was sent with an

@@ -328,6 +328,9 @@ func (a *applier) op(op *kv.Op, overlay bool) (detail string, err error) {
 		if err := a.dropHistory(op.Key, &old, old.row.Revision+1); err != nil {
 			return "", err
 		}
+		if old.marked {
+			a.w.Delete(appendHistoryPrefix(nil, op.Key), nil)
+		}
 		a.horizon = max(a.horizon, endOfLife(&old.row, a.time))
 		a.rows--
 		next = version{fresh: true}
@@ -335,7 +338,9 @@ func (a *applier) op(op *kv.Op, overlay bool) (detail string, err error) {
 		if !old.exists {
 			return "", nil
 		}
-		return "", a.dropHistory(op.Key, &old, min(op.Row.Revision, old.row.Revision))
+		if err := a.prune(op.Key, &next, min(op.Row.Revision, old.row.Revision)); err != nil {
+			return "", err
+		}
 	}
 	a.moveDying(op.Key, &old, &next)
 	if op.Tail != nil {
@@ -355,7 +360,7 @@ func (a *applier) op(op *kv.Op, overlay bool) (detail string, err error) {
 
 // keepTail leaves in t what the next operation on the key has to know.
 func keepTail(t *kv.Tail, v *version) {
-	t.Known, t.Singles = true, v.singles
+	t.Known, t.Singles, t.Marked = true, v.singles, v.marked
 	if v.scratch {
 		t.Block = append(t.Block[:0], v.block...)
 	} else {
@@ -392,7 +397,7 @@ func (a *applier) lookup(op *kv.Op) (version, error) {
 		case old.Revision < 0:
 			return version{}, nil
 		case a.trusts(op):
-			v := version{meta: meta{row: *old, singles: op.Tail.Singles}, exists: true, text: old.Value, block: op.Tail.Block}
+			v := version{meta: meta{row: *old, singles: op.Tail.Singles, marked: op.Tail.Marked}, exists: true, text: old.Value, block: op.Tail.Block}
 			v.row.Value = ""
 			return v, nil
 		}
@@ -426,7 +431,7 @@ func (a *applier) put(op *kv.Op, old *version) version {
 		fresh:  old.fresh,
 	}
 	next.row.Value = ""
-	next.block, next.scratch, next.singles = old.block, old.scratch, old.singles
+	next.block, next.scratch, next.singles, next.marked = old.block, old.scratch, old.singles, old.marked
 	if old.exists {
 		next.row.Supersede(&old.row)
 		a.supersede(op.Key, old, &next)
@@ -466,6 +471,11 @@ func (a *applier) supersede(key string, old, next *version) {
 		a.setBlock(key, old.row.Revision, next.block)
 		next.block, next.fresh = next.block[:0], true
 	}
+	if len(next.block) > 0 && !next.marked {
+		a.key = appendHistoryPrefix(a.key[:0], key)
+		a.w.Set(a.key, nil, nil)
+		next.marked = true
+	}
 	if old.row.NoRev {
 		// next follows the same kept version as old did, and answers for it.
 		next.hasPrev, next.prevExpires = old.hasPrev, old.prevExpires
@@ -483,6 +493,9 @@ func (a *applier) setRow(key string, v *version) {
 	var more byte
 	if v.singles {
 		more |= moreSingle
+	}
+	if v.marked {
+		more |= moreMarked
 	}
 	if len(v.block) > 0 {
 		more |= moreBlock

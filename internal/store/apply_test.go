@@ -99,8 +99,8 @@ func TestPruneLongHistory(t *testing.T) {
 	}
 	apply(t, s, 1, ops...)
 	apply(t, s, 1, kv.Op{Kind: kv.Prune, Key: "k", Row: kv.Row{Revision: 498}})
-	if got := versions(t, s, "k"); got != "r500=500 r499=499 r498=498 r497=497 r496=496" {
-		t.Fatal("whole blocks of eight: ", got)
+	if got := versions(t, s, "k"); got != "r500=500 r499=499 r498=498" {
+		t.Fatal(got)
 	}
 	if got := versions(t, s, "j"); got != "r1= r0=" {
 		t.Fatal(got)
@@ -136,14 +136,82 @@ func TestBlocks(t *testing.T) {
 		}
 		return nil
 	})
-	// Revisions 80 to 99 count: 80 to 95 in two blocks, 96 to 98 with 99.
-	if want := map[string]int{"small": 2, "medium": 19, "large": 20}; err != nil || !maps.Equal(rows, want) {
+	// Revisions 80 to 99 count: 80 to 95 in two blocks, 96 to 98 with 99; and the
+	// marker.
+	if want := map[string]int{"small": 3, "medium": 19, "large": 20}; err != nil || !maps.Equal(rows, want) {
 		t.Fatalf("rows of history %v, want %v; %v", rows, want, err)
 	}
 	for key := range rows {
 		if got := versions(t, s, key); strings.Count(got, "r") != 20 {
 			t.Errorf("%s: %.200s", key, got)
 		}
+	}
+}
+
+// A purged key leaves nothing behind, nor does one whose history is pruned: not
+// for the next life of the key to show, and no rows. Whether its operations come
+// with hints or not, in one batch or in many.
+func TestNothingLeft(t *testing.T) {
+	for _, end := range []kv.OpKind{kv.Purge, kv.Prune} {
+		for _, hinted := range []bool{false, true} {
+			for _, perBatch := range []int{1, 3, 7, 1000} {
+				for _, revisions := range []int64{6, 13, 100} {
+					for _, sizes := range [][]int{{1}, {1, 200, 1, 1, 1, 1}, {1, 200, 1, 1, 2000, 1, 1}} {
+						testNothingLeft(t, end, hinted, perBatch, revisions, sizes)
+					}
+				}
+			}
+		}
+	}
+}
+
+func testNothingLeft(t *testing.T, end kv.OpKind, hinted bool, perBatch int, revisions int64, sizes []int) {
+	s := openMem(t, vfs.NewMem(), -1)
+	defer s.Close()
+	what := fmt.Sprintf("%v, hinted %v, %d to a batch, %d revisions of sizes %d", end, hinted, perBatch, revisions, sizes)
+	var ops []kv.Op
+	old, tail := kv.Row{Revision: -1}, &kv.Tail{}
+	add := func(op kv.Op) {
+		if hinted && op.Kind != kv.Prune {
+			was := old
+			op.Old, op.Tail = &was, tail
+		}
+		ops = append(ops, op)
+		switch op.Kind {
+		case kv.Put:
+			old = op.Row
+		case kv.Purge:
+			old = kv.Row{Revision: -1}
+		}
+	}
+	for i := range revisions - 1 {
+		add(next("k", strings.Repeat("o", sizes[i%int64(len(sizes))]), i-1, 1))
+	}
+	add(next("k", "o", revisions-2, 1))
+	add(kv.Op{Kind: end, Key: "k", Row: kv.Row{Revision: revisions - 1}})
+	want, rows := fmt.Sprintf("r%d=o", revisions-1), 0
+	if end == kv.Purge {
+		for i := range int64(3) {
+			add(next("k", "new", i-1, 2))
+		}
+		want, rows = "r2=new r1=new r0=new", 1 // the marker
+	}
+	for len(ops) > 0 {
+		n := min(perBatch, len(ops))
+		apply(t, s, 2, ops[:n]...)
+		ops = ops[n:]
+	}
+	if got := versions(t, s, "k"); got != want {
+		t.Errorf("%s: %s, want %s", what, got, want)
+	}
+	n := 0
+	if _, err := s.Export(func(key, _ []byte) error {
+		if key[0] == 'H' {
+			n++
+		}
+		return nil
+	}); err != nil || n != rows {
+		t.Errorf("%s: %d rows of history, want %d; %v", what, n, rows, err)
 	}
 }
 

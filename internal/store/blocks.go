@@ -51,6 +51,20 @@ func decodeBlock(block []byte) (k kept, ok bool) {
 // newest returns the newest of the versions.
 func (k *kept) newest() []byte { return k.rows[k.n-1] }
 
+// trimBlock returns the part of a block from a revision on.
+func trimBlock(block []byte, from int64) (rest []byte, ok bool) {
+	k, ok := decodeBlock(block)
+	for i := 0; ok && i < k.n; i++ {
+		var m meta
+		if m, _, _, ok = decodeRow(k.rows[i]); ok && m.row.Revision >= from {
+			break
+		}
+		_, n := binary.Uvarint(block)
+		block = block[n+len(k.rows[i]):]
+	}
+	return block, ok
+}
+
 // checkBlock returns how many versions are in a block, when all of them are
 // versions of the block that begins at revision first, in order.
 func checkBlock(block []byte, first int64) (n int, ok bool) {

@@ -126,8 +126,15 @@ func (t *tally) add(key, value []byte) error {
 
 // addHistory reports whether an H row is sound.
 func (t *tally) addHistory(key, value []byte) bool {
-	rowKey, revision, block, ok := splitHistoryKey(key)
+	rowKey, end, ok := splitHistoryKey(key)
 	if _, sound := decodeRowKey(rowKey); !ok || !sound {
+		return false
+	}
+	if len(end) == 0 {
+		return len(value) == 0
+	}
+	revision, block, ok := splitRevision(end)
+	if !ok {
 		return false
 	}
 	if block {

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"bytes"
+
 	"github.com/cockroachdb/pebble/v2"
 )
 
@@ -80,6 +82,84 @@ func (a *applier) dropHistory(key string, newest *version, below int64) error {
 		return a.dropExisting(key, below)
 	}
 	return nil
+}
+
+// prune deletes the versions of a key below a revision, which is not above that
+// of v, its newest one, and changes v accordingly.
+func (a *applier) prune(key string, v *version, below int64) error {
+	first := blockOf(below)
+	if err := a.dropHistory(key, v, first); err != nil {
+		return err
+	}
+	if v.singles {
+		for rev := first; rev < below; rev++ {
+			a.deleteHistory(key, rev)
+		}
+	}
+	if first < blockOf(v.row.Revision) {
+		return a.pruneBlock(key, below)
+	}
+	block, ok := trimBlock(v.block, below)
+	switch {
+	case !ok:
+		return corrupt([]byte(key), "block of versions")
+	case len(block) == len(v.block) && (!v.marked || len(block) > 0):
+		return nil
+	case len(block) == 0 && v.marked:
+		v.marked = false
+		a.w.Delete(appendHistoryPrefix(nil, key), nil)
+	}
+	v.block = block
+	a.setRow(key, v)
+	return nil
+}
+
+// pruneBlock deletes the versions below a revision from the block it is in.
+func (a *applier) pruneBlock(key string, below int64) error {
+	if below == blockOf(below) {
+		return nil
+	}
+	k := appendBlockKey(nil, key, below)
+	was, err := a.read(k)
+	if err != nil {
+		return err
+	}
+	block, ok := trimBlock(was, below)
+	switch {
+	case !ok:
+		return corrupt(k, "block of versions")
+	case len(block) < len(was):
+		a.w.Delete(k, nil) // in any case: the row is not new; see ordering.sort
+		if len(block) > 0 {
+			a.w.Set(k, block, nil)
+		}
+	}
+	return nil
+}
+
+// read returns the value of a row as the batch at hand leaves it, nil for none.
+func (a *applier) read(key []byte) (value []byte, err error) {
+	if value, err = a.store.read(key); err != nil {
+		return nil, err
+	}
+	for r := a.w.Reader(); ; {
+		kind, k, v, ok, err := r.Next()
+		switch {
+		case err != nil:
+			return nil, err
+		case !ok:
+			return value, nil
+		case kind == pebble.InternalKeyKindRangeDelete:
+			if bytes.Compare(k, key) <= 0 && bytes.Compare(key, v) < 0 {
+				value = nil
+			}
+		case !bytes.Equal(k, key):
+		case kind == pebble.InternalKeyKindDelete:
+			value = nil
+		default:
+			value = bytes.Clone(v)
+		}
+	}
 }
 
 // dropExisting looks which versions there are and deletes those.

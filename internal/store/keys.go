@@ -70,7 +70,8 @@ func decodeRowKey(b []byte) (key string, ok bool) {
 	return "", false
 }
 
-// appendHistoryPrefix appends what all H rows of key begin with.
+// appendHistoryPrefix appends what all H rows of key begin with, which is the
+// key of its marker.
 func appendHistoryPrefix(b []byte, key string) []byte {
 	return append(appendRowKey(b, prefixHistory, key), 0)
 }
@@ -96,35 +97,34 @@ func appendHistoryBelow(b []byte, key string, revision int64) []byte {
 // appends.
 const blockMark = 0xff
 
-// splitHistoryKey cuts an H row into the part for its key and the revision,
-// for a block its last one.
-func splitHistoryKey(b []byte) (rowKey []byte, revision int64, block, ok bool) {
-	if len(b) < 2 {
-		return nil, 0, false, false
-	}
-	n := 2 // after the space; then come two NULs, after the bucket and after the rest
-	for range 2 {
-		i := bytes.IndexByte(b[n:], 0)
-		if i < 0 || n+i+2 > len(b) {
-			return nil, 0, false, false
+// splitHistoryKey cuts an H row into the part for its key and the end, which
+// splitRevision reads, and which is empty for a marker.
+func splitHistoryKey(b []byte) (rowKey, end []byte, ok bool) {
+	n := 2                             // behind the space
+	for _, skip := range []int{2, 1} { // behind the bucket's NUL and its marker, behind the other NUL
+		if n > len(b) {
+			return nil, nil, false
 		}
-		n += i + 2 // the first is followed by a marker
+		i := bytes.IndexByte(b[n:], 0)
+		if i < 0 || n+i+skip > len(b) {
+			return nil, nil, false
+		}
+		n += i + skip
 	}
-	n -= 2
-	revision, block, ok = splitRevision(b[n+1:])
-	return b[:n], revision, block, ok
+	return b[:n-1], b[n:], true
 }
 
-// splitRevision reads the end of an H row's key.
-func splitRevision(b []byte) (revision int64, block, ok bool) {
+// splitRevision reads the end of an H row's key: the revision, for a block its
+// last one.
+func splitRevision(end []byte) (revision int64, block, ok bool) {
 	switch {
-	case len(b) == 8:
-	case len(b) == 9 && b[8] == blockMark:
+	case len(end) == 8:
+	case len(end) == 9 && end[8] == blockMark:
 		block = true
 	default:
 		return 0, false, false
 	}
-	revision = int64(^binary.BigEndian.Uint64(b))
+	revision = int64(^binary.BigEndian.Uint64(end))
 	return revision, block, revision >= 0 && (!block || revision == blockOf(revision)+blockRevisions-1)
 }
 

@@ -101,8 +101,7 @@ func (m *model) op(op kv.Op, now hlc.Timestamp) {
 		if last < 0 {
 			return
 		}
-		below := min(op.Row.Revision, v[last].Revision) / 8 * 8 // whole blocks
-		m.keys[op.Key] = append(slices.DeleteFunc(slices.Clone(v[:last]), func(r kv.Row) bool { return r.Revision < below }), v[last])
+		m.keys[op.Key] = append(slices.DeleteFunc(slices.Clone(v[:last]), func(r kv.Row) bool { return r.Revision < op.Row.Revision }), v[last])
 	}
 }
 

@@ -65,8 +65,8 @@ func (o *ordering) sort(w, sorted *pebble.Batch) bool {
 		case !last.delete:
 			_ = sorted.Set(last.key, last.value, nil) // never fails
 		case first < i-1 && !o.ops[first].delete && last.key[0] == prefixHistory:
-			// A version of the history is written once, by the batch that
-			// deletes it again: there is nothing below to hide.
+			// What the batch itself added to the history: there is nothing
+			// below to hide, or it would have been deleted first.
 		default:
 			_ = sorted.Delete(last.key, nil)
 		}

@@ -83,6 +83,10 @@ func (h *hints) begin(t *rapid.T) map[string]bool {
 // give gives an operation its hints. A Tail that was left out of one is of no
 // use any more.
 func (h *hints) give(t *rapid.T, op *kv.Op, old *kv.Row, hinted bool) {
+	if op.Kind == kv.Prune {
+		h.tails[op.Key] = &kv.Tail{} // worthless from here on
+		return
+	}
 	if !hinted {
 		delete(h.tails, op.Key)
 		if rapid.Bool().Draw(t, "old only") {
@@ -91,10 +95,6 @@ func (h *hints) give(t *rapid.T, op *kv.Op, old *kv.Row, hinted bool) {
 		return
 	}
 	op.Old = old
-	if op.Kind == kv.Prune && rapid.Bool().Draw(t, "bare") {
-		op.Old = nil // it changes nothing that a Tail has
-		return
-	}
 	if h.tails[op.Key] == nil {
 		h.tails[op.Key] = &kv.Tail{}
 		if rapid.Bool().Draw(t, "loaded") {

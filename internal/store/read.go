@@ -63,7 +63,7 @@ func (s *Store) getRow(key string, t *kv.Tail) (m meta, text string, found bool,
 	*buf = appendRowKey((*buf)[:0], prefixRow, key)
 	m, text, found, err = s.getStored(*buf, t)
 	if t != nil && err == nil {
-		t.Known, t.Singles = true, m.singles
+		t.Known, t.Singles, t.Marked = true, m.singles, m.marked
 	}
 	return m, text, found, err
 }

@@ -26,7 +26,8 @@ const (
 // The second byte, in L rows only.
 const (
 	moreBlock  = 1 << iota // the older versions of the block of this one follow
-	moreSingle             // see meta.singles
+	moreSingle             // meta.singles
+	moreMarked             // meta.marked
 )
 
 // headBytesMax is about how long a version gets without its value, at most;
@@ -41,6 +42,7 @@ type meta struct {
 	hasPrev     bool   // prevExpires is present
 	prevExpires int64  // of the version row.KeptPrev, a large one
 	singles     bool   // L row: versions of the key may be in H rows of their own
+	marked      bool   // L row: the key has a marker among the H rows
 }
 
 // appendMeta appends the encoding of a version up to its value, which follows
@@ -135,6 +137,7 @@ func decodeRow(b []byte) (m meta, value, block []byte, ok bool) {
 	m.touched = flags&flagTouched != 0
 	m.hasPrev = flags&flagPrevExpires != 0
 	m.singles = more&moreSingle != 0
+	m.marked = more&moreMarked != 0
 	m.row.Revision = int64(unsigned())
 	m.row.Prev = m.row.Revision - 1 - signed()
 	m.row.Modified = hlc.Timestamp(unsigned())

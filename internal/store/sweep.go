@@ -2,7 +2,9 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -85,15 +87,15 @@ func (s *Store) walk(low, high []byte, visit func(*pebble.Iterator) (bool, error
 
 // OldVersions finds history to prune. It goes through the histories in the
 // order of their keys, beginning after the key after ("" for the beginning),
-// and calls visit for each key that has blocks of versions all of which were
-// superseded at or before a time, or are beyond the kept number, with the
-// revision for a kv.Prune that removes just these. It looks at no more than
-// budget rows in one call and returns the after of the next one, "" when it is
-// through. Of a key with more old rows than that it names the oldest; the next
-// round finds the others. An error of visit ends it and is returned as it is.
+// and calls visit for each key that has versions superseded at or before a
+// time, or blocks of them beyond the kept number, with the revision for a
+// kv.Prune that removes just these. It looks at no more than budget rows in one
+// call and returns the after of the next one, "" when it is through. Of a key
+// with more old rows than that it names the oldest; the next round finds the
+// others. An error of visit ends it and is returned as it is.
 //
-// The block of the newest version is left alone. A kept number that was lowered
-// takes effect here; Apply only deletes what a new version pushes out.
+// A kept number that was lowered takes effect here; Apply only deletes what a
+// new version pushes out.
 func (s *Store) OldVersions(before hlc.Timestamp, after string, budget int, visit func(key string, revision int64) error) (next string, err error) {
 	if !s.life.begin() {
 		return "", ErrClosed
@@ -111,7 +113,7 @@ func (s *Store) OldVersions(before hlc.Timestamp, after string, budget int, visi
 		it.SeekGE(prefixEnd(appendHistoryPrefix(nil, after)))
 	}
 	for budget = max(budget, 1); it.Valid() && budget > 0; {
-		rowKey, _, _, ok := splitHistoryKey(it.Key())
+		rowKey, _, ok := splitHistoryKey(it.Key())
 		key, ok2 := decodeRowKey(rowKey)
 		if !ok || !ok2 {
 			return "", readError(corrupt(it.Key(), "key"))
@@ -141,108 +143,122 @@ func (s *Store) OldVersions(before hlc.Timestamp, after string, budget int, visi
 // oldOf returns the revision below which the versions of key are old, 0 when
 // none is, having looked at no more than limit rows. It moves the iterator.
 //
-// It goes from the oldest block upwards and stops at the first that is not old,
-// which the oldest version above it tells: what it looks at, except for one
-// block, is what there is to prune, however long the history is.
+// It goes from the oldest version upwards and stops at the first that is not
+// old: what it looks at, except for one block, is what there is to prune, however
+// long the history is.
 func (s *Store) oldOf(it *pebble.Iterator, key string, before hlc.Timestamp, limit int) (revision int64, looked int, err error) {
-	it.SeekLT(prefixEnd(appendHistoryPrefix(nil, key)))
-	newest, oldest, found, err := s.newestBlock(key)
-	if err != nil || !found {
+	k := appendRowKey(nil, prefixRow, key)
+	data, err := s.read(k)
+	if err != nil || data == nil {
 		return 0, 1, err
 	}
-	prefix := appendHistoryPrefix(nil, key)
-	limit = max(limit, 2*(blockRevisions+1)) // or it might never get through one
-	// candidate is the block below those looked at, -1 for none.
-	candidate := int64(-1)
-	old := func(above hlc.Timestamp) bool {
-		last := candidate + blockRevisions - 1
-		return candidate >= 0 && (above <= before || !s.keeps(last, newest))
+	newest, _, block, ok := decodeRow(data)
+	if !ok {
+		return 0, 1, corrupt(k, "version")
 	}
-	for ; it.Valid() && looked < limit; it.Prev() {
+	old := ageing{store: s, before: before, newest: newest.row.Revision, prev: kv.Row{Revision: -1}}
+	limit = max(limit, 2*(blockRevisions+1)) // or it might never get through one block
+	prefix := appendHistoryPrefix(nil, key)
+	for it.SeekLT(prefixEnd(prefix)); it.Valid() && looked < limit && !old.done; it.Prev() {
 		end, ours := bytes.CutPrefix(it.Key(), prefix)
-		if !ours {
+		if !ours || len(end) == 0 { // the marker comes before all versions
 			break
 		}
-		last, _, ok := splitRevision(end)
+		last, isBlock, ok := splitRevision(end)
 		if !ok {
 			return 0, looked, corrupt(it.Key(), "key")
 		}
-		if last > newest || blockOf(last) == blockOf(newest) {
-			break
+		if last >= newest.row.Revision {
+			break // the row with the value of the newest version
 		}
 		looked++
-		first, err := oldestAt(it)
-		if err != nil {
+		if data, err = it.ValueAndErr(); err != nil {
 			return 0, looked, err
 		}
-		if candidate == blockOf(last) {
-			continue // what was seen of it makes it younger than it is, at most
+		if !old.addRow(data, last, isBlock) {
+			return 0, looked, corrupt(it.Key(), "version")
 		}
-		if candidate >= 0 {
-			if !old(first.Modified) {
-				return revision, looked, nil
-			}
-			revision = candidate + blockRevisions
-		}
-		candidate = blockOf(last)
 	}
 	if err := it.Error(); err != nil {
 		return 0, looked, err
 	}
-	if looked < limit && old(oldest.Modified) {
-		revision = candidate + blockRevisions
-	}
-	return revision, max(looked, 1), nil
-}
-
-// newestBlock returns the newest revision of key, and a version of its block
-// that is as old as any but those in rows of their own.
-func (s *Store) newestBlock(key string) (newest int64, oldest kv.Row, found bool, err error) {
-	k := appendRowKey(nil, prefixRow, key)
-	data, err := s.read(k)
-	if err != nil || data == nil {
-		return 0, kv.Row{}, false, err
-	}
-	m, _, block, ok := decodeRow(data)
-	if !ok {
-		return 0, kv.Row{}, false, corrupt(k, "version")
-	}
-	oldest = m.row
-	if len(block) > 0 {
-		oldest, ok = oldestOf(block)
-	}
-	if !ok {
-		return 0, kv.Row{}, false, corrupt(k, "block of versions")
-	}
-	return m.row.Revision, oldest, true, nil
-}
-
-// oldestAt returns the oldest version in the H row the iterator stands at.
-func oldestAt(it *pebble.Iterator) (kv.Row, error) {
-	data, err := it.ValueAndErr()
-	if err != nil {
-		return kv.Row{}, err
-	}
-	if _, _, block, ok := splitHistoryKey(it.Key()); ok && block {
-		row, ok := oldestOf(data)
-		if !ok {
-			return row, corrupt(it.Key(), "block of versions")
+	if looked < limit && !old.done {
+		if !old.addRow(block, newest.row.Revision, true) {
+			return 0, looked, corrupt(k, "block of versions")
 		}
-		return row, nil
+		if old.add(&newest.row); old.first && newest.marked {
+			return newest.row.Revision, 1, nil // there is nothing but the marker
+		}
 	}
-	m, _, _, ok := decodeRow(data)
-	if !ok {
-		return kv.Row{}, corrupt(it.Key(), "version")
-	}
-	return m.row, nil
+	return old.revision, max(looked, 1), nil
 }
 
-// oldestOf returns the oldest version of a block.
-func oldestOf(block []byte) (kv.Row, bool) {
-	k, ok := decodeBlock(block)
-	if !ok || k.n == 0 {
-		return kv.Row{}, false
+// ageing is told the rows of a history, the oldest first, and says which
+// versions are old.
+type ageing struct {
+	store  *Store
+	before hlc.Timestamp
+	newest int64
+
+	// rows are the versions of one block, which has its own row and those of
+	// single versions.
+	rows  []kv.Row
+	prev  kv.Row // the version before those
+	first bool   // there was none before the last one added
+
+	revision int64 // below it all are old
+	done     bool  // the others are not
+}
+
+// addRow takes a row with the version of a revision, or with those of a block
+// that it is in.
+func (a *ageing) addRow(data []byte, revision int64, block bool) bool {
+	if len(a.rows) > 0 && blockOf(a.rows[0].Revision) != blockOf(revision) {
+		a.flush()
 	}
-	m, _, _, ok := decodeRow(k.rows[0])
-	return m.row, ok
+	if !block {
+		m, _, _, ok := decodeRow(data)
+		a.rows = append(a.rows, m.row)
+		return ok
+	}
+	k, ok := decodeBlock(data)
+	for _, row := range k.rows[:k.n] {
+		m, _, _, good := decodeRow(row)
+		a.rows = append(a.rows, m.row)
+		ok = ok && good
+	}
+	return ok
+}
+
+// add takes the version that comes after all rows.
+func (a *ageing) add(r *kv.Row) {
+	a.flush()
+	a.judge(r)
+}
+
+// flush judges the versions of the block.
+func (a *ageing) flush() {
+	slices.SortFunc(a.rows, func(x, y kv.Row) int { return cmp.Compare(x.Revision, y.Revision) })
+	for i := range a.rows {
+		a.judge(&a.rows[i])
+	}
+	a.rows = a.rows[:0]
+}
+
+// judge judges the version before r.
+func (a *ageing) judge(r *kv.Row) {
+	last := blockOf(a.prev.Revision) + blockRevisions - 1
+	switch {
+	case a.done:
+	case a.prev.Revision < 0:
+		a.first = true
+	case r.Modified <= a.before || !a.store.keeps(last, a.newest):
+		a.revision = a.prev.Revision + 1
+	default:
+		a.done = true
+	}
+	if a.prev.Revision >= 0 {
+		a.first = false
+	}
+	a.prev = *r
 }

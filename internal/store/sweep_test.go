@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"pgregory.net/rapid"
 
 	"kahuna/internal/hlc"
 	"kahuna/internal/kv"
@@ -89,51 +91,38 @@ func oldVersions(t *testing.T, s *store.Store, before hlc.Timestamp, budget int)
 	}
 }
 
-// TestOldVersions: a block is named when the version after it is old enough,
-// whether its versions have rows of their own or not.
 func TestOldVersions(t *testing.T) {
 	fs := vfs.NewMem()
 	s := openMem(t, fs, -1)
 	large := string(make([]byte, 4000))
-	apply(t, s, 10, put("a", "", 10), put("b", large, 10), put("b/x", "", 10), put("only", large, 10), put("c", large, 10))
-	for i := int64(0); i < 25; i++ {
+	apply(t, s, 10, put("a", "", 10), put("b", large, 10), put("b/x", "", 10), put("only", large, 10))
+	for i := int64(0); i < 6; i++ {
 		at := hlc.Timestamp(20 + 10*i)
-		mixed := ""
-		if i%3 == 0 {
-			mixed = large
-		}
-		apply(t, s, at, next("a", "", i, at), next("b", large, i, at), next("c", mixed, i, at))
+		apply(t, s, at, next("a", "", i, at), next("b", large, i, at))
 	}
-	for i := int64(0); i < 8; i++ {
-		at := hlc.Timestamp(1000 + i)
-		apply(t, s, at, next("b/x", "", i, at))
-	}
-	// Revision n is superseded at 20+10n: 7, the last of a block, at 90, 15 at
-	// 170, 23 at 250. 24 and 25 are in the block of the newest one.
+	apply(t, s, 90, next("b/x", "", 0, 90))
+	// a and b: revisions 0 to 5, superseded at 20, 30, … 70; b/x: 0 at 90.
 	for _, c := range []struct {
 		before hlc.Timestamp
 		want   []string
 	}{
-		{89, nil},
-		{90, []string{"a<8", "b<8"}},
-		{110, []string{"a<8", "b<8", "c<8"}}, // revision 9 has the oldest row of its own
-		{169, []string{"a<8", "b<8", "c<8"}},
-		{170, []string{"a<16", "b<16", "c<16"}},
-		{260, []string{"a<24", "b<24", "c<24"}},
-		{1006, []string{"a<24", "b<24", "c<24"}},
-		{1007, []string{"a<24", "b<24", "b/x<8", "c<24"}},
+		{19, nil},
+		{20, []string{"a<1", "b<1"}},
+		{49, []string{"a<3", "b<3"}},
+		{70, []string{"a<6", "b<6"}},
+		{90, []string{"a<6", "b<6", "b/x<1"}},
 	} {
 		got, _ := oldVersions(t, s, c.before, 1000)
 		if !slices.Equal(got, c.want) {
 			t.Errorf("before %d: %q, want %q", c.before, got, c.want)
 		}
 	}
-	// Bounded work: with two rows at a time the oldest come first, and all in
-	// the end, since those found are pruned in between.
+	// Bounded work: with one row at a time the oldest come first, and all in the
+	// end, since those found are pruned in between.
 	for round := 0; ; round++ {
-		got, calls := oldVersions(t, s, 260, 2)
-		if round == 0 && (calls < 4 || slices.Contains(got, "b<24")) {
-			t.Fatalf("%d calls found %q", calls, got)
+		got, calls := oldVersions(t, s, 70, 1)
+		if round == 0 && calls < 3 {
+			t.Fatalf("%d calls for four keys with history", calls)
 		}
 		if got == nil {
 			break
@@ -148,31 +137,73 @@ func TestOldVersions(t *testing.T) {
 			fmt.Sscanf(f, "%1s<%d", &op.Key, &op.Row.Revision)
 			ops = append(ops, op)
 		}
-		apply(t, s, 2000, ops...)
+		apply(t, s, 100, ops...)
 	}
-	for _, key := range []string{"a", "b", "c"} {
+	for _, key := range []string{"a", "b"} {
 		n := 0
-		if err := s.Versions(key, func(kv.Row) bool { n++; return true }); err != nil || n != 2 {
+		if err := s.Versions(key, func(kv.Row) bool { n++; return true }); err != nil || n != 1 {
 			t.Fatalf("%d versions of %s left, %v", n, key, err)
 		}
 	}
-	// A lower number of revisions takes effect for histories that are there.
-	var more []kv.Op
-	for i := int64(25); i < 34; i++ {
-		more = append(more, next("a", "", i, 3000))
-	}
-	apply(t, s, 3000, more...)
+	// A lower number of revisions takes effect for histories that are there, block by block.
+	apply(t, s, 200, next("a", "", 6, 200), next("a", "", 7, 200), next("a", "", 8, 200), next("a", "", 9, 200))
 	s.Close()
 	s = openMem(t, fs, 2)
 	defer s.Close()
 	got, _ := oldVersions(t, s, 0, 100)
-	if want := []string{"a<32"}; !slices.Equal(got, want) {
+	if want := []string{"a<8"}; !slices.Equal(got, want) {
 		t.Fatalf("kept number lowered: %q, want %q", got, want)
 	}
 	enough := errors.New("enough")
 	if _, err := s.OldVersions(0, "", 100, func(string, int64) error { return enough }); err != enough {
 		t.Fatal(err)
 	}
+}
+
+// TestOldVersionsOfAll: a round names exactly the versions that are old, in
+// whatever rows they are, and pruned they are gone.
+func TestOldVersionsOfAll(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := openMem(t, vfs.NewMem(), -1)
+		defer s.Close()
+		m := newModel(-1)
+		for range rapid.IntRange(1, 30).Draw(rt, "batches") {
+			b := genBareBatch(rt, m)
+			if err := s.Apply(1, m.index, b); err != nil {
+				rt.Fatalf("%v", err)
+			}
+		}
+		before := hlc.Timestamp(rapid.Uint64Range(0, uint64(m.time)).Draw(rt, "before"))
+		var want []string
+		var ops []kv.Op
+		for _, key := range m.sorted() {
+			below := int64(0)
+			for i, r := range m.keys[key][1:] {
+				if r.Modified > before {
+					break
+				}
+				below = m.keys[key][i].Revision + 1
+			}
+			if below > 0 {
+				want = append(want, fmt.Sprintf("%s<%d", key, below))
+				ops = append(ops, kv.Op{Kind: kv.Prune, Key: key, Row: kv.Row{Revision: below}})
+			}
+		}
+		got, _ := oldVersions(t, s, before, 1000)
+		got = slices.DeleteFunc(got, func(f string) bool { // those with nothing but a marker
+			key, _, _ := strings.Cut(f, "<")
+			return len(m.keys[key]) == 1
+		})
+		if !slices.Equal(got, want) {
+			rt.Fatalf("before %d: %q, want %q", before, got, want)
+		}
+		b := &kv.Batch{Time: m.time, Ops: ops}
+		m.apply(m.index+1, b)
+		if err := s.Apply(1, m.index, b); err != nil {
+			rt.Fatalf("%v", err)
+		}
+		compare(rt, s, m)
+	})
 }
 
 func TestResults(t *testing.T) {
