@@ -46,7 +46,8 @@ type OldHistory struct {
 	Revision int64
 }
 
-// Prune removes old versions from the history.
+// Prune removes old versions from the history, but of keys that have just been
+// written: the next pass finds those again.
 func (p *Partition) Prune(old []OldHistory, nowMs int64) (Done, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -54,7 +55,18 @@ func (p *Partition) Prune(old []OldHistory, nowMs int64) (Done, error) {
 		return Done{}, refusal(p.stopped)
 	}
 	return p.collect(p.clock.Next(nowMs), len(old), func(b func() *Batch, i int) error {
-		p.order(b(), kv.Op{Kind: kv.Prune, Key: old[i].Key, Row: kv.Row{Revision: old[i].Revision}}, kv.Row{})
+		key := old[i].Key
+		c := p.rows[key]
+		if c != nil && c.seq > p.applied {
+			return nil
+		}
+		if c != nil {
+			c.tail = kv.Tail{} // no longer what the store has, soon
+		}
+		batch := b()
+		p.order(batch, kv.Op{Kind: kv.Prune, Key: key, Row: kv.Row{Revision: old[i].Revision}}, kv.Row{})
+		p.pruning[key] = batch.Seq
+		batch.pruned = append(batch.pruned, key)
 		p.stats.Pruned++
 		return nil
 	})

@@ -59,6 +59,9 @@ type Partition struct {
 	// unsure holds the keys of requests whose batch Stop gave up on after it
 	// was proposed, with what to say of them: as many as one batch holds.
 	unsure map[string]error
+	// pruning has the keys whose history is pruned by a batch that is not applied
+	// yet, with its number.
+	pruning map[string]uint64
 	// resultBytes counts the bytes of results, which the store does not yet.
 	resultBytes int64
 
@@ -122,6 +125,7 @@ type Batch struct {
 	enc      kv.Encoder
 	olds     []kv.Row // what Ops' hints point to
 	cells    []*cell
+	pruned   []string
 	scripts  int
 	proposed bool
 	bytes    int64
@@ -135,7 +139,7 @@ func New(st *store.Store, opts Options) *Partition {
 		rows:    map[string]*cell{}, overlay: newOverlay(),
 		eph:   newEphemeral(opts.EphemeralBytes),
 		locks: newLockTable(), running: map[string]chan struct{}{}, results: map[string]*pendingResult{},
-		unsure: map[string]error{},
+		unsure: map[string]error{}, pruning: map[string]uint64{},
 		room:   make(chan struct{}),
 	}
 	p.locks.noRanges = p.faulty(FaultPhantoms)
@@ -173,6 +177,7 @@ func (p *Partition) Lead(term uint64, hwm hlc.Timestamp) {
 	p.eph.horizon = p.clock.Last()
 	p.leading, p.term, p.stopped = true, term, nil
 	clear(p.unsure)
+	clear(p.pruning)
 }
 
 // Stop ends leadership or, with a storage error, all writing: the speculative
@@ -359,6 +364,11 @@ func (p *Partition) apply(b *Batch) {
 	if b.Term == p.term { // else Lead has begun anew
 		for _, c := range b.cells {
 			p.settle(c)
+		}
+	}
+	for _, key := range b.pruned {
+		if p.pruning[key] == b.Seq {
+			delete(p.pruning, key)
 		}
 	}
 	for i := range b.Stored {

@@ -157,6 +157,9 @@ func (p *Partition) cell(key string) (*cell, error) {
 	if c.row, c.exists, err = p.store.Load(key, &c.tail); err != nil {
 		return nil, storageError(err)
 	}
+	if _, ok := p.pruning[key]; ok {
+		c.tail = kv.Tail{}
+	}
 	p.rows[key] = c
 	p.recent.front(c)
 	p.evict()
