@@ -137,6 +137,7 @@ type checker struct {
 
 	vars       []variable // parallel to info.Vars
 	readIdents []*syntax.Ident
+	setTo      []*syntax.Ident // those of them that a set writes as they are
 	nameKeys   []*syntax.Key
 	guards     []*syntax.Guard
 	conditions []*syntax.Ident

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"kahuna/script/syntax"
@@ -66,6 +67,9 @@ func (c *checker) meant(x *syntax.Ident) string {
 	}
 	if word := syntax.Suggest(x.Name, names); word != "" {
 		return didYouMean("@" + word)
+	}
+	if slices.Contains(c.setTo, x) && !x.Quoted {
+		return fmt.Sprintf("a text stands in quotes: \"%s\"", x.Name)
 	}
 	return ""
 }

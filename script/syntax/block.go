@@ -14,6 +14,9 @@ type openBlock struct {
 	// elseIf is the place of an else whose block begins with an if on the
 	// same line, which looks like an elseif.
 	elseIf Pos
+	// bare tells that the word that opens the block is missing: that its end
+	// is too is of no interest.
+	bare bool
 }
 
 // suspectEnd is the first end whose indentation is not that of its block.
@@ -59,7 +62,10 @@ func (p *parser) list() []Stmt {
 	var list []Stmt
 	p.before = -1
 	for {
-		p.mend()
+		if p.mend() {
+			p.before = -1
+			continue
+		}
 		k := p.tok.word()
 		if p.tok.kind == tEOF {
 			return list
@@ -212,7 +218,7 @@ func (p *parser) end(o *openBlock) Pos {
 		p.next()
 		return pos
 	}
-	if p.tok.kind == tEOF && o.kind != tBad && !p.sc.braces {
+	if p.tok.kind == tEOF && o.kind != tBad && !o.bare && !p.sc.braces {
 		hint := ""
 		switch s := p.suspect; {
 		case o.elseIf.IsValid():
@@ -233,6 +239,10 @@ func (p *parser) opens(k kind, o *openBlock, ok bool) {
 	if ok {
 		p.guessed(o.pos.Offset)
 		if p.take(k) {
+			return
+		}
+		o.bare = true
+		if p.colon(k, o) {
 			return
 		}
 		hint := ""

@@ -53,6 +53,17 @@ func (e *errorList) report(d Diagnostic) {
 	e.stopped = len(e.list) >= errorsMax
 }
 
+// forget takes back what was reported between two offsets: it followed from
+// something that is reported before them.
+func (e *errorList) forget(after, before int32) {
+	if e.stopped {
+		return
+	}
+	e.list = slices.DeleteFunc(e.list, func(d Diagnostic) bool {
+		return after < d.Pos.Offset && d.Pos.Offset < before
+	})
+}
+
 // gap notes that the source between two offsets is not in the tree, or not as
 // what it was meant to be.
 func (e *errorList) gap(from, to int32) {

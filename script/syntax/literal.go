@@ -171,7 +171,9 @@ func (s *scanner) text(t *token, quote byte) {
 	}
 	s.unclosed = true
 	s.errs.gap(t.pos.Offset, int32(s.off))
-	s.errs.addIncomplete(t.pos, "string is not closed", "")
+	if !s.misquoted {
+		s.errs.addIncomplete(t.pos, "string is not closed", "")
+	}
 }
 
 // escape decodes one escape of a double-quoted string into buf. A malformed
