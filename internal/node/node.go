@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -110,7 +111,11 @@ type Node struct {
 	pruner pruner
 }
 
-const rowsDir = "rows"
+// The directories of a store.
+const (
+	rowsDir = "rows"
+	logDir  = "log"
+)
 
 // groupID is the only group of a store that has not been split.
 const groupID = 1
@@ -191,8 +196,12 @@ func (n *Node) open() (err error) {
 	if n.store, err = store.Open(so); err != nil {
 		return err
 	}
-	n.log, err = raftlog.Open(raftlog.Options{FS: fs, Dir: fs.PathJoin(o.Dir, "log"), SegmentBytes: o.SegmentBytes,
-		DisableSync: o.DisableSync, Logger: o.Logger})
+	applied, _, err := n.store.Applied(groupID)
+	if err != nil {
+		return err
+	}
+	n.log, err = raftlog.Open(raftlog.Options{FS: fs, Dir: fs.PathJoin(o.Dir, logDir), SegmentBytes: o.SegmentBytes,
+		MustExist: applied > 0, DisableSync: o.DisableSync, Logger: o.Logger})
 	if err != nil {
 		return err
 	}
@@ -201,10 +210,6 @@ func (n *Node) open() (err error) {
 		return err
 	}
 	g := &group{node: n, id: groupID, log: n.log.Group(groupID), part: partition.New(n.store, o.Partition)}
-	applied, _, err := n.store.Applied(g.id)
-	if err != nil {
-		return err
-	}
 	state, err := n.store.ConfState(g.id)
 	if err != nil {
 		return err
@@ -358,6 +363,10 @@ func openError(dir string, err error) error {
 	case errors.As(err, &held):
 		e.Code = script.CodeOpen
 		e.Hint = "close the other process, or use another directory"
+	case errors.Is(err, raftlog.ErrMissing), errors.Is(err, replica.ErrLogBehind):
+		e.Code = script.CodeCorrupt
+		e.Message = fmt.Sprintf("files of the log of %s are missing or older than its rows: %v", dir, err)
+		e.Hint = "put the missing files of " + filepath.Join(dir, logDir) + " back, or restore the directory from a backup"
 	case errors.As(err, &damaged), errors.Is(err, store.ErrCorrupt):
 		e.Code = script.CodeCorrupt
 		e.Hint = "nothing was changed; restore the directory from a backup, or copy the file back"
