@@ -122,8 +122,9 @@ const groupID = 1
 
 // Open opens the store in o.Dir, creating it when there is none, recovers it,
 // and returns when it runs scripts. Errors are *script.Error: code "open" when
-// another process has it, "corrupt" when files are damaged, "storage" for the
-// rest; nothing was changed then. On a full disk it opens a store to be read;
+// another process has it, "corrupt" when files are damaged, "bad_request" when
+// the directory has something in it that is no store, "storage" for the rest;
+// nothing was changed then. On a full disk it opens a store to be read;
 // see openFull.
 func Open(ctx context.Context, o Options) (*Node, error) {
 	o = o.withDefaults()
@@ -171,8 +172,14 @@ func (n *Node) open() (err error) {
 	fs := o.FS
 	// Without rows it was never open: its directory may be new.
 	if _, err := fs.Stat(fs.PathJoin(o.Dir, rowsDir)); err != nil {
-		if _, err := makeDir(fs, o.Dir); err != nil {
+		made, err := makeDir(fs, o.Dir)
+		if err != nil {
 			return err
+		}
+		if !made {
+			if err := checkForeign(fs, o.Dir); err != nil {
+				return err
+			}
 		}
 	}
 	if n.owner, err = takeOwnership(fs, o.Dir); err != nil {
@@ -237,7 +244,7 @@ func createRows(o store.Options) error {
 	if _, err := fs.Stat(dir); err == nil {
 		return nil
 	}
-	o.Dir = dir + ".new"
+	o.Dir = fs.PathJoin(fs.PathDir(dir), newRowsName)
 	o.OnFlush = nil
 	if err := fs.RemoveAll(o.Dir); err != nil {
 		return err
@@ -356,6 +363,7 @@ func openError(dir string, err error) error {
 	var damaged *raftlog.CorruptError
 	var held *ownedError
 	var unfinished *unfinishedError
+	var notEmpty *notEmptyError
 	e := &script.Error{Op: "open", Key: dir, Err: err, Message: err.Error(), Code: script.CodeStorage}
 	switch {
 	case errors.As(err, &known):
@@ -372,6 +380,13 @@ func openError(dir string, err error) error {
 		e.Hint = "nothing was changed; restore the directory from a backup, or copy the file back"
 	case errors.As(err, &unfinished):
 		e.Hint = "restore the backup again, or remove " + restoreName + " in it to begin with an empty store"
+	case errors.As(err, &notEmpty):
+		e.Code = script.CodeBadRequest
+		e.Message = "this is no store, and not empty: it has " + notEmpty.what
+		e.Hint = "name the directory of a store, or one that is empty or does not exist; nothing was changed"
+		if notEmpty.what == logDir {
+			e.Hint = "if it was a store, its rows are missing: restore it from a backup; nothing was changed"
+		}
 	case isNoSpace(err):
 		e.Hint = "free some space, then open the store again; nothing acknowledged is lost"
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
