@@ -42,7 +42,7 @@ type Placeholder struct {
 	KeyPos syntax.Pos // the first of those places
 }
 
-// Class tells when a key is known (language specification 6.1).
+// Class tells when a key is known (docs/language.md, "Keys").
 type Class uint8
 
 // The classes.

@@ -297,7 +297,7 @@ func (c *checker) key(space syntax.Space, k *syntax.Key, access Access) int {
 	return use
 }
 
-// KeyProblem says why a text can not be a key (language specification 3.6),
+// KeyProblem says why a text can not be a key (docs/language.md, "Keys"),
 // to be put after "a key"; it is "" when it can. Length is not judged here.
 func KeyProblem(text string) string {
 	switch {
