@@ -79,13 +79,15 @@ func TestLimitsAreTrue(t *testing.T) {
 	}
 }
 
-// TestOptionsAreListed looks for every option of a store in operations.md.
+// TestOptionsAreListed looks for every option of a store, and of a transaction,
+// in operations.md.
 func TestOptionsAreListed(t *testing.T) {
 	text := read(t, "operations.md")
-	options := reflect.TypeOf(kahuna.Options{})
-	for i := range options.NumField() {
-		if f := options.Field(i); f.IsExported() && !strings.Contains(text, "| `"+f.Name+"` |") {
-			t.Errorf("operations.md lacks the option %s", f.Name)
+	for _, options := range []reflect.Type{reflect.TypeFor[kahuna.Options](), reflect.TypeFor[kahuna.TxOptions]()} {
+		for i := range options.NumField() {
+			if f := options.Field(i); f.IsExported() && !strings.Contains(text, "| `"+f.Name+"` |") {
+				t.Errorf("operations.md lacks the option %s of %s", f.Name, options)
+			}
 		}
 	}
 }
