@@ -113,7 +113,7 @@ func TestMissingLog(t *testing.T) {
 		for range 2 { // the first try must not begin a log that the second finds
 			_, err := open("db", crashOptions(fs, false))
 			var e *Error
-			if !errors.As(err, &e) || !errors.Is(err, ErrCorrupt) || !strings.Contains(e.Message, "db") ||
+			if !errors.As(err, &e) || !errors.Is(err, ErrCorrupt) || !strings.Contains(e.Message, "of its log are missing") ||
 				!strings.Contains(e.Hint, "db/log") || !strings.Contains(e.Hint, "backup") {
 				t.Errorf("%s: %v", state, err)
 			}

@@ -373,7 +373,10 @@ func openError(dir string, err error) error {
 		e.Hint = "close the other process, or use another directory"
 	case errors.Is(err, raftlog.ErrMissing), errors.Is(err, replica.ErrLogBehind):
 		e.Code = script.CodeCorrupt
-		e.Message = fmt.Sprintf("files of the log of %s are missing or older than its rows: %v", dir, err)
+		e.Message = "the files of its log are missing"
+		if errors.Is(err, replica.ErrLogBehind) {
+			e.Message = fmt.Sprintf("files of its log are missing, or older than its rows: %v", err)
+		}
 		e.Hint = "put the missing files of " + filepath.Join(dir, logDir) + " back, or restore the directory from a backup"
 	case errors.As(err, &damaged), errors.Is(err, store.ErrCorrupt):
 		e.Code = script.CodeCorrupt
