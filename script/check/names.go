@@ -11,6 +11,9 @@ import (
 // reads reports variables that are read but assigned nowhere, each name once,
 // where it is read first.
 func (c *checker) reads() {
+	if c.gaps.script.Nameless {
+		return
+	}
 	var reported map[string]bool
 	for _, x := range c.readIdents {
 		if _, ok := c.info.slots[x.Name]; ok || reported[x.Name] || c.gaps.mention(x.Name) || !x.Quoted && c.gaps.keyword(x.Name) {

@@ -120,6 +120,9 @@ func (p *parser) recover(at int32) (body []Stmt) {
 		return nil
 	}
 	if p.tok.pos.Offset == at && !p.opensFaulty() {
+		if len(p.blocks) > 0 && p.tok.first && (p.ahead.first || p.ahead.kind == tEOF) {
+			p.surplus++ // it may stand for the end of a block
+		}
 		p.next()
 		p.sync()
 	} else {
@@ -162,7 +165,9 @@ func (p *parser) faultyBlock() (body []Stmt) {
 			p.sync()
 			p.errs.gap(at, p.prev.end)
 		default:
-			p.take(kEnd)
+			if p.take(kEnd) {
+				p.surplus++
+			}
 			return body
 		}
 	}
@@ -208,7 +213,8 @@ func (p *parser) ends(k kind) bool {
 func (o *openBlock) String() string { return fmt.Sprintf("the '%s' at line %d", o.word, o.pos.Line) }
 
 // end parses the end of o and returns its place. One that is missing has been
-// reported already, unless the script is over.
+// reported already, unless the script is over. Then it may be one that a faulty
+// block has taken, or a word that was not understood.
 func (p *parser) end(o *openBlock) Pos {
 	pos := p.tok.pos
 	if p.tok.kind == kEnd {
@@ -216,6 +222,10 @@ func (p *parser) end(o *openBlock) Pos {
 			p.suspect = suspectEnd{line: pos.Line, open: o}
 		}
 		p.next()
+		return pos
+	}
+	if p.tok.kind == tEOF && p.surplus > 0 {
+		p.surplus--
 		return pos
 	}
 	if p.tok.kind == tEOF && o.kind != tBad && !o.bare && !p.sc.braces {

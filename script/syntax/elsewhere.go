@@ -148,7 +148,7 @@ func (p *parser) fits(k kind) bool {
 	switch k {
 	case kFor:
 		third := p.afterNext()
-		return a.kind == tIdent && (third == kIn || third == kOf || third == tAssign)
+		return a.kind == tIdent && (third == kIn || third == kOf)
 	case kLet:
 		third := p.afterNext()
 		return a.kind == tIdent && (third == tAssign || third == tEqEq)
@@ -175,9 +175,13 @@ func (p *parser) afterNext() kind {
 	return sc.next().kind
 }
 
-// colon takes a colon where a block is to open for the word that is missing.
+// colon takes a colon where a block is to open, and statements follow, for the
+// word that is missing.
 func (p *parser) colon(k kind, o *openBlock) bool {
 	if p.tok.kind != tBad || p.text(p.tok) != ":" {
+		return false
+	}
+	if a := p.ahead; !a.first && a.kind != tEOF && !startsStatement(a.word()) && a.kind != kThen && a.kind != kDo {
 		return false
 	}
 	p.errs.forget(p.tok.pos.Offset-1, p.tok.end)

@@ -171,9 +171,8 @@ func (s *scanner) text(t *token, quote byte) {
 	}
 	s.unclosed = true
 	s.errs.gap(t.pos.Offset, int32(s.off))
-	if !s.misquoted {
-		s.errs.addIncomplete(t.pos, "string is not closed", "")
-	}
+	s.errs.unclosed = t.pos
+	s.errs.addIncomplete(t.pos, "string is not closed", "")
 }
 
 // escape decodes one escape of a double-quoted string into buf. A malformed

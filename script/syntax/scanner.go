@@ -33,9 +33,6 @@ type scanner struct {
 	choice bool
 	// value tells that a value may come next.
 	value bool
-	// misquoted tells that a quote inside a string was taken for its end, so
-	// that a string that is not closed is a consequence.
-	misquoted bool
 	// unmatched tells that a brace was looked for in vain, see object.
 	unmatched bool
 	// odd is the last line on which a character was reported, and of which

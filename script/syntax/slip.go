@@ -114,7 +114,9 @@ func (p *parser) notStatement() {
 	switch {
 	case t.kind == tIdent && p.assigns():
 		p.slipped()
+		before := len(p.errs.list)
 		p.assignment()
+		p.headless(before)
 	case t.kind == tIdent && p.steps():
 		p.slipped()
 		name := shorten(p.text(t))
@@ -126,7 +128,9 @@ func (p *parser) notStatement() {
 	case t.kind == tIdent && p.ahead.kind == tLParen:
 		p.slipped()
 		p.unexpected("a statement", fmt.Sprintf("a call is no statement; write 'return %s(...)' or 'let x = %[1]s(...)'", shorten(p.text(t))))
-		p.mended = p.call() != nil
+		before := len(p.errs.list) - 1
+		p.mended = p.expression() != nil && (p.tok.first || p.tok.kind == tEOF || p.canStart(0) || p.opensAny())
+		p.headless(before)
 	case t.kind == tSlash && (p.ahead.kind == tSlash || p.ahead.kind == tStar) && t.first,
 		t.kind == tMinus && p.ahead.kind == tMinus && t.first:
 		p.unexpected("a statement", "a comment begins with '#'")
@@ -135,12 +139,27 @@ func (p *parser) notStatement() {
 	case t.first && beginsOperand(t) && t.kind != tIdent:
 		p.doubt()
 		p.unexpected("a statement", "a value is no statement; write 'return ...' to see it")
+	case t.kind != tIdent && !t.first && p.errs.onLine(t.pos):
+		p.doubt() // it goes on, or closes, what was not understood
 	case t.kind == tComma && p.last == kReturn:
 		p.doubt()
 		p.unexpected("a statement", "several values are returned as an array: return [a, b]")
 	default:
 		p.doubt()
 		p.unexpected("a statement", "")
+	}
+}
+
+// headless looks at what follows the faulty statement that was reported with
+// the diagnostic of that number: before a then or do it was the head of a block,
+// without its word.
+func (p *parser) headless(number int) {
+	if !p.mended || p.tok.first || p.tok.kind != kThen && p.tok.kind != kDo {
+		return
+	}
+	p.mended = false
+	if list := p.errs.list; number >= 0 && number < len(list) {
+		list[number].Hint = "a block begins with if, elseif, case, while or for"
 	}
 }
 
@@ -274,6 +293,9 @@ func (p *parser) slip() string {
 			return fmt.Sprintf("did you mean the flag '%s'?", word)
 		}
 	}
+	if p.before >= 0 && !t.first && beginsOperand(t) && (p.last == kSet || p.last == kESet) {
+		return "behind the value of a set stand only flags: nx, xx, cmp, cmprev, ex, norev"
+	}
 	return ""
 }
 
@@ -286,13 +308,7 @@ func (p *parser) touches() bool {
 }
 
 // quoteHint says how a quote stands in a text that seems to have ended at one.
-// The quote that was to end it begins a string then, of which nothing more is
-// said.
 func (p *parser) quoteHint() string {
-	p.sc.misquoted = true
-	if p.sc.unclosed {
-		p.errs.forget(p.ahead.pos.Offset-1, p.ahead.end)
-	}
 	q := p.sc.src[p.prev.end-1 : p.prev.end]
 	return fmt.Sprintf("the text ended at the quote before it; a quote inside is written \\%s", q)
 }

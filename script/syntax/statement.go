@@ -242,6 +242,7 @@ func (p *parser) name(name *string, pos *Pos) bool {
 	if p.tok.kind != tIdent {
 		p.unexpected("the name of a variable", p.nameHint())
 		if !isKeyword(p.tok) || p.ahead.kind != tAssign {
+			p.nameless = true
 			return false
 		}
 	}
