@@ -15,7 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// benchBucket is the rate limiter of the language specification, section 11.3.
+// benchBucket is the rate limiter of examples/leaky-bucket.kh, written shorter.
 const benchBucket = `let interval = to_int(@refill_interval_param)
 let capacity = to_int(@capacity)
 let now = current_time()

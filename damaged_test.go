@@ -78,3 +78,45 @@ func damage(t *testing.T, fs vfs.FS, path string) {
 		t.Fatal(err)
 	}
 }
+
+// TestMissingLog: rows whose log is gone, or is that of another time, are no
+// store; the error names the directory and says what to do.
+func TestMissingLog(t *testing.T) {
+	ctx := context.Background()
+	fs := vfs.NewMem()
+	write := func() {
+		db, err := open("db", crashOptions(fs, false))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			if _, err := db.Set(ctx, "k", "v", nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		closeStore(t, db)
+	}
+	write()
+	if _, err := vfs.Clone(fs, fs, "db/log", "old"); err != nil {
+		t.Fatal(err)
+	}
+	write()
+	for _, state := range []string{"no log", "an old log"} {
+		if err := fs.RemoveAll("db/log"); err != nil {
+			t.Fatal(err)
+		}
+		if state == "an old log" {
+			if _, err := vfs.Clone(fs, fs, "old", "db/log"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 { // the first try must not begin a log that the second finds
+			_, err := open("db", crashOptions(fs, false))
+			var e *Error
+			if !errors.As(err, &e) || !errors.Is(err, ErrCorrupt) || !strings.Contains(e.Message, "of its log are missing") ||
+				!strings.Contains(e.Hint, "db/log") || !strings.Contains(e.Hint, "backup") {
+				t.Errorf("%s: %v", state, err)
+			}
+		}
+	}
+}

@@ -367,3 +367,47 @@ type quietLogger struct{}
 func (quietLogger) Infof(string, ...any)              {}
 func (quietLogger) Errorf(string, ...any)             {}
 func (quietLogger) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
+// TestForeignDirectory: a directory with somebody's files in it is no place for
+// a new store, and nothing is left there; what a file system puts in its root,
+// and what an Open or a restore that crashed left, is no reason.
+func TestForeignDirectory(t *testing.T) {
+	put := func(dir string, names ...string) {
+		for _, name := range names {
+			path := filepath.Join(dir, name)
+			err := os.MkdirAll(filepath.Dir(path), 0o777)
+			if err == nil {
+				err = os.WriteFile(path, []byte("of somebody"), 0o666)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for name, advice := range map[string]string{
+		"notes.txt":      "name the directory of a store, or one that is empty or does not exist",
+		".hidden":        "name the directory of a store",
+		"log/000001.log": "its rows are missing: restore it from a backup",
+	} {
+		dir := t.TempDir()
+		put(dir, name)
+		_, err := Open(dir, nil)
+		what, _, _ := strings.Cut(name, "/")
+		want := fmt.Sprintf("open %s: this is no store, and not empty: it has %s", dir, what)
+		if !errors.Is(err, &Error{Code: script.CodeBadRequest}) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), advice) {
+			t.Errorf("%s: %v", name, err)
+		}
+		entries, err := os.ReadDir(dir)
+		if err != nil || len(entries) != 1 {
+			t.Errorf("%s: left %v, %v", name, entries, err)
+		}
+	}
+	dir := t.TempDir()
+	put(dir, "lost+found/x", "LOCK", "owner", "rows.new/CURRENT")
+	for range 2 {
+		db := openTest(t, dir, nil)
+		mustRun(t, db, "set k 1", nil)
+		closeStore(t, db)
+		put(dir, "notes.txt") // beside a store that is there it harms nobody
+	}
+}

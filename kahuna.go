@@ -37,8 +37,9 @@ type Entry = script.Entry
 
 // Open opens the store in the directory dir, creating it when there is none.
 // A store is open in one process at a time. Errors are *Error: code "open" when
-// another process has it, "corrupt" when files are damaged, "storage" for
-// anything else; nothing was changed then.
+// another process has it, "corrupt" when files are damaged, "bad_request" when
+// the directory is no store and not empty, "storage" for anything else; nothing
+// was changed then.
 //
 // A store on a full disk is opened to be read: writes get ErrStorage, reads and
 // Backup work, the Logger is told.

@@ -161,7 +161,9 @@ type Page struct {
 }
 
 // Prefix returns at most limit live keys that start with prefix and come after
-// the key after ("" for the first page; then Page.Next). limit is at least 1
+// the key after ("" for the first page; then Page.Next). An empty prefix is
+// refused: there is no call that lists every key; keys that are to be listed
+// together need a common beginning. limit is at least 1
 // and at most Limits.Rows; 0 means that. Keys come in the store's order: by
 // bucket (what is before the last slash), then by the rest; each key once. A
 // page is of one moment, two pages are not.

@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 
 	"kahuna"
 	"kahuna/script/check"
@@ -77,13 +79,15 @@ func TestLimitsAreTrue(t *testing.T) {
 	}
 }
 
-// TestOptionsAreListed looks for every option of a store in operations.md.
+// TestOptionsAreListed looks for every option of a store, and of a transaction,
+// in operations.md.
 func TestOptionsAreListed(t *testing.T) {
 	text := read(t, "operations.md")
-	options := reflect.TypeOf(kahuna.Options{})
-	for i := range options.NumField() {
-		if f := options.Field(i); f.IsExported() && !strings.Contains(text, "| `"+f.Name+"` |") {
-			t.Errorf("operations.md lacks the option %s", f.Name)
+	for _, options := range []reflect.Type{reflect.TypeFor[kahuna.Options](), reflect.TypeFor[kahuna.TxOptions]()} {
+		for i := range options.NumField() {
+			if f := options.Field(i); f.IsExported() && !strings.Contains(text, "| `"+f.Name+"` |") {
+				t.Errorf("operations.md lacks the option %s of %s", f.Name, options)
+			}
 		}
 	}
 }
@@ -188,4 +192,31 @@ func anchors(text string) map[string]bool {
 		}
 	}
 	return found
+}
+
+var cited = regexp.MustCompile(`docs/language\.md,[\s/]+"([^"]+)"(?: and "([^"]+)")?`)
+
+// TestCitations: what Go comments name as a part of the language page is a
+// heading of it.
+func TestCitations(t *testing.T) {
+	headings := anchors(read(t, "language.md"))
+	found := 0
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") {
+			return err
+		}
+		for _, m := range cited.FindAllStringSubmatch(read(t, path), -1) {
+			for _, name := range m[1:] {
+				name = strings.Join(strings.FieldsFunc(name, func(r rune) bool { return r == '/' || unicode.IsSpace(r) }), "-")
+				if name != "" && !headings[strings.ToLower(name)] {
+					t.Errorf("%s: language.md has no heading %q", path, name)
+				}
+				found++
+			}
+		}
+		return nil
+	})
+	if err != nil || found < 20 {
+		t.Fatal(found, err)
+	}
 }

@@ -6,8 +6,7 @@ import (
 	"kahuna/script"
 )
 
-// leakyBucket is the corrected rate limiter of the language specification,
-// 11.3.
+// leakyBucket is the rate limiter of examples/leaky-bucket.kh, written shorter.
 const leakyBucket = `let interval = to_int(@refill_interval_param)
 let capacity = to_int(@capacity)
 let now = current_time()

@@ -38,7 +38,7 @@ var callPool = sync.Pool{New: func() any {
 //   - bad_request: a name was given twice, with and without @;
 //   - missing_parameter: a placeholder has no parameter;
 //   - bad_parameter: a value is of no type of the language, or is no key
-//     where it stands as one (language specification 3.4, 3.6);
+//     where it stands as one (docs/language.md, "Parameters" and "Keys");
 //   - limit: a text or array exceeds Limits.ValueBytes, Elements or
 //     MemoryBytes;
 //   - bad_option: a parameter does not fit the begin option it stands for.

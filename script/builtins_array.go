@@ -106,8 +106,8 @@ func walk(v Value, depth int, weight *int64) int {
 	return deepest
 }
 
-// rangeBounds returns the ends of the range from..to (language specification
-// 4.7).
+// rangeBounds returns the ends of the range from..to (docs/language.md,
+// "Operators").
 func rangeBounds(from, to Value) (int64, int64, *Error) {
 	first, err := whole(from, "'..'")
 	if err != nil {

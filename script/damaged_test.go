@@ -1,6 +1,7 @@
 package script_test
 
 import (
+	"io/fs"
 	"regexp"
 	"slices"
 	"strings"
@@ -8,12 +9,13 @@ import (
 
 	"pgregory.net/rapid"
 
+	"kahuna/examples"
 	"kahuna/script"
 	"kahuna/script/syntax"
 )
 
 // sourceToken cuts a generated script into about its tokens.
-var sourceToken = regexp.MustCompile("'[^']*'|`[^`]*`|@?\\w+|\\S")
+var sourceToken = regexp.MustCompile("'[^']*'|\"[^\"]*\"|`[^`]*`|@?\\w+|\\S")
 
 // command matches the words that commands begin with.
 var command = regexp.MustCompile("^e?(get|exists|scan|set|delete|extend)$")
@@ -82,4 +84,47 @@ func blamesName(d syntax.Diagnostic) bool {
 // the variable.
 func assigns(source, name string) bool {
 	return regexp.MustCompile(`\b(let|for)\s+` + name + `\b`).MatchString(source)
+}
+
+var comment = regexp.MustCompile(`(?m)^\s*#.*$`)
+
+// TestOneMistake breaks the examples in one place: one mistake is told once.
+// Where it is not, the second message is what a reader could say too; that is
+// so for one place in fifty, half of an operator say.
+func TestOneMistake(t *testing.T) {
+	files, err := fs.Glob(examples.FS(), "*.kh")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	broken, more := 0, []string(nil)
+	for _, name := range files {
+		text, err := fs.ReadFile(examples.FS(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source := comment.ReplaceAllString(string(text), "")
+		for _, place := range sourceToken.FindAllStringIndex(source, -1) {
+			for _, with := range []string{"", "x", "foo", ")", "$", ":", "nil"} {
+				var errs []string
+				for _, d := range script.CheckSource(source[:place[0]]+with+source[place[1]:], nil) {
+					if d.Severity == syntax.Error {
+						errs = append(errs, d.Text())
+					}
+				}
+				switch len(errs) {
+				case 0:
+					continue
+				case 1:
+				case 2:
+					more = append(more, strings.Join(errs, "\n"))
+				default:
+					t.Errorf("%s: %q for %q: %q", name, with, source[place[0]:place[1]], errs)
+				}
+				broken++
+			}
+		}
+	}
+	if broken < 2000 || len(more) > broken/50 {
+		t.Errorf("%d of %d broken scripts have two errors:\n%s", len(more), broken, strings.Join(more, "\n\n"))
+	}
 }

@@ -11,7 +11,7 @@ import (
 	"kahuna/script/syntax"
 )
 
-// Code is the stable class of an error (language specification 9.2).
+// Code is the stable class of an error (docs/language.md, "Errors").
 type Code = syntax.Code
 
 // The codes.
@@ -174,7 +174,7 @@ func excerpt(source string, column int) (string, int) {
 	return string(runes[from : from+excerptMax]), column - from
 }
 
-// Type returns the result type of the error (language specification 9.2).
+// Type returns the result type of the error (docs/language.md, "Errors").
 func (e *Error) Type() Type {
 	switch e.Code {
 	case CodeRollback, CodeTimeout, CodeConflict, CodeDeadlock, CodeReadOnly, CodeCanceled:

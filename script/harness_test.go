@@ -109,11 +109,12 @@ func show(r *script.Result) string {
 		if e.Modified != 0 {
 			fmt.Fprintf(&b, " modified=%d", e.Modified.Millis())
 		}
-		if e.Own {
+		own, ttl := e.Pending()
+		if own {
 			b.WriteString(" own")
 		}
-		if e.TTL != 0 {
-			fmt.Fprintf(&b, " ttl=%d", e.TTL)
+		if ttl != 0 {
+			fmt.Fprintf(&b, " ttl=%d", ttl)
 		}
 	}
 	return b.String()

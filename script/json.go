@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// JSON returns v as JSON text, as to_json writes it (language specification
-// 5.5). The text is not bounded: see meter for the bound inside a script.
+// JSON returns v as JSON text, as to_json writes it (docs/language.md,
+// "Texts"). The text is not bounded: see meter for the bound inside a script.
 // Arrays nested deeper than any script can make them are written as null.
 func JSON(v Value) string {
 	var b strings.Builder

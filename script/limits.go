@@ -1,7 +1,7 @@
 package script
 
-// Limits bound every script. A field that is 0 takes its default; the
-// defaults are those of the language specification, Appendix B.
+// Limits bound every script. A field that is 0 takes its default; they
+// are those of docs/language.md, "Limits".
 type Limits struct {
 	Steps        int64 // statements, loop passes, function calls and long work of one run: 1,000,000
 	Elements     int   // elements of one array: 100,000

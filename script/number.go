@@ -32,9 +32,9 @@ func (n num) asFloat() float64 {
 	return float64(n.i)
 }
 
-// numericText converts s when it is numeric text (language specification
-// 4.1): a sign and digits to an int64, with a point or an exponent to a
-// float64. It reports whether s has that form; when it has but its number is
+// numericText converts s when it is numeric text (docs/language.md,
+// "Values and types"): a sign and digits to an int64, with a point or an
+// exponent to a float64. It reports whether s has that form; when it has but its number is
 // too large, the error says so. It allocates only for that error.
 func numericText(s string) (num, bool, *Error) {
 	// The usual text is a short plain number: at most 18 digits always fit.
@@ -165,8 +165,8 @@ func number(v *Value) (num, bool, *Error) {
 	return num{}, false, nil
 }
 
-// whole returns v as a whole number (language specification 4.1). what names
-// the operand in the error: "index needs a whole number, got null".
+// whole returns v as a whole number (docs/language.md, "Values and types").
+// what names the operand in the error: "index needs a whole number, got null".
 func whole(v Value, what string) (int64, *Error) {
 	switch v.kind {
 	case KindInt:
@@ -218,7 +218,7 @@ func isFinite(f float64) bool { return f-f == 0 } // else the difference is NaN
 // floatTextMax is the length of the longest float text.
 const floatTextMax = 25
 
-// floatText returns the float text of f (language specification 3.3): the
+// floatText returns the float text of f (docs/language.md, "Values and types"): the
 // shortest decimal that reads back as f.
 func floatText(f float64) string {
 	var buf [floatTextMax]byte

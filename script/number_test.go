@@ -159,7 +159,7 @@ func TestFloatText(t *testing.T) {
 	}
 }
 
-// checkFloatText checks the rule of language specification 3.3 against the
+// checkFloatText checks the rule of docs/language.md, "Values and types", against the
 // digits strconv finds.
 func checkFloatText(t interface{ Fatalf(string, ...any) }, f float64) {
 	text := floatText(f)

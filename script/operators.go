@@ -9,7 +9,7 @@ import (
 	"kahuna/script/syntax"
 )
 
-// The operators of section 4 of the language specification. Results carry no
+// The operators (docs/language.md, "Operators"). Results carry no
 // metadata; errors carry no position, which is the caller's to add.
 
 // arith returns l op r for + - * / and %.
@@ -280,7 +280,7 @@ func equalArrays(l, r Value, depth int) bool {
 }
 
 // condition returns v as the condition of word, such as "if" or "&&"
-// (language specification 3.5).
+// (docs/language.md, "Conditions").
 func condition(word string, v Value) (bool, *Error) {
 	if v.kind == KindBool {
 		return v.Bool(), nil

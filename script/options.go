@@ -14,7 +14,7 @@ type Options = check.Options
 // Locking is what the locking option says.
 type Locking = check.Locking
 
-// The ways of locking (language specification 8.4).
+// The ways of locking (docs/language.md, "Transactions").
 const (
 	Pessimistic = check.Pessimistic
 	Optimistic  = check.Optimistic

@@ -5,7 +5,7 @@ import "time"
 // Type is the class of a result, with the numbers used on the wire.
 type Type uint8
 
-// The result types (language specification 10.1).
+// The result types (docs/language.md, "Results").
 const (
 	TypeSet              Type = 0
 	TypeNotSet           Type = 1
@@ -22,7 +22,7 @@ const (
 	TypeAdmissionRefused Type = 108
 )
 
-// String returns the type's name as the specification writes it.
+// String returns the type's name as docs/language.md writes it.
 func (t Type) String() string {
 	switch t {
 	case TypeSet:
@@ -104,10 +104,9 @@ type Entry struct {
 	Revision int64  // -1 when not applicable
 	Expires  int64  // Unix milliseconds, 0 for none
 	Modified Timestamp
-	// Own and TTL tell the engine which entries to complete at commit: see
-	// Row.
-	Own bool
-	TTL int64
+	// own and ttl tell Stamp which entries to complete at commit: see Row.
+	own bool
+	ttl int64
 }
 
 // Warning is a remark on a script that did not stop it.
@@ -148,12 +147,12 @@ func (r *Result) Revision() int64 { return r.First().Revision }
 func (r *Result) Stamp(commit Timestamp) {
 	for i := range r.Entries {
 		e := &r.Entries[i]
-		if e.Own {
+		if e.own {
 			e.Modified = commit
 		}
-		if e.TTL > 0 {
-			e.Expires = commit.Millis() + e.TTL
+		if e.ttl > 0 {
+			e.Expires = commit.Millis() + e.ttl
 		}
-		e.Own, e.TTL = false, 0
+		e.own, e.ttl = false, 0
 	}
 }

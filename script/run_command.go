@@ -67,7 +67,7 @@ func (f *frame) found(op Op, key string, row *Row, err error, pos syntax.Pos) er
 	}
 	f.guards[syntax.NotFound] = guardHit
 	e := &l.entry
-	e.Revision, e.Expires, e.Modified, e.Own, e.TTL = row.Revision, row.Expires, row.Modified, row.Own, row.TTL
+	e.Revision, e.Expires, e.Modified, e.own, e.ttl = row.Revision, row.Expires, row.Modified, row.Own, row.TTL
 	if op == OpExists {
 		l.typ = TypeExists
 		l.value = Bool(true).WithMeta(row.Revision, row.Expires)
@@ -94,8 +94,8 @@ func (f *frame) wrote(op Op, space Space, key string, size int, w WriteResult, e
 	hit := guardMiss
 	if w.Done {
 		hit = guardHit
-		l.entry.Own = op != OpExtend // an extend leaves the version as it is
-		l.entry.Expires, l.entry.TTL = w.Expires, w.TTL
+		l.entry.own = op != OpExtend // an extend leaves the version as it is
+		l.entry.Expires, l.entry.ttl = w.Expires, w.TTL
 		l.value.exp = w.Expires
 		if fault := f.written.add(space, key, size, f.limits); fault != nil {
 			return f.at(fault, pos)

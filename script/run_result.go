@@ -1,7 +1,7 @@
 package script
 
-// result builds the answer of a script that committed (language specification
-// 7.5).
+// result builds the answer of a script that committed (docs/language.md,
+// "Results").
 func (f *frame) result() (*Result, error) {
 	l := &f.last
 	r := &Result{Type: l.typ, Op: l.op, Outcome: Applied, Warnings: f.prog.warnings}
@@ -19,7 +19,7 @@ func (f *frame) result() (*Result, error) {
 			w := &f.rows[i]
 			r.Entries[i] = Entry{
 				Key: w.Key, Value: w.Value, HasValue: true, Revision: w.Revision,
-				Expires: w.Expires, Modified: w.Modified, Own: w.Own, TTL: w.TTL,
+				Expires: w.Expires, Modified: w.Modified, own: w.Own, ttl: w.TTL,
 			}
 		}
 	case lastValue:

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// storeText returns the bytes that v is stored as (language specification
-// 3.3). An array has none.
+// storeText returns the bytes that v is stored as (docs/language.md,
+// "Values and types"). An array has none.
 func storeText(v Value) (string, *Error) {
 	if v.kind == KindArray {
 		return "", errf(CodeType, "cannot store an array").hinted("use to_json()")
@@ -15,7 +15,7 @@ func storeText(v Value) (string, *Error) {
 	return scalarText(v), nil
 }
 
-// toStr converts v to text as to_str does (language specification 5.3).
+// toStr converts v to text as to_str does (docs/language.md, "Conversions").
 func toStr(v Value) (string, *Error) {
 	if v.kind == KindArray {
 		return "", cannotConvert(v, KindString).hinted("use to_json()")
@@ -69,9 +69,9 @@ func writeScalar(b *strings.Builder, v Value) {
 	b.Write(appendScalar(buf[:0], v))
 }
 
-// displayText returns v as a throw shows it (language specification 7.6):
-// null as "(null)", an array as JSON, which is bounded by m like that of
-// to_json.
+// displayText returns v as a throw shows it (docs/language.md, "Ending a
+// script"): null as "(null)", an array as JSON, which is bounded by m like that
+// of to_json.
 func displayText(v Value, m *meter) (string, *Error) {
 	switch v.kind {
 	case KindNull:

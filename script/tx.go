@@ -41,7 +41,7 @@ type SetOptions struct {
 	CmpNull bool
 	Cmp     string
 	// CmpRev, when HasCmpRev, is the revision the key must stand at
-	// (language specification 6.2).
+	// (docs/language.md, "set").
 	HasCmpRev bool
 	CmpRev    int64
 	// TTL is the time to live in milliseconds, not negative; 0 means none.
@@ -80,7 +80,7 @@ type Tx interface {
 	// or expired is a Row with Found false and Revision -1.
 	Get(space Space, key string) (Row, error)
 	// GetAt reads exactly revision rev, deleted or expired since or not; its
-	// Expires is 0 (language specification 6.3).
+	// Expires is 0 (docs/language.md, "History").
 	GetAt(space Space, key string, rev int64) (Row, error)
 	// GetAsOf reads the version visible at ms, without own writes. It fails
 	// with code "history" when that version is no longer kept.

@@ -20,8 +20,8 @@ var kindNames = [...]string{"null", "bool", "int64", "float64", "string", "array
 // String returns the type's name as type_of gives it.
 func (k Kind) String() string { return kindNames[k] }
 
-// Value is a value of the language with its metadata (language specification
-// 3.1, 3.2). It is immutable; arrays share their elements. It is passed by
+// Value is a value of the language with its metadata (docs/language.md,
+// "Values and types"). It is immutable; arrays share their elements. It is passed by
 // value and holds no interface, so that the usual expression allocates
 // nothing. Use the constructors: the zero Value is null but with revision 0.
 type Value struct {

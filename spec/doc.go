@@ -2,7 +2,7 @@
 // (*.txtar, embedded here, described in README.md), and the harness that runs
 // them on anything that can run a script. It says what an implementation must
 // do, so it imports none: it knows package script's nouns, and the console's
-// rendering because the specification prescribes that too.
+// rendering, since docs/language.md prescribes that too.
 //
 // An engine joins by implementing Runner, two methods, and calling
 //
@@ -19,8 +19,7 @@
 //
 //   - a success has a result with a successful type and outcome applied; a
 //     failure has an error whose outcome is not applied, and no result;
-//   - after a failure no row of either space has changed (language
-//     specification 9.3);
+//   - after a failure no row of either space has changed;
 //   - elapsed time is not negative, and a position lies within the source.
 //
 // Cases of one file run in order, each on a store of its own. A Runner is

@@ -44,7 +44,7 @@ type targetsCmd struct {
 	Rounds int           `default:"20" help:"Rounds in which everything compared gets a turn."`
 	Turn   time.Duration `default:"500ms" help:"How long a turn is."`
 	Only   string        `help:"Measure only these groups, comma between them: durable, memory, keys, open, large. Without it all but large." placeholder:"GROUPS"`
-	Scale  int           `default:"1" hidden:"" help:"Divide the numbers of keys, for tests."`
+	Scale  int           `default:"1" help:"Divide the numbers of keys by this, for a quick look: the figures are not those of a full run." placeholder:"N"`
 }
 
 type sideCmd struct {

@@ -17,6 +17,7 @@ import (
 type result struct {
 	Workload    string  `json:"workload"`
 	Ephemeral   bool    `json:"ephemeral,omitempty"`
+	Memory      bool    `json:"memory,omitempty"` // the store has no files
 	Concurrency int     `json:"concurrency"`
 	Keys        int     `json:"keys"`
 	Rate        int     `json:"rate,omitempty"`
@@ -50,7 +51,7 @@ type latencies struct {
 
 // measure runs the workload and collects the latencies.
 func measure(ctx context.Context, f *flags, db *kahuna.DB, w *workload, stderr io.Writer) (*result, error) {
-	r := &result{Workload: w.name, Ephemeral: f.Ephemeral, Concurrency: f.callers(), Keys: w.keys, Rate: f.Rate,
+	r := &result{Workload: w.name, Ephemeral: f.Ephemeral, Memory: f.Embedded == "", Concurrency: f.callers(), Keys: w.keys, Rate: f.Rate,
 		HarnessNs: harnessCost(ctx, w, f.Seed)}
 	callers := newCallers(r.Concurrency, f.Seed)
 	call := w.call(ctx)
@@ -111,7 +112,9 @@ func harnessCost(ctx context.Context, w *workload, seed uint64) float64 {
 
 // count takes over what the store has counted.
 func (r *result) count(before, after kahuna.Stats) {
-	r.Fsyncs = after.Fsyncs - before.Fsyncs
+	if !r.Memory {
+		r.Fsyncs = after.Fsyncs - before.Fsyncs
+	}
 	r.Evicted = after.EphemeralEvicted - before.EphemeralEvicted
 	if batches := after.Batches - before.Batches; batches > 0 {
 		r.Batch = float64(after.BatchedScripts-before.BatchedScripts) / float64(batches)
@@ -147,8 +150,11 @@ func (r *result) print(w io.Writer, asJSON bool) error {
 		loop = fmt.Sprintf("open loop at %d/s", r.Rate)
 	}
 	space := "persistent"
-	if r.Ephemeral {
+	switch {
+	case r.Ephemeral:
 		space = "ephemeral"
+	case r.Memory:
+		space = "persistent space in memory"
 	}
 	text := fmt.Sprintf(`%s: %s, %d callers, %d keys, %s, %.1f s
   %.0f scripts/s (%d done, %d failed), %.1f to a batch, %d fsyncs

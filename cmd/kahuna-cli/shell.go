@@ -142,11 +142,11 @@ func localCommand(entry string) (word, rest string) {
 }
 
 const help = `A script is one or more statements. It runs at the end of the line that makes
-it complete: to send several statements as one script, put them on one line, or
-between begin and end, or in a file. What is open goes on, whatever empty lines
-it holds: a string to its quote, a bracket, a block (if, for, begin...) to its
-end. Ctrl-C drops what was typed, or stops a running script, of which nothing
-remains. Parameters of scripts are those the shell was started with: -p.
+it complete, when it is pasted too: to send several statements as one script,
+put them on one line, or between begin and commit end, or in a file. What is
+open goes on, whatever empty lines it holds: a string to its quote, a bracket, a
+block (if, for, begin...) to its end. Ctrl-C drops what was typed, or stops a
+running script, of which nothing remains. Parameters of scripts are those the shell was started with: -p.
 
   set greeting "hello"            get greeting
   let n = to_int(get n) + 1; set n n

@@ -1,5 +1,5 @@
 // Package console writes the answer of a script the way the interactive
-// console shows it (language specification 10.2 and 9.1): one line for most
+// console shows it (docs/language.md, "What the console prints"): one line for most
 // results, a message with the source line and a caret for an error.
 //
 // What it writes is safe on a terminal: whatever a value, key or message

@@ -1,9 +1,9 @@
-// Package model is the store as the language specification describes it
-// (sections 3.6, 6 and 8), written to be obviously right and nothing else. It
-// is the oracle of the property, crash and conformance tests: an engine is
-// correct when it answers as the model does. It shares no code with the
-// engine, keeps every version for ever in plain slices, searches them from
-// end to end, and knows nothing of disks, threads or partitions.
+// Package model is the store as docs/language.md describes it, written to be
+// obviously right and nothing else. It is the oracle of the property, crash and
+// conformance tests: an engine is correct when it answers as the model does. It
+// shares no code with the engine, keeps every version for ever in plain slices,
+// searches them from end to end, and knows nothing of disks, threads or
+// partitions.
 //
 // # What a store is
 //
@@ -27,7 +27,7 @@
 // commits or rolls back one Tx before beginning the next, in the order that
 // the system under test claims to have executed.
 //
-// # Choices where the specification leaves room
+// # Choices where the language leaves room
 //
 //   - The time to live of an extend starts at commit, like that of a set. A
 //     row written or extended by the transaction itself never expires inside

@@ -9,8 +9,7 @@ import (
 )
 
 // KeepEphemeral is how many of an ephemeral key's newest versions stay
-// readable, the current one included and norev ones not counted (language
-// specification, Appendix B).
+// readable, the current one included and norev ones not counted.
 const KeepEphemeral = 16
 
 // Row is one version of one key.

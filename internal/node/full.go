@@ -24,7 +24,7 @@ func isNoSpace(err error) bool {
 // The memory it takes is about that of the log's end which the rows do not
 // have yet.
 func openFull(ctx context.Context, o Options, cause error) *Node {
-	if _, err := o.FS.Stat(o.FS.PathJoin(o.Dir, "rows")); err != nil {
+	if _, err := o.FS.Stat(o.FS.PathJoin(o.Dir, rowsDir)); err != nil {
 		return nil
 	}
 	o.FS = shadow.New(o.FS)

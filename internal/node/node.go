@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -110,15 +111,20 @@ type Node struct {
 	pruner pruner
 }
 
-const rowsDir = "rows"
+// The directories of a store.
+const (
+	rowsDir = "rows"
+	logDir  = "log"
+)
 
 // groupID is the only group of a store that has not been split.
 const groupID = 1
 
 // Open opens the store in o.Dir, creating it when there is none, recovers it,
 // and returns when it runs scripts. Errors are *script.Error: code "open" when
-// another process has it, "corrupt" when files are damaged, "storage" for the
-// rest; nothing was changed then. On a full disk it opens a store to be read;
+// another process has it, "corrupt" when files are damaged, "bad_request" when
+// the directory has something in it that is no store, "storage" for the rest;
+// nothing was changed then. On a full disk it opens a store to be read;
 // see openFull.
 func Open(ctx context.Context, o Options) (*Node, error) {
 	o = o.withDefaults()
@@ -166,8 +172,14 @@ func (n *Node) open() (err error) {
 	fs := o.FS
 	// Without rows it was never open: its directory may be new.
 	if _, err := fs.Stat(fs.PathJoin(o.Dir, rowsDir)); err != nil {
-		if _, err := makeDir(fs, o.Dir); err != nil {
+		made, err := makeDir(fs, o.Dir)
+		if err != nil {
 			return err
+		}
+		if !made {
+			if err := checkForeign(fs, o.Dir); err != nil {
+				return err
+			}
 		}
 	}
 	if n.owner, err = takeOwnership(fs, o.Dir); err != nil {
@@ -191,8 +203,12 @@ func (n *Node) open() (err error) {
 	if n.store, err = store.Open(so); err != nil {
 		return err
 	}
-	n.log, err = raftlog.Open(raftlog.Options{FS: fs, Dir: fs.PathJoin(o.Dir, "log"), SegmentBytes: o.SegmentBytes,
-		DisableSync: o.DisableSync, Logger: o.Logger})
+	applied, _, err := n.store.Applied(groupID)
+	if err != nil {
+		return err
+	}
+	n.log, err = raftlog.Open(raftlog.Options{FS: fs, Dir: fs.PathJoin(o.Dir, logDir), SegmentBytes: o.SegmentBytes,
+		MustExist: applied > 0, DisableSync: o.DisableSync, Logger: o.Logger})
 	if err != nil {
 		return err
 	}
@@ -201,10 +217,6 @@ func (n *Node) open() (err error) {
 		return err
 	}
 	g := &group{node: n, id: groupID, log: n.log.Group(groupID), part: partition.New(n.store, o.Partition)}
-	applied, _, err := n.store.Applied(g.id)
-	if err != nil {
-		return err
-	}
 	state, err := n.store.ConfState(g.id)
 	if err != nil {
 		return err
@@ -232,7 +244,7 @@ func createRows(o store.Options) error {
 	if _, err := fs.Stat(dir); err == nil {
 		return nil
 	}
-	o.Dir = dir + ".new"
+	o.Dir = fs.PathJoin(fs.PathDir(dir), newRowsName)
 	o.OnFlush = nil
 	if err := fs.RemoveAll(o.Dir); err != nil {
 		return err
@@ -351,6 +363,7 @@ func openError(dir string, err error) error {
 	var damaged *raftlog.CorruptError
 	var held *ownedError
 	var unfinished *unfinishedError
+	var notEmpty *notEmptyError
 	e := &script.Error{Op: "open", Key: dir, Err: err, Message: err.Error(), Code: script.CodeStorage}
 	switch {
 	case errors.As(err, &known):
@@ -358,11 +371,25 @@ func openError(dir string, err error) error {
 	case errors.As(err, &held):
 		e.Code = script.CodeOpen
 		e.Hint = "close the other process, or use another directory"
+	case errors.Is(err, raftlog.ErrMissing), errors.Is(err, replica.ErrLogBehind):
+		e.Code = script.CodeCorrupt
+		e.Message = "the files of its log are missing"
+		if errors.Is(err, replica.ErrLogBehind) {
+			e.Message = fmt.Sprintf("files of its log are missing, or older than its rows: %v", err)
+		}
+		e.Hint = "put the missing files of " + filepath.Join(dir, logDir) + " back, or restore the directory from a backup"
 	case errors.As(err, &damaged), errors.Is(err, store.ErrCorrupt):
 		e.Code = script.CodeCorrupt
 		e.Hint = "nothing was changed; restore the directory from a backup, or copy the file back"
 	case errors.As(err, &unfinished):
 		e.Hint = "restore the backup again, or remove " + restoreName + " in it to begin with an empty store"
+	case errors.As(err, &notEmpty):
+		e.Code = script.CodeBadRequest
+		e.Message = "this is no store, and not empty: it has " + notEmpty.what
+		e.Hint = "name the directory of a store, or one that is empty or does not exist; nothing was changed"
+		if notEmpty.what == logDir {
+			e.Hint = "if it was a store, its rows are missing: restore it from a backup; nothing was changed"
+		}
 	case isNoSpace(err):
 		e.Hint = "free some space, then open the store again; nothing acknowledged is lost"
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):

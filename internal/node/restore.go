@@ -16,7 +16,7 @@ import (
 // restoreName is where the rows of a restore are until they are complete.
 // Beside the lock it is all there is in the directory then: there is no store
 // before the one rename that makes it.
-const restoreName = "rows.restore"
+const restoreName = rowsDir + ".restore"
 
 // unfinishedError says that a directory has the beginning of a restore.
 type unfinishedError struct{ dir string }
@@ -28,7 +28,7 @@ func (e *unfinishedError) Error() string {
 // checkUnfinished refuses a directory with the beginning of a restore: with a
 // new store in it nobody would notice that the data is not there.
 func checkUnfinished(fs vfs.FS, dir string) error {
-	if _, err := fs.Stat(fs.PathJoin(dir, "rows")); err == nil {
+	if _, err := fs.Stat(fs.PathJoin(dir, rowsDir)); err == nil {
 		return nil
 	}
 	if _, err := fs.Stat(fs.PathJoin(dir, restoreName)); err == nil {
@@ -120,6 +120,9 @@ func restoreInto(o Options, br *backup.Reader) error {
 	return nil
 }
 
+// newRowsName is where the rows of a new store are made.
+const newRowsName = rowsDir + ".new"
+
 // notEmptyError says that a directory has something in it.
 type notEmptyError struct{ dir, what string }
 
@@ -135,10 +138,26 @@ func checkEmpty(fs vfs.FS, dir string) error {
 	if err != nil {
 		return err
 	}
+	return firstForeign(dir, names)
+}
+
+// checkForeign refuses a directory that has no rows and something else in it: a
+// store is not made among somebody's files. It is asked before the lock is
+// taken, so that nothing is left there; another process may be making the store
+// meanwhile.
+func checkForeign(fs vfs.FS, dir string) error {
+	names, err := fs.List(dir)
+	if err != nil || slices.Contains(names, rowsDir) {
+		return err
+	}
+	return firstForeign(dir, names)
+}
+
+func firstForeign(dir string, names []string) error {
 	slices.Sort(names)
 	for _, name := range names {
 		switch name {
-		case "LOCK", "owner", restoreName, "rows.new", "lost+found":
+		case "LOCK", "owner", restoreName, newRowsName, "lost+found":
 		default:
 			return &notEmptyError{dir, name}
 		}

@@ -100,6 +100,10 @@ func (p *Partition) begin(req *Request) (*script.Result, Done, error) {
 // errUnreadable says that whether a request was applied before can not be read
 // (Invariant OUT-1).
 func errUnreadable(err error) error {
+	if newer := (*resultVersionError)(nil); errors.As(err, &newer) {
+		return &script.Error{Code: script.CodeOutcomeUnknown, Outcome: script.OutcomeUnknown, Err: err, Message: err.Error(),
+			Hint: "the request was applied; to get its result open the store with the newer program, and send it again with the same key"}
+	}
 	return &script.Error{Code: script.CodeOutcomeUnknown, Outcome: script.OutcomeUnknown, Err: err,
 		Message: fmt.Sprintf("whether the request was applied before can not be read: %v", err),
 		Hint:    "send it again, with the same key"}
@@ -191,8 +195,19 @@ func appendText(b []byte, s string) []byte {
 
 var errResult = errors.New("a remembered result is damaged")
 
+// resultVersionError says that a result has a format that this program does not
+// know.
+type resultVersionError struct{ found byte }
+
+func (e *resultVersionError) Error() string {
+	return fmt.Sprintf("the result remembered for the request was written by a newer program: it has format version %d, this program knows %d", e.found, resultVersion)
+}
+
 func decodeResult(data []byte) (*script.Result, error) {
-	if len(data) < 2 || data[0] != resultVersion {
+	switch {
+	case len(data) > 0 && data[0] > resultVersion:
+		return nil, &resultVersionError{data[0]}
+	case len(data) < 2 || data[0] != resultVersion:
 		return nil, errResult
 	}
 	r := resultReader{data: data[2:]}

@@ -9,6 +9,9 @@ var (
 	// ErrClosed is the answer of a closed log.
 	ErrClosed = errors.New("raftlog: closed")
 
+	// ErrMissing is returned by Open when the log must exist and does not.
+	ErrMissing = errors.New("raftlog: the files of the log are missing")
+
 	// ErrFailed is the answer of a log that could not write or sync. The
 	// error returned also wraps the cause. It is final; whether the writes
 	// that got it will be seen after the next Open is unknown.

@@ -18,7 +18,9 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// header is the beginning of a segment.
+// header is the beginning of a segment. Where its magic, its version and its
+// checksum stand is the same in every version, so that a version nobody knows
+// can be told from a damaged one.
 type header struct {
 	version  uint32
 	seq      uint64 // number of the segment, from 1
@@ -46,12 +48,12 @@ func parseHeader(b []byte) (h header, ok bool) {
 	if len(b) < headerBytes || string(b[:8]) != magic {
 		return h, false
 	}
+	if crc32.Checksum(b[:headerBytes-4], castagnoli) != binary.LittleEndian.Uint32(b[headerBytes-4:]) {
+		return h, false
+	}
 	h.version = binary.LittleEndian.Uint32(b[8:])
 	if h.version != formatVersion {
 		return h, true
-	}
-	if crc32.Checksum(b[:headerBytes-4], castagnoli) != binary.LittleEndian.Uint32(b[headerBytes-4:]) {
-		return h, false
 	}
 	h.seq = binary.LittleEndian.Uint64(b[16:])
 	h.salt = binary.LittleEndian.Uint64(b[24:])

@@ -42,6 +42,9 @@ type Options struct {
 	// Enqueue adds counts, but does not wait.
 	QueueBytes int64
 
+	// MustExist makes Open return ErrMissing instead of beginning a new log.
+	MustExist bool
+
 	// DisableSync leaves the syncs of files out. Then a crash loses data and
 	// may look like damage. It is there to prove that the crash tests find a
 	// log that does not sync.
@@ -109,8 +112,8 @@ type Stats struct {
 }
 
 // Open opens the log in a directory, or makes a new one. It returns a
-// *CorruptError for damage and a *VersionError for an unknown format, without
-// changing anything but the lock file.
+// *CorruptError for damage, a *VersionError for an unknown format, and ErrMissing
+// as Options.MustExist says, without changing anything but the lock file.
 func Open(opts Options) (*Log, error) {
 	if opts.FS == nil {
 		opts.FS = vfs.Default

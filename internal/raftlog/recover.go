@@ -31,6 +31,9 @@ func (l *Log) recover() (garbage []string, err error) {
 		}
 	}
 	if len(seqs) == 0 {
+		if l.opts.MustExist {
+			return nil, fmt.Errorf("%w: no segment is in %s", ErrMissing, l.opts.Dir)
+		}
 		return garbage, nil
 	}
 	slices.Sort(seqs)
@@ -101,7 +104,7 @@ func (rec *recovery) open(seq uint64, forWriting bool) (*segment, error) {
 	h, ok := parseHeader(b)
 	switch {
 	case !ok:
-		return nil, s.corrupt(0, "bad header")
+		return nil, s.corrupt(0, "the header's checksum does not fit")
 	case h.version != formatVersion:
 		return nil, &VersionError{File: s.path, Version: h.version}
 	case h.seq != seq:

@@ -42,7 +42,7 @@ type Placeholder struct {
 	KeyPos syntax.Pos // the first of those places
 }
 
-// Class tells when a key is known (language specification 6.1).
+// Class tells when a key is known (docs/language.md, "Keys").
 type Class uint8
 
 // The classes.
@@ -137,6 +137,7 @@ type checker struct {
 
 	vars       []variable // parallel to info.Vars
 	readIdents []*syntax.Ident
+	setTo      []*syntax.Ident // those of them that a set writes as they are
 	nameKeys   []*syntax.Key
 	guards     []*syntax.Guard
 	conditions []*syntax.Ident

@@ -6,7 +6,7 @@ import "slices"
 // implementations in package script.
 type FuncID uint8
 
-// The built-in functions (language specification 5), and their number.
+// The built-in functions (docs/language.md, "Functions"), and their number.
 const (
 	FuncIsNull FuncID = iota
 	FuncIsBool

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"kahuna/script/syntax"
@@ -10,6 +11,9 @@ import (
 // reads reports variables that are read but assigned nowhere, each name once,
 // where it is read first.
 func (c *checker) reads() {
+	if c.gaps.script.Nameless {
+		return
+	}
 	var reported map[string]bool
 	for _, x := range c.readIdents {
 		if _, ok := c.info.slots[x.Name]; ok || reported[x.Name] || c.gaps.mention(x.Name) || !x.Quoted && c.gaps.keyword(x.Name) {
@@ -66,6 +70,9 @@ func (c *checker) meant(x *syntax.Ident) string {
 	}
 	if word := syntax.Suggest(x.Name, names); word != "" {
 		return didYouMean("@" + word)
+	}
+	if slices.Contains(c.setTo, x) && !x.Quoted {
+		return fmt.Sprintf("a text stands in quotes: \"%s\"", x.Name)
 	}
 	return ""
 }

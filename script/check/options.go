@@ -11,7 +11,7 @@ import (
 // Locking is what the locking option says.
 type Locking uint8
 
-// The ways of locking (language specification 8.4).
+// The ways of locking (docs/language.md, "Transactions").
 const (
 	Pessimistic Locking = iota
 	Optimistic
@@ -31,7 +31,7 @@ const (
 	PriorityCritical
 )
 
-// Options are the options of a begin block (language specification 7.4). A
+// Options are the options of a begin block (docs/language.md, "Transactions"). A
 // script without one has AutoCommit true and the defaults otherwise.
 type Options struct {
 	AutoCommit      bool
@@ -166,7 +166,7 @@ func setMs(field *int64, id OptionID, v OptionValue, least int64) (message, hint
 	return fmt.Sprintf("option '%s' must be greater than 0, got %d", id, n), ""
 }
 
-// wholeText reads integer numeric text (language specification 4.1).
+// wholeText reads integer numeric text (docs/language.md, "Values and types").
 func wholeText(v OptionValue) (int64, bool) {
 	if v.Kind != TextValue {
 		return 0, false

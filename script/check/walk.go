@@ -125,6 +125,9 @@ func (c *checker) expr(x syntax.Expr) {
 		c.read(x.Space, &x.Key, access, nil, x.AsOf)
 	case *syntax.Set:
 		c.write(x.Pos, x.Space, &x.Key)
+		if name, ok := x.X.(*syntax.Ident); ok {
+			c.setTo = append(c.setTo, name)
+		}
 		c.expr(x.X)
 		for i := range x.Flags {
 			if x.Flags[i].X != nil {
@@ -196,6 +199,8 @@ func (c *checker) call(x *syntax.Call) {
 	switch {
 	case !ok && c.gaps.keyword(x.Name):
 		// Its operand in parentheses looks like arguments.
+	case !ok && c.gaps.mention(x.Name):
+		// The script may have meant to define it.
 	case !ok:
 		c.errorAt(syntax.CodeUnknownFunction, x.Pos, didYouMean(syntax.Suggest(x.Name, FunctionNames())),
 			fmt.Sprintf("unknown function '%s'", x.Name))
@@ -292,7 +297,7 @@ func (c *checker) key(space syntax.Space, k *syntax.Key, access Access) int {
 	return use
 }
 
-// KeyProblem says why a text can not be a key (language specification 3.6),
+// KeyProblem says why a text can not be a key (docs/language.md, "Keys"),
 // to be put after "a key"; it is "" when it can. Length is not judged here.
 func KeyProblem(text string) string {
 	switch {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// leakyBucket is the rate limiter of the specification, section 11.3.
+// leakyBucket is the rate limiter of examples/leaky-bucket.kh, written shorter.
 const leakyBucket = `let interval = to_int(@refill_interval_param)
 let capacity = to_int(@capacity)
 let now = current_time()

@@ -14,6 +14,9 @@ type openBlock struct {
 	// elseIf is the place of an else whose block begins with an if on the
 	// same line, which looks like an elseif.
 	elseIf Pos
+	// bare tells that the word that opens the block is missing: that its end
+	// is too is of no interest.
+	bare bool
 }
 
 // suspectEnd is the first end whose indentation is not that of its block.
@@ -59,7 +62,10 @@ func (p *parser) list() []Stmt {
 	var list []Stmt
 	p.before = -1
 	for {
-		p.mend()
+		if p.mend() {
+			p.before = -1
+			continue
+		}
 		k := p.tok.word()
 		if p.tok.kind == tEOF {
 			return list
@@ -114,6 +120,9 @@ func (p *parser) recover(at int32) (body []Stmt) {
 		return nil
 	}
 	if p.tok.pos.Offset == at && !p.opensFaulty() {
+		if len(p.blocks) > 0 && p.tok.first && (p.ahead.first || p.ahead.kind == tEOF) {
+			p.surplus++ // it may stand for the end of a block
+		}
 		p.next()
 		p.sync()
 	} else {
@@ -156,7 +165,9 @@ func (p *parser) faultyBlock() (body []Stmt) {
 			p.sync()
 			p.errs.gap(at, p.prev.end)
 		default:
-			p.take(kEnd)
+			if p.take(kEnd) {
+				p.surplus++
+			}
 			return body
 		}
 	}
@@ -202,7 +213,8 @@ func (p *parser) ends(k kind) bool {
 func (o *openBlock) String() string { return fmt.Sprintf("the '%s' at line %d", o.word, o.pos.Line) }
 
 // end parses the end of o and returns its place. One that is missing has been
-// reported already, unless the script is over.
+// reported already, unless the script is over. Then it may be one that a faulty
+// block has taken, or a word that was not understood.
 func (p *parser) end(o *openBlock) Pos {
 	pos := p.tok.pos
 	if p.tok.kind == kEnd {
@@ -212,7 +224,11 @@ func (p *parser) end(o *openBlock) Pos {
 		p.next()
 		return pos
 	}
-	if p.tok.kind == tEOF && o.kind != tBad && !p.sc.braces {
+	if p.tok.kind == tEOF && p.surplus > 0 {
+		p.surplus--
+		return pos
+	}
+	if p.tok.kind == tEOF && o.kind != tBad && !o.bare && !p.sc.braces {
 		hint := ""
 		switch s := p.suspect; {
 		case o.elseIf.IsValid():
@@ -233,6 +249,10 @@ func (p *parser) opens(k kind, o *openBlock, ok bool) {
 	if ok {
 		p.guessed(o.pos.Offset)
 		if p.take(k) {
+			return
+		}
+		o.bare = true
+		if p.colon(k, o) {
 			return
 		}
 		hint := ""

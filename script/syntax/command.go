@@ -175,6 +175,10 @@ func (p *parser) set(pos Pos, space Space) Expr {
 	if !p.key(&x.Key, "key") {
 		return nil
 	}
+	p.setting = p.tok.kind == tAssign || p.tok.kind == tEqEq
+	if p.tok.kind == tMinus && p.touches() {
+		p.dash = pos.Offset
+	}
 	if x.X = p.expression(); x.X == nil {
 		return nil
 	}

@@ -1,6 +1,6 @@
 // Package syntax turns the text of a script into a tree: scanner, parser,
-// formatter, and the small tools around them. The language is the one of the
-// language specification, sections 1 and 2.
+// formatter, and the small tools around them. docs/language.md describes
+// the language; spec/grammar.txtar and spec/lexical.txtar pin it.
 //
 //	source ── scanner ──> tokens ── parser ──> Script, or diagnostics
 //	                         │                    │

@@ -21,7 +21,9 @@ type errorList struct {
 	// partial tells that the form of the source is broken somewhere, so that
 	// its tree is a guess.
 	partial bool
-	gaps    []Gap
+	// unclosed is where a string begins that is not closed, if there is one.
+	unclosed Pos
+	gaps     []Gap
 	// splitCalls are the names of calls whose parenthesis is on a later line.
 	// In a partial tree they are gaps: between the two a word may be missing.
 	splitCalls []Gap
@@ -51,6 +53,24 @@ func (e *errorList) report(d Diagnostic) {
 	}
 	e.list = append(e.list, d)
 	e.stopped = len(e.list) >= errorsMax
+}
+
+// forget takes back what was reported between two offsets: it followed from
+// something that is reported before them.
+func (e *errorList) forget(after, before int32) {
+	if e.stopped {
+		return
+	}
+	e.list = slices.DeleteFunc(e.list, func(d Diagnostic) bool {
+		return after < d.Pos.Offset && d.Pos.Offset < before
+	})
+}
+
+// onLine reports whether something before pos was reported on its line.
+func (e *errorList) onLine(pos Pos) bool {
+	return slices.ContainsFunc(e.list, func(d Diagnostic) bool {
+		return d.Pos.Line == pos.Line && d.Pos.Offset < pos.Offset
+	})
 }
 
 // gap notes that the source between two offsets is not in the tree, or not as
@@ -84,6 +104,13 @@ func (e *errorList) sorted() []Diagnostic {
 	slices.SortStableFunc(e.list, func(a, b Diagnostic) int {
 		return cmp.Compare(a.Pos.Offset, b.Pos.Offset)
 	})
+	// What is wrong before it on its line is most likely a quote that is
+	// missing or too many, and the quote that begins it was to end another.
+	for i := 1; i < len(e.list); i++ {
+		if p := e.list[i].Pos; p == e.unclosed && e.list[i-1].Pos.Line == p.Line {
+			e.list = slices.Delete(e.list, i, i+1)
+		}
+	}
 	return e.list
 }
 

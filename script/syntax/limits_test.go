@@ -21,6 +21,9 @@ func TestHostileInputs(t *testing.T) {
 		"return ", "break ", "let ", "let x = ", "set k 1 ", "set k 1 nx ", "set k 1 ex ", "nx ", "get by ", "scan by prefix ",
 		"a and ", "return 1 and ", "== ", "=== ", "& ", "? ", ": ", ":= ", "// ", "-- ", "return 5 // ", "commit ", "assert a, ",
 		"return [1, ", "return f(1, ", "return a", "return (a ?? (",
+		"{\"", "{a:", "{a: {", "{}", "{'x': 1} ", "foo ", "foo \"\n", "fro a ", "fro a 'x' ", "fro a {\" ", "lett a = ", "print ", "print\n",
+		"try ", "try\n", "unless a then ", "function f(", "function f() ", "repeat ", "catch ", "try catch ", "a == b then ",
+		"f(a) do ", "if a: ", "if a:\n", "a.b(", "x++ ", "set a-b 1 ", "set a = ", "'a'b", "=> ", "a is not ",
 	}
 	for _, u := range units {
 		for _, prefix := range []string{"", "return "} {

@@ -171,6 +171,7 @@ func (s *scanner) text(t *token, quote byte) {
 	}
 	s.unclosed = true
 	s.errs.gap(t.pos.Offset, int32(s.off))
+	s.errs.unclosed = t.pos
 	s.errs.addIncomplete(t.pos, "string is not closed", "")
 }
 

@@ -38,6 +38,7 @@ func ParsePartial(src string, limits Limits) (*Script, []Diagnostic) {
 		s = &Script{Source: src}
 	}
 	if s.Partial = p.errs.partial; s.Partial {
+		s.Nameless = p.nameless
 		s.Gaps = append(p.errs.gaps, p.errs.splitCalls...)
 	}
 	return s, p.errs.sorted()
@@ -66,12 +67,17 @@ type parser struct {
 	guardEnd   int32 // offset after the last guard
 	softReturn int32 // offset after a soft keyword that follows a return
 	mended     bool  // the faulty statement was parsed to its end
+	surplus    int   // how many ends may belong to blocks around, see end
+	nameless   bool  // see Script.Nameless
+	abroad     bool  // a word of another language was reported, see follows
+	setting    bool  // the next token is the first of the value of a set
+	dash       int32 // offset of the last set whose value a dash joins to its key
 	// suspect is an end that closes a block of another indentation.
 	suspect suspectEnd
 }
 
 func newParser(limits Limits) parser {
-	return parser{limits: limits.withDefaults(), before: -1, guess: -1}
+	return parser{limits: limits.withDefaults(), before: -1, guess: -1, dash: -1}
 }
 
 // lastToken is what is still of interest of the token before.

@@ -18,8 +18,8 @@ func (p Pos) IsValid() bool { return p.Line > 0 }
 // String returns "line L, column C".
 func (p Pos) String() string { return fmt.Sprintf("line %d, column %d", p.Line, p.Column) }
 
-// Code is the stable class of a diagnostic or run-time error, as in the
-// language specification, section 9.2.
+// Code is the stable class of a diagnostic or run-time error, as in
+// docs/language.md, "Errors".
 type Code string
 
 // The codes found before a script runs. The run-time codes stand in package

@@ -31,7 +31,17 @@ type scanner struct {
 	braces bool
 	// choice tells that a ? was reported, which makes a : understandable.
 	choice bool
-	buf    []byte // of the string being decoded
+	// value tells that a value may come next.
+	value bool
+	// unmatched tells that a brace was looked for in vain, see object.
+	unmatched bool
+	// odd is the last line on which a character was reported, and of which
+	// making it was.
+	odd struct {
+		line int32
+		hint string
+	}
+	buf []byte // of the string being decoded
 }
 
 func newScanner(src string, errs *errorList) scanner {
@@ -92,6 +102,7 @@ func (s *scanner) scan(t *token) {
 			s.token(t, c)
 			t.end, t.endLine = int32(s.off), s.line
 			t.faulty = len(s.errs.list) > before
+			s.value = !endsOperand(t.kind) && t.kind != kThen && t.kind != kDo && t.kind != kElse
 			return
 		}
 	}
@@ -267,6 +278,11 @@ func (s *scanner) operator(t *token, c byte) {
 			two(tRange)
 			return
 		}
+		if s.method() {
+			s.unexpected(t, '.', "a function is called by its name alone, without '.'")
+			one(tBad)
+			return
+		}
 		s.unexpected(t, '.', "a name with other characters than letters, digits and _ is written between backticks")
 		one(tBad)
 	case ':':
@@ -294,7 +310,14 @@ func (s *scanner) tooLong(t *token, wrong, right string) {
 	}
 }
 
+// unexpected reports the character r, unless another one of its making was
+// reported on the line.
 func (s *scanner) unexpected(t *token, r rune, hint string) {
+	if hint != "" && s.odd.hint == hint && s.odd.line == s.line {
+		s.errs.partial = true
+		return
+	}
+	s.odd.line, s.odd.hint = s.line, hint
 	s.errs.add(t.pos, fmt.Sprintf("unexpected character '%s'", printable(r)), hint)
 }
 
@@ -304,10 +327,32 @@ func (s *scanner) badRun(t *token) {
 	r, _ := utf8.DecodeRuneInString(s.src[s.off:])
 	hint := ""
 	switch r {
+	case '~':
+		if s.peek(1) == '=' {
+			s.unexpected(t, r, "write '!='")
+			t.kind = tNotEq
+			s.off += 2
+			return
+		}
+	case '$':
+		if isLetter(s.peek(1)) {
+			hint = "a parameter is written @name, a variable name"
+		}
 	case '{':
+		if s.object(t) {
+			return
+		}
+		if s.braces {
+			s.skipRun(t)
+			return
+		}
 		hint = "a block is written 'then ... end' or 'do ... end'"
 		s.braces = true
 	case '}':
+		if s.braces {
+			s.skipRun(t)
+			return
+		}
 		hint = "a block ends with 'end'"
 		s.braces = true
 	case '“', '”', '„', '‘', '’':
@@ -318,6 +363,11 @@ func (s *scanner) badRun(t *token) {
 		hint = "it looks like white space and is none"
 	}
 	s.unexpected(t, r, hint)
+	s.skipRun(t)
+}
+
+// skipRun makes a tBad of characters that can begin no token.
+func (s *scanner) skipRun(t *token) {
 	t.kind = tBad
 	for s.off < len(s.src) {
 		r, n := utf8.DecodeRuneInString(s.src[s.off:])
@@ -327,6 +377,80 @@ func (s *scanner) badRun(t *token) {
 		s.off += n
 		s.wide += n - 1
 	}
+}
+
+// object reports and skips what is an object elsewhere, from a brace to the
+// one that closes it. A block does not begin with a string or an empty pair.
+func (s *scanner) object(t *token) bool {
+	inside := strings.TrimLeft(s.src[s.off+1:], " \t\r\n")
+	if inside == "" || s.unmatched {
+		return false
+	}
+	word := strings.TrimLeft(inside, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789")
+	named := len(word) < len(inside) && strings.HasPrefix(strings.TrimLeft(word, " \t"), ":")
+	if c := inside[0]; c != '"' && c != '\'' && !named && !(c == '}' && s.value) {
+		return false
+	}
+	end := closingBrace(s.src[s.off:])
+	if end < 0 {
+		s.unmatched = true
+		return false
+	}
+	s.unexpected(t, '{', "there are no objects; JSON is a text: '{\"n\": 1}'")
+	t.kind = tBad
+	for end += s.off; s.off < end; {
+		switch c := s.src[s.off]; {
+		case c == '\n' || c == '\r':
+			s.newline()
+			continue
+		case !utf8.RuneStart(c):
+			s.wide++
+		}
+		s.off++
+	}
+	return true
+}
+
+// closingBrace returns the length of src up to and with the brace that closes
+// the one it begins with, or -1.
+func closingBrace(src string) int {
+	depth := 0
+	quote := byte(0)
+	for i := 0; i < len(src); i++ {
+		switch c := src[i]; {
+		case quote != 0 && c == '\\':
+			i++
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '"' || c == '\'':
+			quote = c
+		case c == '{':
+			depth++
+		case c == '}':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return -1
+}
+
+// method reports whether the dot that comes next stands between two words of
+// which the second is called.
+func (s *scanner) method() bool {
+	if s.off == 0 || !isWord(s.src[s.off-1]) {
+		return false
+	}
+	rest := s.src[s.off+1:]
+	word := min(len(rest), 64)
+	for i := range word {
+		if !isWord(rest[i]) {
+			return i > 0 && rest[i] == '('
+		}
+	}
+	return false
 }
 
 func isDigit(c byte) bool  { return '0' <= c && c <= '9' }

@@ -204,7 +204,11 @@ func (p *parser) statement() Stmt {
 // inLoop parses a break or continue.
 func (p *parser) inLoop() {
 	if p.loops == 0 {
-		p.errs.misuse(p.tok.pos, fmt.Sprintf("'%s' outside a loop", p.text(p.tok)), "it belongs between 'do' and 'end' of a for or while")
+		hint := "it belongs between 'do' and 'end' of a for or while"
+		if n := len(p.blocks); n > 0 && p.blocks[n-1].kind == kSwitch {
+			hint = "a case ends by itself"
+		}
+		p.errs.misuse(p.tok.pos, fmt.Sprintf("'%s' outside a loop", p.text(p.tok)), hint)
 	}
 	p.next()
 }
@@ -218,7 +222,11 @@ func (p *parser) let() Stmt {
 	if p.tok.kind == tEqEq {
 		p.unexpected("'='", "")
 	} else if p.tok.kind != tAssign {
-		p.unexpected("'='", "")
+		hint := ""
+		if p.tok.kind == tEOF || p.tok.first {
+			hint = "a variable begins with a value"
+		}
+		p.unexpected("'='", hint)
 		return nil
 	}
 	p.next()
@@ -234,6 +242,7 @@ func (p *parser) name(name *string, pos *Pos) bool {
 	if p.tok.kind != tIdent {
 		p.unexpected("the name of a variable", p.nameHint())
 		if !isKeyword(p.tok) || p.ahead.kind != tAssign {
+			p.nameless = true
 			return false
 		}
 	}
@@ -251,6 +260,7 @@ func (p *parser) ifChain() Stmt {
 		p.next()
 		b.Cond = p.expression()
 		p.opens(kThen, head, b.Cond != nil)
+		o.bare = o.bare || head.bare
 		b.Body = p.block(o)
 		s.Branches = append(s.Branches, b)
 		if p.tok.word() != kElseif || p.errs.stopped {
@@ -347,9 +357,18 @@ func (p *parser) forLoop() Stmt {
 			p.next()
 			s.X = p.expression()
 		case tAssign, kOf:
-			p.unexpected("'in'", "write 'in'")
+			hint := "write 'in'"
+			if p.tok.kind == tAssign && p.afterNext() != tRange {
+				hint = "write 'in', and from where to where as 1..9"
+			}
+			p.unexpected("'in'", hint)
 			p.next()
 			s.X = p.expression()
+			if p.tok.kind == tComma || p.tok.kind == tIdent {
+				s.X = nil // of "1, 9" and "1 to 9" only the 1 was understood
+			}
+		case tComma:
+			p.unexpected("'in'", "a loop has one variable")
 		default:
 			p.unexpected("'in'", "")
 		}
@@ -378,7 +397,7 @@ func (p *parser) whileLoop() Stmt {
 func (p *parser) returns() Stmt {
 	s := &Return{Pos: p.tok.pos}
 	p.next()
-	if !p.beginsOperand() {
+	if !beginsOperand(p.tok) {
 		if p.tok.soft != tEOF {
 			p.softReturn = p.tok.end
 		}
@@ -391,11 +410,11 @@ func (p *parser) returns() Stmt {
 	return s
 }
 
-// beginsOperand reports whether the token after a return begins its operand.
-func (p *parser) beginsOperand() bool {
-	switch k := p.tok.kind; k {
+// beginsOperand reports whether t, after a return, begins its operand.
+func beginsOperand(t *token) bool {
+	switch k := t.kind; k {
 	case tIdent:
-		return p.tok.soft == tEOF
+		return t.soft == tEOF
 	case tPlaceholder, tInt, tFloat, tString, kTrue, kFalse, kNull,
 		tLParen, tLBracket, tMinus, tBang, kNot:
 		return true

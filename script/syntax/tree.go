@@ -17,6 +17,9 @@ type Script struct {
 	// in it as what they may not have been meant to be, since an error follows
 	// them directly. They are in no order, and may overlap.
 	Gaps []Gap
+	// Nameless tells that the name of a variable that is assigned was not
+	// understood: it may be any name that is read.
+	Nameless bool
 }
 
 // Gap is a part of a source, from one byte offset to another.
