@@ -140,7 +140,7 @@ func New(st *store.Store, opts Options) *Partition {
 		eph:   newEphemeral(opts.EphemeralBytes),
 		locks: newLockTable(), running: map[string]chan struct{}{}, results: map[string]*pendingResult{},
 		unsure: map[string]error{}, pruning: map[string]uint64{},
-		room:   make(chan struct{}),
+		room: make(chan struct{}),
 	}
 	p.locks.noRanges = p.faulty(FaultPhantoms)
 	return p

@@ -27,20 +27,31 @@
 // Keys are cut into bucket and rest at their last slash and ordered by (bucket,
 // rest); a marker keeps the key "a", which has no slash, apart from "a/".
 //
-//	L space bucket 0 marker rest              newest version
-//	H space bucket 0 marker rest 0 ^revision  a version, newest first
-//	X milliseconds space key                  expiry or deletion of the newest version
-//	I idempotency-key                         result of a finished script
-//	J time idempotency-key                    the same results by age
-//	R kind group                              applied index, clock, membership, ...
+//	L space bucket 0 marker rest                 newest version, and older ones of its block
+//	H space bucket 0 marker rest 0 ^revision     an older version, newest first
+//	H space bucket 0 marker rest 0 ^revision ff  a block of older versions, by its last revision
+//	H space bucket 0 marker rest 0               marks a key whose L row has older versions
+//	X milliseconds space key                     expiry or deletion of the newest version
+//	I idempotency-key                            result of a finished script
+//	J time idempotency-key                       the same results by age
+//	R kind group                                 applied index, clock, membership, ...
 //
-// A version with a value of up to 1 KiB moves from L to H when a newer one
-// supersedes it. A larger one is in H from the beginning, and its L row says
-// so: superseding a version never copies a large value, which bounds what a
-// batch of small deletes can cost. Therefore the history of a key is the H rows
-// with a revision below that of its L row (Invariant STORE-4). The expiry of a
-// large version can change after its H row was written (kv.Touch); its last
-// expiry then stands in the row of the version that superseded it.
+// Versions with a value of up to 128 bytes are kept in blocks of eight
+// revisions: 0 to 7, 8 to 15 and so on. The block of the newest version is in its
+// L row, so that most writes are one row and nothing else; when the newest
+// version goes on to the next block, the block before becomes an H row. One with
+// a value of up to 1 KiB moves from L to an H row of its own when a newer one
+// supersedes it. A larger one is in H from the beginning, and its L row says so:
+// superseding a version never copies a large value, which bounds what a batch of
+// small deletes can cost. Therefore the history of a key is the block in its L
+// row and the H rows with a revision below that of its L row, as far as the kept
+// number goes: a block is dropped when all of it is beyond that (Invariant
+// STORE-4). The expiry of a large version can change after its H row was written
+// (kv.Touch); its last expiry then stands in the row of the version that
+// superseded it.
+//
+// A hint (kv.Op.Old, kv.Op.Tail) tells what is in the L row of a key, so that
+// the leader, who knows it anyway, never has to read a row in order to write it.
 //
 // # Copies
 //
