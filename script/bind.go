@@ -22,11 +22,16 @@ type Call struct {
 }
 
 // callPool holds frames of past calls, whatever their program.
-var callPool = sync.Pool{New: func() any {
+var callPool = sync.Pool{New: func() any { return NewCall() }}
+
+// NewCall returns a Call to Bind, for an engine that keeps the calls it is done
+// with itself.
+func NewCall() *Call {
 	c := new(Call)
 	c.visitRow = c.visit // made once: a method value allocates
+	c.env.meter = &c.meter
 	return c
-}}
+}
 
 // Bind gives a program its parameters. A name may have a leading @; what the
 // script does not ask for is ignored. Values are those ValueOf takes. The
@@ -44,26 +49,39 @@ var callPool = sync.Pool{New: func() any {
 //   - bad_option: a parameter does not fit the begin option it stands for.
 func (p *Program) Bind(params map[string]any) (*Call, error) {
 	c := callPool.Get().(*Call)
-	c.prog = p
-	c.limits = &p.limits
-	if err := c.bind(params); err != nil {
+	if err := c.Bind(p, params); err != nil {
 		c.Release()
 		return nil, err
 	}
 	return c, nil
 }
 
+// Bind makes c, which is new or was Reset, a call of p; see Program.Bind. After
+// an error c is to be Reset.
+func (c *Call) Bind(p *Program, params map[string]any) error {
+	c.prog, c.meter.limits = p, &p.limits
+	return c.bind(params)
+}
+
 // Release gives the call's memory back. The call, and its Footprint, must not
 // be used afterwards; results of Run stay valid.
 func (c *Call) Release() {
+	c.Reset()
+	callPool.Put(c)
+}
+
+// Reset makes the call forget its program, parameters and Footprint. Results of
+// Run stay valid.
+func (c *Call) Reset() {
 	c.forget()
 	clear(c.params)
 	clear(c.keys)
 	c.params, c.keys = c.params[:0], c.keys[:0]
-	c.footprint.reset()
-	c.known = false
-	c.prog, c.limits = nil, nil
-	callPool.Put(c)
+	if c.known {
+		c.footprint.reset()
+		c.known = false
+	}
+	c.prog, c.meter.limits = nil, nil
 }
 
 // Options returns the options of the begin block: the time-out with its
@@ -82,7 +100,7 @@ func (c *Call) bind(params map[string]any) error {
 	}
 	c.params = slices.Grow(c.params[:0], len(p.params))[:len(p.params)]
 	c.keys = slices.Grow(c.keys[:0], len(p.params))[:len(p.params)]
-	c.meter.reset(c.limits)
+	c.meter.reset()
 	used := 0
 	for i := range p.params {
 		ph := &p.params[i]
@@ -122,8 +140,12 @@ func (c *Call) bind(params map[string]any) error {
 // bindParam sets placeholder i. A message says what is wrong with its value.
 func (c *Call) bindParam(i int, raw any) (code Code, message, hint string) {
 	ph := &c.prog.params[i]
-	// What is made on the way is charged when it is admitted.
-	v, fault := valueOf(raw, newMeter(c.limits), 0)
+	v, plain := plainValue(raw)
+	var fault *Error
+	if !plain {
+		// What is made on the way is charged when it is admitted.
+		v, fault = valueOf(raw, newMeter(c.meter.limits), 0)
+	}
 	if fault == nil {
 		v, fault = c.meter.admit(v)
 	}
@@ -144,8 +166,8 @@ func (c *Call) bindParam(i int, raw any) (code Code, message, hint string) {
 	default:
 		problem = "must be a string, got " + v.kind.String()
 	}
-	if problem == "" && len(key) > c.limits.KeyBytes {
-		problem = fmt.Sprintf("must not be longer than %d bytes, got %d", c.limits.KeyBytes, len(key))
+	if problem == "" && len(key) > c.meter.limits.KeyBytes {
+		problem = fmt.Sprintf("must not be longer than %d bytes, got %d", c.meter.limits.KeyBytes, len(key))
 		hint = limitHint("KeyBytes")
 	}
 	if problem != "" {

@@ -166,7 +166,7 @@ func TestMeter(t *testing.T) {
 		}
 	}
 	m.read(3 * bytesPerStep)
-	m.reset(&limits)
+	m.reset()
 	if err := m.charge(1000); err != nil || m.takeWork() != 0 {
 		t.Errorf("after reset: %v", err)
 	}

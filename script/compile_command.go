@@ -28,7 +28,7 @@ func (c *compiler) command(x syntax.Expr) command {
 			if err != nil {
 				return err
 			}
-			w, err := f.tx.Delete(space, k)
+			w, err := f.env.tx.Delete(space, k)
 			return f.wrote(OpDelete, space, k, 0, w, err, pos)
 		}
 	}
@@ -49,7 +49,7 @@ func (c *compiler) key(k *syntax.Key) func(f *frame) (string, error) {
 			if err != nil {
 				return "", err
 			}
-			text, fault := keyText(v, f.limits)
+			text, fault := keyText(v, f.meter.limits)
 			if fault != nil {
 				return "", f.at(fault, pos)
 			}
@@ -159,7 +159,7 @@ func (c *compiler) pointRead(space Space, k *syntax.Key, at, asOf syntax.Expr, o
 			if err != nil {
 				return err
 			}
-			row, err := f.tx.GetAt(space, k, n)
+			row, err := f.env.tx.GetAt(space, k, n)
 			row.Expires, row.TTL = 0, 0
 			return f.found(op, k, &row, err, pos)
 		}
@@ -174,7 +174,7 @@ func (c *compiler) pointRead(space Space, k *syntax.Key, at, asOf syntax.Expr, o
 			if err != nil {
 				return err
 			}
-			row, err := f.tx.GetAsOf(space, k, ms)
+			row, err := f.env.tx.GetAsOf(space, k, ms)
 			return f.found(op, k, &row, err, pos)
 		}
 	}
@@ -183,7 +183,7 @@ func (c *compiler) pointRead(space Space, k *syntax.Key, at, asOf syntax.Expr, o
 		if err != nil {
 			return err
 		}
-		row, err := f.tx.Get(space, k)
+		row, err := f.env.tx.Get(space, k)
 		return f.found(op, k, &row, err, pos)
 	}
 }
@@ -252,7 +252,7 @@ func (c *compiler) set(x *syntax.Set) command {
 			}
 		}
 		f.setOpts = o
-		w, err := f.tx.Set(space, k, text, &f.setOpts)
+		w, err := f.env.tx.Set(space, k, text, &f.setOpts)
 		return f.wrote(OpSet, space, k, len(text), w, err, pos)
 	}
 }
@@ -260,7 +260,7 @@ func (c *compiler) set(x *syntax.Set) command {
 // stored converts a value to what the store keeps of it.
 func (f *frame) stored(v Value) (string, *Error) {
 	text, fault := storeText(v)
-	if fault == nil && len(text) > f.limits.ValueBytes {
+	if fault == nil && len(text) > f.meter.limits.ValueBytes {
 		fault = f.meter.valueLimit()
 	}
 	return text, fault
@@ -330,7 +330,7 @@ func (c *compiler) extend(x *syntax.Extend) command {
 		if err != nil {
 			return err
 		}
-		w, err := f.tx.Extend(space, k, ms)
+		w, err := f.env.tx.Extend(space, k, ms)
 		return f.wrote(OpExtend, space, k, 0, w, err, pos)
 	}
 }

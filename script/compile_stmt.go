@@ -323,8 +323,8 @@ func (c *compiler) sleep(s *syntax.Sleep) func(*frame) (flow, error) {
 			return flowEnd, err
 		}
 		ms, fault := whole(v, "sleep")
-		if fault == nil && (ms < 0 || ms > f.limits.SleepMs) {
-			fault = errf(CodeRange, "sleep must be 0 to %d, got %d", f.limits.SleepMs, ms)
+		if fault == nil && (ms < 0 || ms > f.meter.limits.SleepMs) {
+			fault = errf(CodeRange, "sleep must be 0 to %d, got %d", f.meter.limits.SleepMs, ms)
 		}
 		if fault != nil {
 			return flowEnd, f.at(fault, pos)
@@ -332,10 +332,10 @@ func (c *compiler) sleep(s *syntax.Sleep) func(*frame) (flow, error) {
 		if ms == 0 {
 			return flowNext, nil // nothing to wait for: no reason to leave the fast path
 		}
-		if err := f.tx.Sleep(ms); err != nil {
+		if err := f.env.tx.Sleep(ms); err != nil {
 			return flowEnd, f.fail(err, pos)
 		}
-		if err := f.in.Err(); err != nil {
+		if err := f.meter.in.Err(); err != nil {
 			return flowEnd, f.fail(err, pos)
 		}
 		return flowNext, nil

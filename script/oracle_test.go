@@ -493,7 +493,8 @@ func (o *oracle) pointRead(space Space, k syntax.Key, at, asOf syntax.Expr, op O
 		}
 		return Null
 	}
-	entry := Entry{Key: key, Revision: row.Revision, Expires: row.Expires, Modified: row.Modified, Own: row.Own, TTL: row.TTL}
+	entry := Entry{Key: key, Revision: row.Revision, Expires: row.Expires, Modified: row.Modified}
+	entry.own(row.Own, row.TTL)
 	if op == OpExists {
 		o.command(TypeExists, op, []Entry{entry})
 		return Bool(true).WithMeta(row.Revision, row.Expires)
@@ -539,8 +540,9 @@ func (o *oracle) multi(x *syntax.Multi) []Value {
 	var entries []Entry
 	var elems []Value
 	for _, r := range rows {
-		entries = append(entries, Entry{Key: r.Key, Value: r.Value, HasValue: true, Revision: r.Revision,
-			Expires: r.Expires, Modified: r.Modified, Own: r.Own, TTL: r.TTL})
+		e := Entry{Key: r.Key, Value: r.Value, HasValue: true, Revision: r.Revision, Expires: r.Expires, Modified: r.Modified}
+		e.own(r.Own, r.TTL)
+		entries = append(entries, e)
 		elems = append(elems, String(r.Value).WithMeta(r.Revision, r.Expires))
 	}
 	typ := TypeGet
@@ -618,7 +620,9 @@ func (o *oracle) written(op Op, space Space, key string, size int, w WriteResult
 	if len(o.wrote) > o.limits.WrittenKeys {
 		o.must(pos, limitf("WrittenKeys", "script writes too many keys: more than %d", o.limits.WrittenKeys))
 	}
-	o.command(types[op][1], op, []Entry{{Key: key, Revision: w.Revision, Own: op != OpExtend, Expires: w.Expires, TTL: w.TTL}})
+	e := Entry{Key: key, Revision: w.Revision, Expires: w.Expires}
+	e.own(op != OpExtend, w.TTL)
+	o.command(types[op][1], op, []Entry{e})
 	return Bool(true).WithMeta(w.Revision, w.Expires)
 }
 

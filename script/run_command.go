@@ -12,17 +12,21 @@ import (
 type last struct {
 	kind  lastKind
 	typ   Type
+	own   bool // a version that the script wrote itself
 	op    Op
-	entry Entry // of a command on one key
 	value Value // of a let or return, or what a command is as an expression
 	pos   syntax.Pos
+	// Of a command on one key; the rest is in value.
+	key      string
+	modified Timestamp
+	ttl      int64
 }
 
 type lastKind uint8
 
 const (
 	lastNone  lastKind = iota
-	lastPoint          // entry
+	lastPoint          // value and key
 	lastRows           // frame.rows
 	lastValue          // value
 )
@@ -54,8 +58,8 @@ func (f *frame) found(op Op, key string, row *Row, err error, pos syntax.Pos) er
 		return f.fail(err, pos)
 	}
 	l := &f.last
-	l.kind, l.op = lastPoint, op
-	l.entry = Entry{Key: key, Revision: -1}
+	l.kind, l.op, l.key = lastPoint, op, key
+	l.own, l.modified, l.ttl = row.Own, row.Modified, row.TTL
 	if !row.Found {
 		f.guards[syntax.NotFound] = guardMiss
 		l.typ = TypeDoesNotExist
@@ -66,15 +70,12 @@ func (f *frame) found(op Op, key string, row *Row, err error, pos syntax.Pos) er
 		return nil
 	}
 	f.guards[syntax.NotFound] = guardHit
-	e := &l.entry
-	e.Revision, e.Expires, e.Modified, e.Own, e.TTL = row.Revision, row.Expires, row.Modified, row.Own, row.TTL
 	if op == OpExists {
 		l.typ = TypeExists
 		l.value = Bool(true).WithMeta(row.Revision, row.Expires)
 		return nil
 	}
 	l.typ = TypeGet
-	e.Value, e.HasValue = row.Value, true
 	l.value = String(row.Value).WithMeta(row.Revision, row.Expires)
 	if fault := f.meter.charge(len(row.Value)); fault != nil {
 		return f.at(fault, pos)
@@ -88,16 +89,16 @@ func (f *frame) wrote(op Op, space Space, key string, size int, w WriteResult, e
 		return f.fail(err, pos)
 	}
 	l := &f.last
-	l.kind, l.op = lastPoint, op
-	l.entry = Entry{Key: key, Revision: w.Revision}
+	l.kind, l.op, l.key = lastPoint, op, key
+	l.own, l.modified, l.ttl = false, 0, 0
 	l.value = Bool(w.Done).WithMeta(w.Revision, 0)
 	hit := guardMiss
 	if w.Done {
 		hit = guardHit
-		l.entry.Own = op != OpExtend // an extend leaves the version as it is
-		l.entry.Expires, l.entry.TTL = w.Expires, w.TTL
+		l.own = op != OpExtend // an extend leaves the version as it is
+		l.ttl = w.TTL
 		l.value.exp = w.Expires
-		if fault := f.written.add(space, key, size, f.limits); fault != nil {
+		if fault := f.written.add(space, key, size, f.meter.limits); fault != nil {
 			return f.at(fault, pos)
 		}
 	}
@@ -133,7 +134,7 @@ func (f *frame) scanRows(space Space, prefix bool, text string, asOf int64, pos 
 	clear(f.rows)
 	f.rows = f.rows[:0]
 	f.scan = scan{text: text, pos: pos}
-	if err := f.tx.Scan(space, prefix, text, asOf, f.visitRow); err != nil {
+	if err := f.env.tx.Scan(space, prefix, text, asOf, f.visitRow); err != nil {
 		return f.fail(err, pos)
 	}
 	slices.SortFunc(f.rows, func(a, b Row) int { return strings.Compare(a.Key, b.Key) })
@@ -155,12 +156,12 @@ func (f *frame) visit(r Row) error {
 	if err := f.visited(); err != nil {
 		return err
 	}
-	if len(f.rows) >= f.limits.Rows {
+	if len(f.rows) >= f.meter.limits.Rows {
 		text, cut := shorten(f.scan.text)
 		if cut {
 			text += "..."
 		}
-		return limitf("Rows", "too many keys: more than %d match '%s'", f.limits.Rows, text)
+		return limitf("Rows", "too many keys: more than %d match '%s'", f.meter.limits.Rows, text)
 	}
 	const rowBytes = 96 // of a Row without its texts
 	if fault := f.meter.charge(rowBytes + len(r.Key) + len(r.Value)); fault != nil {
@@ -185,9 +186,8 @@ type writtenKey struct {
 }
 
 func (w *written) reset() {
-	if w.n > 0 {
-		*w = written{}
-	}
+	clear(w.few[:w.n])
+	w.n, w.many, w.bytes = 0, nil, 0
 }
 
 // add counts a write that had an effect.

@@ -4,12 +4,17 @@ package script
 // 7.5).
 func (f *frame) result() (*Result, error) {
 	l := &f.last
-	r := &Result{Type: l.typ, Op: l.op, Outcome: Applied, Warnings: f.prog.warnings}
+	r := &Result{Type: l.typ, Outcome: Applied, Op: l.op, Warnings: f.prog.warnings}
 	switch l.kind {
 	case lastNone:
-		r.Type = TypeCommitted
+		r.Type, r.Op = TypeCommitted, OpNone
 	case lastPoint:
-		r.one[0] = l.entry
+		e := &r.one[0]
+		e.Key, e.Revision, e.Expires, e.Modified = l.key, l.value.rev, l.value.exp, l.modified
+		if l.op == OpGet {
+			e.Value, e.HasValue = l.value.str, l.value.kind == KindString
+		}
+		e.own(l.own, l.ttl)
 		r.Entries = r.one[:1]
 	case lastRows:
 		if len(f.rows) > 0 {
@@ -19,8 +24,9 @@ func (f *frame) result() (*Result, error) {
 			w := &f.rows[i]
 			r.Entries[i] = Entry{
 				Key: w.Key, Value: w.Value, HasValue: true, Revision: w.Revision,
-				Expires: w.Expires, Modified: w.Modified, Own: w.Own, TTL: w.TTL,
+				Expires: w.Expires, Modified: w.Modified,
 			}
+			r.Entries[i].own(w.Own, w.TTL)
 		}
 	case lastValue:
 		if fault := f.valueEntries(r, l.value); fault != nil {
