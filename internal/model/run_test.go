@@ -17,7 +17,7 @@ func TestRunner(t *testing.T) {
 		t.Fatalf("%+v", res)
 	}
 	e := res.Result.First()
-	if e.Expires != r.Now()+1000 || e.Modified.Millis() != r.Now() || e.Own {
+	if e.Expires != r.Now()+1000 || e.Modified.Millis() != r.Now() {
 		t.Errorf("an own row in a result is not stamped: %+v at %d", e, r.Now())
 	}
 	if err := r.Wait(t.Context(), time.Second); err != nil {

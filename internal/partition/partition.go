@@ -46,7 +46,7 @@ type Partition struct {
 	stopped error // why nothing can be written; reads may go on
 
 	rows    map[string]*cell // persistent cells, by key
-	recent  lru              // those that may be evicted
+	recent  recency          // those that may be evicted
 	overlay overlay          // those the store does not show yet
 	eph     ephemeral
 	locks   lockTable
@@ -66,7 +66,7 @@ type Partition struct {
 	// unapplied counts the bytes of the batches after applied.
 	unapplied int64
 
-	txs   []*Tx // free list
+	tx    Tx // of the run in the executor
 	stats Stats
 
 	// line guards what follows: the batches on their way into the log. It is
@@ -138,6 +138,7 @@ func New(st *store.Store, opts Options) *Partition {
 		unsure: map[string]error{},
 		room:   make(chan struct{}),
 	}
+	p.tx.p = p
 	p.locks.noRanges = p.faulty(FaultPhantoms)
 	return p
 }
@@ -163,7 +164,7 @@ func (p *Partition) Lead(term uint64, hwm hlc.Timestamp) {
 	defer p.line.Unlock()
 	assert(len(p.waiting) == 0 && p.open == nil, "PART-3: lead with batches pending")
 	// What was cached before belongs to another term.
-	p.rows, p.recent, p.overlay = map[string]*cell{}, lru{}, newOverlay()
+	p.rows, p.recent, p.overlay = map[string]*cell{}, recency{}, newOverlay()
 	p.eph = newEphemeral(p.opts.EphemeralBytes)
 	// Batches that Stop has dropped count as settled: nothing refers to them.
 	p.durable, p.applied, p.unapplied = p.lastSeq, p.lastSeq, 0
@@ -389,15 +390,20 @@ func (p *Partition) settle(c *cell) {
 		return
 	}
 	c.older, c.from = nil, 0
-	if p.overlay.remove(c) || !c.listed {
-		p.recent.front(c)
+	if p.overlay.remove(c) || !c.counted {
+		p.recent.add(c)
 	}
 }
 
-// evict brings the row cache below its bound.
+// evict brings the row cache below its bound. What pinned cells leave in the
+// way, later calls clear.
 func (p *Partition) evict() {
-	for p.recent.bytes > p.opts.CacheBytes && p.recent.tail != nil {
-		p.dropCell(p.recent.tail)
+	for p.recent.bytes > p.opts.CacheBytes {
+		c := p.recent.victim(nil)
+		if c == nil {
+			return
+		}
+		p.dropCell(c)
 	}
 }
 
@@ -442,7 +448,7 @@ func (p *Partition) Stats() Stats {
 	defer p.mu.Unlock()
 	s := p.stats
 	s.CacheRows, s.CacheBytes = int64(p.recent.len), p.recent.bytes
-	s.EphemeralRows, s.EphemeralBytes = int64(len(p.eph.cells)), p.eph.lru.bytes
+	s.EphemeralRows, s.EphemeralBytes = int64(len(p.eph.cells)), p.eph.use.bytes
 	s.Evictions, s.Expired = p.eph.evictions, p.eph.expired
 	s.UnappliedBytes = p.unapplied
 	s.Locks = int64(len(p.locks.active))
