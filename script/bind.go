@@ -16,7 +16,7 @@ import (
 // with Release.
 type Call struct {
 	frame
-	options   Options
+	options   *Options // not to be changed
 	footprint Footprint
 	known     bool // footprint is computed
 }
@@ -74,20 +74,22 @@ func (c *Call) Release() {
 // Run stay valid.
 func (c *Call) Reset() {
 	c.forget()
-	clear(c.params)
-	clear(c.keys)
+	forget(c.params)
+	for i := range c.keys {
+		c.keys[i] = ""
+	}
 	c.params, c.keys = c.params[:0], c.keys[:0]
 	if c.known {
 		c.footprint.reset()
 		c.known = false
 	}
-	c.prog, c.meter.limits = nil, nil
+	c.prog, c.options, c.meter.limits = nil, nil, nil
 }
 
 // Options returns the options of the begin block: the time-out with its
 // default and within its limit, the admission wait within its limit or -1 for
 // the server's choice.
-func (c *Call) Options() Options { return c.options }
+func (c *Call) Options() Options { return *c.options }
 
 // Program returns the program the call belongs to.
 func (c *Call) Program() *Program { return c.prog }
@@ -140,19 +142,22 @@ func (c *Call) bind(params map[string]any) error {
 // bindParam sets placeholder i. A message says what is wrong with its value.
 func (c *Call) bindParam(i int, raw any) (code Code, message, hint string) {
 	ph := &c.prog.params[i]
-	v, plain := plainValue(raw)
+	v := &c.params[i]
 	var fault *Error
-	if !plain {
-		// What is made on the way is charged when it is admitted.
-		v, fault = valueOf(raw, newMeter(c.meter.limits), 0)
-	}
-	if fault == nil {
-		v, fault = c.meter.admit(v)
+	switch x := raw.(type) { // the usual ones, without more ado
+	case string:
+		v.setString(x, -1, 0)
+		fault = c.meter.makeString(int64(len(x)))
+	case int:
+		v.setInt(int64(x))
+	case int64:
+		v.setInt(x)
+	default:
+		fault = c.admitParam(v, raw)
 	}
 	if fault != nil {
 		return fault.Code, fmt.Sprintf("parameter '@%s': %s", ph.name, fault.Message), fault.Hint
 	}
-	c.params[i] = v
 	if !ph.key {
 		return "", "", ""
 	}
@@ -175,6 +180,16 @@ func (c *Call) bindParam(i int, raw any) (code Code, message, hint string) {
 	}
 	c.keys[i] = key
 	return "", "", ""
+}
+
+// admitParam sets v to what raw is in the language.
+func (c *Call) admitParam(v *Value, raw any) *Error {
+	// What is made on the way is charged when it is admitted.
+	made, fault := valueOf(raw, newMeter(c.meter.limits), 0)
+	if fault == nil {
+		*v, fault = c.meter.admit(made)
+	}
+	return fault
 }
 
 // misspelt looks for the parameter that was probably meant to be name.

@@ -203,7 +203,7 @@ func (c *compiler) call(x *syntax.Call) expr {
 			return Null, ErrSlowPath
 		}
 		v, fault := impl(&f.env, f.stack[base:])
-		clear(f.stack[base:])
+		forget(f.stack[base:])
 		f.stack = f.stack[:base]
 		f.steps += f.meter.takeWork()
 		if fault != nil {

@@ -245,14 +245,18 @@ func (c *compiler) set(x *syntax.Set) command {
 		if fault != nil {
 			return f.at(fault, valuePos)
 		}
-		o := fixed
-		for _, flag := range flags {
-			if o, err = flag(f, o); err != nil {
-				return err
+		opts := &fixed
+		if len(flags) > 0 {
+			o := fixed
+			for _, flag := range flags {
+				if o, err = flag(f, o); err != nil {
+					return err
+				}
 			}
+			f.setOpts = o
+			opts = &f.setOpts
 		}
-		f.setOpts = o
-		w, err := f.env.tx.Set(space, k, text, &f.setOpts)
+		w, err := f.env.tx.Set(space, k, text, opts)
 		return f.wrote(OpSet, space, k, len(text), w, err, pos)
 	}
 }

@@ -13,8 +13,13 @@ import (
 // with code "bad_parameter", or "limit" for what exceeds DefaultLimits; it
 // names the Go type and no parameter.
 func ValueOf(x any) (Value, error) {
-	if v, ok := plainValue(x); ok {
-		return v, nil
+	switch x := x.(type) { // the usual ones, without more ado
+	case string:
+		return String(x), nil
+	case int:
+		return Int(int64(x)), nil
+	case int64:
+		return Int(x), nil
 	}
 	limits := DefaultLimits()
 	v, err := valueOf(x, newMeter(&limits), 0)
@@ -22,19 +27,6 @@ func ValueOf(x any) (Value, error) {
 		return Null, err
 	}
 	return v, nil
-}
-
-// plainValue is valueOf for what is usual, and needs no meter.
-func plainValue(x any) (Value, bool) {
-	switch x := x.(type) {
-	case string:
-		return String(x), true
-	case int:
-		return Int(int64(x)), true
-	case int64:
-		return Int(x), true
-	}
-	return Null, false
 }
 
 func valueOf(x any, m *meter, depth int) (Value, *Error) {

@@ -135,9 +135,9 @@ func (f *frame) checkAt() int64 {
 func (f *frame) forget() {
 	const keep = 1024 // elements; more than that is left to the collector
 	f.used = false
-	clear(f.vars)
+	forget(f.vars)
 	f.vars = f.vars[:0]
-	clear(f.stack)
+	forget(f.stack)
 	f.stack = f.stack[:0]
 	clear(f.rows)
 	f.rows = f.rows[:0]
@@ -153,9 +153,8 @@ func (f *frame) forget() {
 	f.steps, f.rowsRead = 0, 0
 	f.guards = [4]guard{}
 	f.committed = false
-	f.last.kind, f.last.key, f.last.value = lastNone, "", Value{}
-	f.scan = scan{}
-	f.setOpts = SetOptions{}
+	f.last.kind, f.last.key, f.last.value.str, f.last.value.arr = lastNone, "", "", nil
+	f.scan.text, f.setOpts.Cmp = "", ""
 	f.written.reset()
 }
 

@@ -63,20 +63,21 @@ func (f *frame) found(op Op, key string, row *Row, err error, pos syntax.Pos) er
 	if !row.Found {
 		f.guards[syntax.NotFound] = guardMiss
 		l.typ = TypeDoesNotExist
-		l.value = Null
 		if op == OpExists {
-			l.value = Bool(false)
+			l.value.setBool(false, -1, 0)
+		} else {
+			l.value.setNull()
 		}
 		return nil
 	}
 	f.guards[syntax.NotFound] = guardHit
 	if op == OpExists {
 		l.typ = TypeExists
-		l.value = Bool(true).WithMeta(row.Revision, row.Expires)
+		l.value.setBool(true, row.Revision, row.Expires)
 		return nil
 	}
 	l.typ = TypeGet
-	l.value = String(row.Value).WithMeta(row.Revision, row.Expires)
+	l.value.setString(row.Value, row.Revision, row.Expires)
 	if fault := f.meter.charge(len(row.Value)); fault != nil {
 		return f.at(fault, pos)
 	}
@@ -91,13 +92,14 @@ func (f *frame) wrote(op Op, space Space, key string, size int, w WriteResult, e
 	l := &f.last
 	l.kind, l.op, l.key = lastPoint, op, key
 	l.own, l.modified, l.ttl = false, 0, 0
-	l.value = Bool(w.Done).WithMeta(w.Revision, 0)
-	hit := guardMiss
+	hit, expires := guardMiss, int64(0)
 	if w.Done {
-		hit = guardHit
+		hit, expires = guardHit, w.Expires
 		l.own = op != OpExtend // an extend leaves the version as it is
 		l.ttl = w.TTL
-		l.value.exp = w.Expires
+	}
+	l.value.setBool(w.Done, w.Revision, expires)
+	if w.Done {
 		if fault := f.written.add(space, key, size, f.meter.limits); fault != nil {
 			return f.at(fault, pos)
 		}
@@ -186,7 +188,9 @@ type writtenKey struct {
 }
 
 func (w *written) reset() {
-	clear(w.few[:w.n])
+	for i := range w.few[:w.n] {
+		w.few[i].key = ""
+	}
 	w.n, w.many, w.bytes = 0, nil, 0
 }
 

@@ -29,7 +29,7 @@ func (f *frame) result() (*Result, error) {
 			r.Entries[i].own(w.Own, w.TTL)
 		}
 	case lastValue:
-		if fault := f.valueEntries(r, l.value); fault != nil {
+		if fault := f.valueEntries(r, &l.value); fault != nil {
 			return nil, f.at(fault, l.pos)
 		}
 	}
@@ -38,9 +38,13 @@ func (f *frame) result() (*Result, error) {
 
 // valueEntries makes the entries of a value: one, or one for each element of
 // an array.
-func (f *frame) valueEntries(r *Result, v Value) *Error {
+func (f *frame) valueEntries(r *Result, v *Value) *Error {
 	if v.kind != KindArray {
-		r.one[0] = Entry{Value: scalarText(v), HasValue: v.kind != KindNull, Revision: v.rev, Expires: v.exp}
+		e := &r.one[0]
+		e.Value, e.HasValue, e.Revision, e.Expires = v.str, v.kind != KindNull, v.rev, v.exp
+		if v.kind != KindString {
+			e.Value = scalarText(*v)
+		}
 		r.Entries = r.one[:1]
 		return nil
 	}

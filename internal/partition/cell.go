@@ -79,7 +79,9 @@ func (c *cell) pop() version {
 
 // forgetOldest drops the n oldest of the older versions.
 func (c *cell) forgetOldest(n int) {
-	clear(c.past()[:n])
+	for i := range c.past()[:n] {
+		c.older[c.from+i].row.Value = ""
+	}
 	c.from += n
 }
 

@@ -54,12 +54,17 @@ const indexFrom = 12 // writes from which on a map is faster than a look
 // runs need is only reset after those.
 func (tx *Tx) reset() {
 	const keep = 64 // writes; more than that is left to the collector
-	clear(tx.writes)
+	for i := range tx.writes {
+		w := &tx.writes[i]
+		w.key, w.row.Value, w.base.Value, w.cell = "", "", "", nil
+	}
 	tx.writes = tx.writes[:0]
 	if cap(tx.writes) > keep {
 		tx.writes = nil
 	}
-	clear(tx.cells[:tx.seen])
+	for i := range tx.cells[:tx.seen] {
+		tx.cells[i] = nil
+	}
 	tx.seen, tx.dep = 0, 0
 	if tx.index != nil {
 		tx.index = nil
