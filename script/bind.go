@@ -59,7 +59,9 @@ func (p *Program) Bind(params map[string]any) (*Call, error) {
 // Bind makes c, which is new or was Reset, a call of p; see Program.Bind. After
 // an error c is to be Reset.
 func (c *Call) Bind(p *Program, params map[string]any) error {
-	c.prog, c.meter.limits = p, &p.limits
+	if c.prog != p {
+		c.prog, c.options, c.meter.limits = p, &p.options, &p.limits
+	}
 	return c.bind(params)
 }
 
@@ -70,8 +72,8 @@ func (c *Call) Release() {
 	callPool.Put(c)
 }
 
-// Reset makes the call forget its program, parameters and Footprint. Results of
-// Run stay valid.
+// Reset makes the call forget its parameters and Footprint. Results of Run stay
+// valid. The program it keeps: most often the next one is the same.
 func (c *Call) Reset() {
 	c.forget()
 	forget(c.params)
@@ -83,13 +85,12 @@ func (c *Call) Reset() {
 		c.footprint.reset()
 		c.known = false
 	}
-	c.prog, c.options, c.meter.limits = nil, nil, nil
 }
 
 // Options returns the options of the begin block: the time-out with its
 // default and within its limit, the admission wait within its limit or -1 for
-// the server's choice.
-func (c *Call) Options() Options { return *c.options }
+// the server's choice. They must not be changed.
+func (c *Call) Options() *Options { return c.options }
 
 // Program returns the program the call belongs to.
 func (c *Call) Program() *Program { return c.prog }
@@ -100,8 +101,10 @@ func (c *Call) bind(params map[string]any) error {
 	report := func(code Code, pos syntax.Pos, message, hint string) {
 		diags = append(diags, syntax.Diagnostic{Code: code, Pos: pos, Message: message, Hint: hint})
 	}
-	c.params = slices.Grow(c.params[:0], len(p.params))[:len(p.params)]
-	c.keys = slices.Grow(c.keys[:0], len(p.params))[:len(p.params)]
+	if n := len(p.params); n > cap(c.params) {
+		c.params, c.keys = make([]Value, n), make([]string, n)
+	}
+	c.params, c.keys = c.params[:len(p.params)], c.keys[:len(p.params)]
 	c.meter.reset()
 	used := 0
 	for i := range p.params {
@@ -129,7 +132,7 @@ func (c *Call) bind(params map[string]any) error {
 		}
 	}
 	c.given = c.meter.memory
-	if diags == nil {
+	if diags == nil && len(p.info.BoundOptions) > 0 {
 		c.bindOptions(report)
 	}
 	if diags == nil {
@@ -167,7 +170,7 @@ func (c *Call) bindParam(i int, raw any) (code Code, message, hint string) {
 		key = v.str
 		problem = check.KeyProblem(key)
 	case KindInt:
-		key = strconv.FormatInt(v.Int(), 10)
+		key = strconv.FormatInt(v.integer(), 10)
 	default:
 		problem = "must be a string, got " + v.kind.String()
 	}

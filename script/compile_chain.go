@@ -175,6 +175,13 @@ func (l link) after(left expr) expr {
 			if err != nil {
 				return Null, err
 			}
+			if a.kind == KindInt && b.kind == KindInt {
+				n, fault := arithInt(op, a.integer(), b.integer())
+				if fault != nil {
+					return Null, f.at(fault, pos)
+				}
+				return Int(n), nil
+			}
 			if err := f.reads(&a, &b, pos); err != nil {
 				return Null, err
 			}

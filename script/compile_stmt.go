@@ -76,9 +76,9 @@ func (c *compiler) let(s *syntax.Let) func(*frame) (flow, error) {
 		if err != nil {
 			return flowEnd, err
 		}
-		f.vars[slot] = v
+		f.vars[slot].assign(&v)
 		if !command {
-			f.setValue(OpLet, v, pos)
+			f.setValue(OpLet, &v, pos)
 		}
 		return flowNext, nil
 	}
@@ -92,11 +92,18 @@ func (c *compiler) ret(s *syntax.Return) func(*frame) (flow, error) {
 		run := c.command(s.X)
 		return func(f *frame) (flow, error) { return flowEnd, run(f) }
 	}
-	eval, pos := c.expr(s.X), s.Pos
+	operand, pos := c.code(s.X), s.Pos
+	if v := operand.val; v != nil {
+		return func(f *frame) (flow, error) {
+			f.setValue(OpReturn, v, pos)
+			return flowEnd, nil
+		}
+	}
+	eval := operand.eval
 	return func(f *frame) (flow, error) {
 		v, err := eval(f)
 		if err == nil {
-			f.setValue(OpReturn, v, pos)
+			f.setValue(OpReturn, &v, pos)
 		}
 		return flowEnd, err
 	}

@@ -15,7 +15,7 @@ import (
 // arith returns l op r for + - * / and %.
 func arith(op syntax.Op, l, r Value) (Value, *Error) {
 	if l.kind == KindInt && r.kind == KindInt {
-		i, err := arithInt(op, l.Int(), r.Int())
+		i, err := arithInt(op, l.integer(), r.integer())
 		if err != nil {
 			return Null, err
 		}
@@ -160,7 +160,7 @@ func negate(v Value) (Value, *Error) {
 // order returns l op r for < <= > and >=.
 func order(op syntax.Op, l, r Value) (bool, *Error) {
 	if l.kind == KindInt && r.kind == KindInt {
-		return ordered(op, cmp.Compare(l.Int(), r.Int())), nil
+		return ordered(op, cmp.Compare(l.integer(), r.integer())), nil
 	}
 	a, okA, errA := number(&l)
 	b, okB, errB := number(&r)
@@ -231,7 +231,7 @@ func equal(l, r Value) bool {
 		case KindString:
 			return l.str == r.str
 		case KindFloat:
-			return l.Float() == r.Float()
+			return l.float() == r.float()
 		}
 		return equalArrays(l, r, 1)
 	}
@@ -246,7 +246,7 @@ func equalKinds(l, r *Value) bool {
 	// From here on the types stand in the order of the kinds.
 	switch {
 	case l.kind == KindInt && r.kind == KindFloat:
-		return compareIntFloat(l.Int(), r.Float()) == 0
+		return compareIntFloat(l.integer(), r.float()) == 0
 	case r.kind != KindString || l.kind == KindNull:
 		return false
 	case l.kind == KindBool:

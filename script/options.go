@@ -34,14 +34,10 @@ const (
 	PriorityCritical   = check.PriorityCritical
 )
 
-// bindOptions sets the options whose values are placeholders. Without such the
+// bindOptions sets the options whose values are placeholders; without such the
 // options are those of the program.
 func (c *Call) bindOptions(report func(code Code, pos syntax.Pos, message, hint string)) {
 	p := c.prog
-	c.options = &p.options
-	if len(p.info.BoundOptions) == 0 {
-		return
-	}
 	o := p.info.Options
 	for _, b := range p.info.BoundOptions {
 		if message, hint := o.Set(b.ID, optionValue(c.params[b.Param])); message != "" {

@@ -153,8 +153,13 @@ func (f *frame) forget() {
 	f.steps, f.rowsRead = 0, 0
 	f.guards = [4]guard{}
 	f.committed = false
-	f.last.kind, f.last.key, f.last.value.str, f.last.value.arr = lastNone, "", "", nil
-	f.scan.text, f.setOpts.Cmp = "", ""
+	f.last.forget()
+	if f.scan.text != "" {
+		f.scan.text = ""
+	}
+	if f.setOpts.Cmp != "" {
+		f.setOpts.Cmp = ""
+	}
 	f.written.reset()
 }
 

@@ -22,6 +22,17 @@ type last struct {
 	ttl      int64
 }
 
+// forget drops what l refers to.
+func (l *last) forget() {
+	l.kind = lastNone
+	if l.key != "" {
+		l.key = ""
+	}
+	if l.value.str != "" || l.value.arr != nil {
+		l.value.str, l.value.arr = "", nil
+	}
+}
+
 type lastKind uint8
 
 const (
@@ -31,8 +42,9 @@ const (
 	lastValue          // value
 )
 
-func (f *frame) setValue(op Op, v Value, pos syntax.Pos) {
-	f.last.kind, f.last.typ, f.last.op, f.last.value, f.last.pos = lastValue, TypeGet, op, v, pos
+func (f *frame) setValue(op Op, v *Value, pos syntax.Pos) {
+	f.last.kind, f.last.typ, f.last.op, f.last.pos = lastValue, TypeGet, op, pos
+	f.last.value.assign(v)
 }
 
 // commandValue is the value of the command that ran last.

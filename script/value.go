@@ -117,6 +117,16 @@ func (v *Value) set(kind Kind, num uint64, str string, rev, exp int64) {
 	v.kind, v.num, v.str, v.arr, v.rev, v.exp = kind, num, str, nil, rev, exp
 }
 
+// assign is *v = *w. A value that has just been returned is in memory word by
+// word; to copy it in larger pieces would wait until it is all there.
+func (v *Value) assign(w *Value) {
+	v.kind, v.num, v.str, v.arr, v.rev, v.exp = w.kind, w.num, w.str, w.arr, w.rev, w.exp
+}
+
+// integer and float are Int and Float without a copy of v.
+func (v *Value) integer() int64 { return int64(v.num) }
+func (v *Value) float() float64 { return math.Float64frombits(v.num) }
+
 // forget drops what the values refer to. That is enough to keep nothing alive,
 // and cheaper than clear, which asks the runtime where the references are.
 func forget(vs []Value) {
