@@ -78,7 +78,7 @@ func (c *compiler) let(s *syntax.Let) func(*frame) (flow, error) {
 		}
 		f.vars[slot].assign(&v)
 		if !command {
-			f.setValue(OpLet, &v, pos)
+			f.setValue(opLet, &v, pos)
 		}
 		return flowNext, nil
 	}
@@ -95,7 +95,7 @@ func (c *compiler) ret(s *syntax.Return) func(*frame) (flow, error) {
 	operand, pos := c.code(s.X), s.Pos
 	if v := operand.val; v != nil {
 		return func(f *frame) (flow, error) {
-			f.setValue(OpReturn, v, pos)
+			f.setValue(opReturn, v, pos)
 			return flowEnd, nil
 		}
 	}
@@ -103,7 +103,7 @@ func (c *compiler) ret(s *syntax.Return) func(*frame) (flow, error) {
 	return func(f *frame) (flow, error) {
 		v, err := eval(f)
 		if err == nil {
-			f.setValue(OpReturn, &v, pos)
+			f.setValue(opReturn, &v, pos)
 		}
 		return flowEnd, err
 	}

@@ -13,7 +13,7 @@ type last struct {
 	kind  lastKind
 	typ   Type
 	own   bool // a version that the script wrote itself
-	op    Op
+	op    opCode
 	value Value // of a let or return, or what a command is as an expression
 	pos   syntax.Pos
 	// Of a command on one key; the rest is in value.
@@ -33,6 +33,24 @@ func (l *last) forget() {
 	}
 }
 
+// opCode is an Op while the script runs.
+type opCode uint8
+
+const (
+	opSet opCode = iota
+	opGet
+	opExists
+	opDelete
+	opExtend
+	opBucket
+	opScan
+	opLet
+	opReturn
+)
+
+var ops = [...]Op{opSet: OpSet, opGet: OpGet, opExists: OpExists, opDelete: OpDelete, opExtend: OpExtend,
+	opBucket: OpBucket, opScan: OpScan, opLet: OpLet, opReturn: OpReturn}
+
 type lastKind uint8
 
 const (
@@ -42,7 +60,7 @@ const (
 	lastValue          // value
 )
 
-func (f *frame) setValue(op Op, v *Value, pos syntax.Pos) {
+func (f *frame) setValue(op opCode, v *Value, pos syntax.Pos) {
 	f.last.kind, f.last.typ, f.last.op, f.last.pos = lastValue, TypeGet, op, pos
 	f.last.value.assign(v)
 }
@@ -65,7 +83,7 @@ func (f *frame) commandValue() (Value, error) {
 }
 
 // found takes note of what get or exists read.
-func (f *frame) found(op Op, key string, row *Row, err error, pos syntax.Pos) error {
+func (f *frame) found(op opCode, key string, row *Row, err error, pos syntax.Pos) error {
 	if err != nil {
 		return f.fail(err, pos)
 	}
@@ -75,7 +93,7 @@ func (f *frame) found(op Op, key string, row *Row, err error, pos syntax.Pos) er
 	if !row.Found {
 		f.guards[syntax.NotFound] = guardMiss
 		l.typ = TypeDoesNotExist
-		if op == OpExists {
+		if op == opExists {
 			l.value.setBool(false, -1, 0)
 		} else {
 			l.value.setNull()
@@ -83,7 +101,7 @@ func (f *frame) found(op Op, key string, row *Row, err error, pos syntax.Pos) er
 		return nil
 	}
 	f.guards[syntax.NotFound] = guardHit
-	if op == OpExists {
+	if op == opExists {
 		l.typ = TypeExists
 		l.value.setBool(true, row.Revision, row.Expires)
 		return nil
@@ -97,7 +115,7 @@ func (f *frame) found(op Op, key string, row *Row, err error, pos syntax.Pos) er
 }
 
 // wrote takes note of what a write did.
-func (f *frame) wrote(op Op, space Space, key string, size int, w WriteResult, err error, pos syntax.Pos) error {
+func (f *frame) wrote(op opCode, space Space, key string, size int, w WriteResult, err error, pos syntax.Pos) error {
 	if err != nil {
 		return f.fail(err, pos)
 	}
@@ -107,7 +125,7 @@ func (f *frame) wrote(op Op, space Space, key string, size int, w WriteResult, e
 	hit, expires := guardMiss, int64(0)
 	if w.Done {
 		hit, expires = guardHit, w.Expires
-		l.own = op != OpExtend // an extend leaves the version as it is
+		l.own = op != opExtend // an extend leaves the version as it is
 		l.ttl = w.TTL
 	}
 	l.value.setBool(w.Done, w.Revision, expires)
@@ -118,13 +136,13 @@ func (f *frame) wrote(op Op, space Space, key string, size int, w WriteResult, e
 	}
 	f.guards[syntax.NotSet] = hit
 	switch op {
-	case OpSet:
+	case opSet:
 		l.typ = TypeNotSet
 		if w.Done {
 			l.typ = TypeSet
 		}
 		return nil
-	case OpDelete:
+	case opDelete:
 		f.guards[syntax.NotDeleted] = hit
 		l.typ = TypeDeleted
 	default:
@@ -153,9 +171,9 @@ func (f *frame) scanRows(space Space, prefix bool, text string, asOf int64, pos 
 	}
 	slices.SortFunc(f.rows, func(a, b Row) int { return strings.Compare(a.Key, b.Key) })
 	l := &f.last
-	l.kind, l.op, l.typ = lastRows, OpBucket, TypeGet
+	l.kind, l.op, l.typ = lastRows, opBucket, TypeGet
 	if prefix {
-		l.op = OpScan
+		l.op = opScan
 	}
 	f.guards[syntax.NotFound] = guardHit
 	if len(f.rows) == 0 {

@@ -4,14 +4,17 @@ package script
 // 7.5).
 func (f *frame) result() (*Result, error) {
 	l := &f.last
-	r := &Result{Type: l.typ, Outcome: Applied, Op: l.op, Warnings: f.prog.warnings}
+	r := &Result{Type: l.typ, Outcome: Applied, Op: ops[l.op]}
+	if f.prog.warnings != nil {
+		r.Warnings = f.prog.warnings
+	}
 	switch l.kind {
 	case lastNone:
 		r.Type, r.Op = TypeCommitted, OpNone
 	case lastPoint:
 		e := &r.one[0]
 		e.Key, e.Revision, e.Expires, e.Modified = l.key, l.value.rev, l.value.exp, l.modified
-		if l.op == OpGet {
+		if l.op == opGet {
 			e.Value, e.HasValue = l.value.str, l.value.kind == KindString
 		}
 		e.own(l.own, l.ttl)

@@ -172,7 +172,9 @@ func (p *Partition) concludeAlone(tx *Tx, res *script.Result, err error, commit 
 		res.Stamp(commit)
 		res.Outcome = script.Applied
 	}
-	p.publishEphemeral(tx, 0, commit)
+	if len(tx.writes) > 0 {
+		p.publishEphemeral(tx, 0, commit)
+	}
 	return res, Done{Wrote: len(tx.writes) > 0}, nil
 }
 
