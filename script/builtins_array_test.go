@@ -240,7 +240,7 @@ func TestPairWork(t *testing.T) {
 		{array, flatArray(nil), 0},
 		{array, array, 512 * valueBytes / bytesPerStep},
 	} {
-		if got := pairWork(c.l, c.r); got != c.want {
+		if got := pairWork(&c.l, &c.r); got != c.want {
 			t.Errorf("pairWork = %d, want %d", got, c.want)
 		}
 	}

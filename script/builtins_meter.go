@@ -153,13 +153,13 @@ func (m *meter) takeWork() int64 {
 
 // pairWork returns the steps that comparing l with r takes beyond one. It is
 // 0 unless both are long strings or arrays.
-func pairWork(l, r Value) int64 {
+func pairWork(l, r *Value) int64 {
 	switch {
 	case l.kind == KindString && r.kind == KindString:
 		return int64(min(len(l.str), len(r.str)) / bytesPerStep)
 	case l.kind == KindArray && r.kind == KindArray:
-		_, a := measure(l)
-		_, b := measure(r)
+		_, a := measure(*l)
+		_, b := measure(*r)
 		return min(a, b) * valueBytes / bytesPerStep
 	}
 	return 0

@@ -151,6 +151,9 @@ func (f *frame) test(cond expr, word string, pos syntax.Pos) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if v.kind == KindBool {
+		return v.num != 0, nil
+	}
 	return f.condition(word, v, pos)
 }
 
@@ -209,8 +212,8 @@ func (c *compiler) switchCases(s *syntax.Switch) func(*frame) (flow, error) {
 				if err := f.reads(&v, &w, pos); err != nil {
 					return flowEnd, err
 				}
-				f.steps += pairWork(v, w)
-				if equal(v, w) {
+				f.steps += pairWork(&v, &w)
+				if equal(&v, &w) {
 					return branches[i].body.run(f)
 				}
 			}

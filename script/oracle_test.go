@@ -159,8 +159,8 @@ func (o *oracle) stmt(s syntax.Stmt) string {
 		for _, c := range s.Cases {
 			for _, x := range c.Values {
 				w := o.eval(x)
-				o.steps += pairWork(v, w)
-				if equal(v, w) {
+				o.steps += pairWork(&v, &w)
+				if equal(&v, &w) {
 					return o.block(c.Body)
 				}
 			}
@@ -418,15 +418,15 @@ func (o *oracle) operator(x syntax.Expr) Value {
 func (o *oracle) binary(x *syntax.Binary, a, b Value) Value {
 	switch x.Op {
 	case syntax.Eq, syntax.NotEq:
-		o.steps += pairWork(a, b)
-		return Bool(equal(a, b) == (x.Op == syntax.Eq))
+		o.steps += pairWork(&a, &b)
+		return Bool(equal(&a, &b) == (x.Op == syntax.Eq))
 	case syntax.Less, syntax.LessEq, syntax.Greater, syntax.GreaterEq:
-		o.steps += pairWork(a, b)
-		v, e := order(x.Op, a, b)
+		o.steps += pairWork(&a, &b)
+		v, e := order(x.Op, &a, &b)
 		o.must(x.Pos, e)
 		return Bool(v)
 	}
-	v, e := arith(x.Op, a, b)
+	v, e := arith(x.Op, &a, &b)
 	o.must(x.Pos, e)
 	return v
 }
