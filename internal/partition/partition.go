@@ -77,6 +77,8 @@ type Partition struct {
 	inflight *Batch // proposed, and not committed or, when settling, followed
 	settling bool   // inflight is committed; Next has not been called
 	lastSeq  uint64 // newest batch opened
+	lastOps  int    // effects of the batch taken last
+	lastLen  int    // and the length of its entry
 	durable  uint64 // newest batch committed
 	// waiting holds the batches after durable, oldest first: the one on its
 	// way and the open one.
@@ -262,6 +264,10 @@ func (p *Partition) openBatch() *Batch {
 	}
 	p.lastSeq++
 	b := &Batch{Seq: p.lastSeq, Term: p.term, Done: make(chan struct{})}
+	// Most often it becomes about as long as the one before.
+	n := min(p.lastOps+p.lastOps/8+1, 512)
+	b.Ops, b.olds, b.cells = make([]kv.Op, 0, n), make([]kv.Row, 0, n), make([]*cell, 0, n)
+	b.enc.Reset(make([]byte, 0, min(p.lastLen+p.lastLen/8, 64<<10)))
 	p.open = b
 	p.waiting = append(p.waiting, b)
 	p.stats.Batches++
@@ -288,6 +294,7 @@ func (p *Partition) take() *Batch {
 	p.open = nil
 	p.inflight = b
 	b.proposed = true
+	p.lastOps, p.lastLen = len(b.Ops), b.enc.Len()
 	b.Data = b.enc.Bytes()
 	if b.enc.Len() >= p.opts.BatchBytes {
 		p.signalRoom()

@@ -270,10 +270,16 @@ func (tx *Tx) change(w *write, space kv.Space, key string, base *kv.Row) *write 
 }
 
 func (tx *Tx) buffer(space kv.Space, key string, base *kv.Row) *write {
-	tx.writes = append(tx.writes, write{space: space, key: key, cell: tx.seenCell(space, key)})
-	n := len(tx.writes)
+	n := len(tx.writes) + 1
+	if n <= cap(tx.writes) {
+		tx.writes = tx.writes[:n]
+	} else {
+		tx.writes = append(tx.writes, write{})
+	}
 	w := &tx.writes[n-1]
+	w.space, w.key, w.cell = space, key, tx.seenCell(space, key)
 	w.base, w.row = *base, *base
+	w.ttl, w.put, w.call = 0, false, 0
 	if tx.index != nil {
 		tx.index[lockKey{space, key}] = n - 1
 	} else if n == indexFrom {
