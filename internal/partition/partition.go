@@ -65,6 +65,8 @@ type Partition struct {
 	applied uint64 // newest batch the store shows
 	// unapplied counts the bytes of the batches after applied.
 	unapplied int64
+	// spare is the memory of batches that are applied, for those to come.
+	spare []effects
 
 	tx    Tx // of the run in the executor
 	stats Stats
@@ -77,8 +79,7 @@ type Partition struct {
 	inflight *Batch // proposed, and not committed or, when settling, followed
 	settling bool   // inflight is committed; Next has not been called
 	lastSeq  uint64 // newest batch opened
-	lastOps  int    // effects of the batch taken last
-	lastLen  int    // and the length of its entry
+	lastLen  int    // of the entry of the batch taken last
 	durable  uint64 // newest batch committed
 	// waiting holds the batches after durable, oldest first: the one on its
 	// way and the open one.
@@ -264,9 +265,12 @@ func (p *Partition) openBatch() *Batch {
 	}
 	p.lastSeq++
 	b := &Batch{Seq: p.lastSeq, Term: p.term, Done: make(chan struct{})}
+	if n := len(p.spare); n > 0 {
+		b.use(p.spare[n-1])
+		p.spare[n-1] = effects{}
+		p.spare = p.spare[:n-1]
+	}
 	// Most often it becomes about as long as the one before.
-	n := min(p.lastOps+p.lastOps/8+1, 512)
-	b.Ops, b.olds, b.cells = make([]kv.Op, 0, n), make([]kv.Row, 0, n), make([]*cell, 0, n)
 	b.enc.Reset(make([]byte, 0, min(p.lastLen+p.lastLen/8, 64<<10)))
 	p.open = b
 	p.waiting = append(p.waiting, b)
@@ -294,7 +298,7 @@ func (p *Partition) take() *Batch {
 	p.open = nil
 	p.inflight = b
 	b.proposed = true
-	p.lastOps, p.lastLen = len(b.Ops), b.enc.Len()
+	p.lastLen = b.enc.Len()
 	b.Data = b.enc.Bytes()
 	if b.enc.Len() >= p.opts.BatchBytes {
 		p.signalRoom()
@@ -375,6 +379,9 @@ func (p *Partition) apply(b *Batch) {
 		}
 	}
 	p.unapplied -= b.bytes
+	if len(p.spare) < spareMax && len(b.Ops) > 0 && cap(b.Ops) <= spareOps {
+		p.spare = append(p.spare, b.effects())
+	}
 }
 
 // signalRoom wakes the writers that wait for room. Held: line.
