@@ -122,11 +122,11 @@ func (tx *Tx) see(c *cell) {
 	}
 }
 
-// seenCell returns the cell of key if tx remembers it, and it was not evicted
-// since.
+// seenCell returns the cell of key if tx remembers it. One that was evicted since
+// still shows what it did: nobody else has written meanwhile.
 func (tx *Tx) seenCell(space kv.Space, key string) *cell {
 	for _, c := range tx.cells[:tx.seen] {
-		if c.key == key && c.space == space && !c.gone {
+		if c.key == key && c.space == space {
 			return c
 		}
 	}
