@@ -15,8 +15,8 @@ import (
 	"kahuna/script"
 )
 
-// job is the reusable part of one run. Work, Interrupt and Footprint of its job
-// are made once.
+// job is the reusable part of one run. Its Call, and Work, Interrupt and
+// Footprint of its job, are made once.
 type job struct {
 	job    txn.Job
 	script txn.Script
@@ -24,6 +24,7 @@ type job struct {
 
 var jobs = sync.Pool{New: func() any {
 	j := new(job)
+	j.script.Call = script.NewCall()
 	j.job.Work, j.job.Interrupt = &j.script, &j.script.Interrupt
 	j.job.Footprint = func() partition.LockSet { return txn.LockSet(j.script.Call.Footprint()) }
 	return j
@@ -33,7 +34,7 @@ func newJob() *job { return jobs.Get().(*job) }
 
 func (j *job) free() {
 	j.job.Request = nil
-	j.script.Call = nil
+	j.script.Call.Reset()
 	j.script.Interrupt.Reset()
 	jobs.Put(j)
 }

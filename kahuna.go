@@ -167,15 +167,12 @@ func (db *DB) run(ctx context.Context, p *script.Program, params Params, opts []
 }
 
 func (db *DB) execute(ctx context.Context, p *script.Program, params Params, opts []RunOption, start time.Time) (*Result, error) {
-	call, err := p.Bind(params)
-	if err != nil {
-		return nil, err
-	}
-	defer call.Release()
-	options := call.Options()
 	j := newJob()
 	defer j.free()
-	j.script.Call = call
+	if err := j.script.Call.Bind(p, params); err != nil {
+		return nil, err
+	}
+	options := j.script.Call.Options()
 	j.job.Sleeps, j.job.TimeoutMs, j.job.NowMs = p.CanSleep(), options.TimeoutMs, db.node.Millis(start)
 	j.job.Path = txn.Auto
 	j.job.Optimistic = options.Locking == script.Optimistic
@@ -191,9 +188,11 @@ func (db *DB) execute(ctx context.Context, p *script.Program, params Params, opt
 			j.job.TimeoutMs = min(max(ms, 1), db.opts.Limits.TimeoutMaxMs)
 		}
 		if o.hasKey {
-			if j.job.Request, err = request(o.key, p, params); err != nil {
+			r, err := request(o.key, p, params)
+			if err != nil {
 				return nil, err
 			}
+			j.job.Request = r
 		}
 	}
 	return db.node.Runner.Run(ctx, &j.job)

@@ -29,7 +29,8 @@ type Options struct {
 	// in the worst case there are five times as much.
 	MemTableBytes int64
 	// EphemeralBytes bounds the ephemeral space: 256 MiB. When it is full,
-	// rows that have ended go first, then those not used for the longest time.
+	// rows that have ended go first, then, about, those not used for the
+	// longest time.
 	EphemeralBytes int64
 
 	// HistoryRevisions is how many revisions of a key are kept, the current

@@ -35,6 +35,12 @@ func TestTx(t *testing.T) {
 	if _, err := tx.Run(ctx, "set 'b/y' 9; delete 'b/x'; throw 'no'", nil); !errors.Is(err, ErrThrow) {
 		t.Fatal(err)
 	}
+	// Of what it wrote the time is not known, and the expiry only about.
+	from := time.Now().UnixMilli()
+	lease, err := tx.Run(ctx, "set 'lease' 1 ex 60000", nil)
+	if e := lease.First(); err != nil || e.Modified != 0 || e.Expires < from+60_000 || e.Expires > time.Now().UnixMilli()+60_000 {
+		t.Fatal(lease, err)
+	}
 	res, err := tx.Run(ctx, "set a to_int(get a) + to_int(get 'b/x') + to_int(eget 'b/x'); return get a", nil)
 	if err != nil || res.Text() != "6" {
 		t.Fatal(res, err)

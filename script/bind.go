@@ -16,17 +16,22 @@ import (
 // with Release.
 type Call struct {
 	frame
-	options   Options
+	options   *Options // not to be changed
 	footprint Footprint
 	known     bool // footprint is computed
 }
 
 // callPool holds frames of past calls, whatever their program.
-var callPool = sync.Pool{New: func() any {
+var callPool = sync.Pool{New: func() any { return NewCall() }}
+
+// NewCall returns a Call to Bind, for an engine that keeps the calls it is done
+// with itself.
+func NewCall() *Call {
 	c := new(Call)
 	c.visitRow = c.visit // made once: a method value allocates
+	c.env.meter = &c.meter
 	return c
-}}
+}
 
 // Bind gives a program its parameters. A name may have a leading @; what the
 // script does not ask for is ignored. Values are those ValueOf takes. The
@@ -44,32 +49,48 @@ var callPool = sync.Pool{New: func() any {
 //   - bad_option: a parameter does not fit the begin option it stands for.
 func (p *Program) Bind(params map[string]any) (*Call, error) {
 	c := callPool.Get().(*Call)
-	c.prog = p
-	c.limits = &p.limits
-	if err := c.bind(params); err != nil {
+	if err := c.Bind(p, params); err != nil {
 		c.Release()
 		return nil, err
 	}
 	return c, nil
 }
 
+// Bind makes c, which is new or was Reset, a call of p; see Program.Bind. After
+// an error c is to be Reset.
+func (c *Call) Bind(p *Program, params map[string]any) error {
+	if c.prog != p {
+		c.prog, c.options, c.meter.limits = p, &p.options, &p.limits
+	}
+	return c.bind(params)
+}
+
 // Release gives the call's memory back. The call, and its Footprint, must not
 // be used afterwards; results of Run stay valid.
 func (c *Call) Release() {
-	c.forget()
-	clear(c.params)
-	clear(c.keys)
-	c.params, c.keys = c.params[:0], c.keys[:0]
-	c.footprint.reset()
-	c.known = false
-	c.prog, c.limits = nil, nil
+	c.Reset()
 	callPool.Put(c)
+}
+
+// Reset makes the call forget its parameters and Footprint. Results of Run stay
+// valid. The program it keeps: most often the next one is the same.
+func (c *Call) Reset() {
+	c.forget()
+	forget(c.params)
+	for i := range c.keys {
+		c.keys[i] = ""
+	}
+	c.params, c.keys = c.params[:0], c.keys[:0]
+	if c.known {
+		c.footprint.reset()
+		c.known = false
+	}
 }
 
 // Options returns the options of the begin block: the time-out with its
 // default and within its limit, the admission wait within its limit or -1 for
-// the server's choice.
-func (c *Call) Options() Options { return c.options }
+// the server's choice. They must not be changed.
+func (c *Call) Options() *Options { return c.options }
 
 // Program returns the program the call belongs to.
 func (c *Call) Program() *Program { return c.prog }
@@ -80,9 +101,11 @@ func (c *Call) bind(params map[string]any) error {
 	report := func(code Code, pos syntax.Pos, message, hint string) {
 		diags = append(diags, syntax.Diagnostic{Code: code, Pos: pos, Message: message, Hint: hint})
 	}
-	c.params = slices.Grow(c.params[:0], len(p.params))[:len(p.params)]
-	c.keys = slices.Grow(c.keys[:0], len(p.params))[:len(p.params)]
-	c.meter.reset(c.limits)
+	if n := len(p.params); n > cap(c.params) {
+		c.params, c.keys = make([]Value, n), make([]string, n)
+	}
+	c.params, c.keys = c.params[:len(p.params)], c.keys[:len(p.params)]
+	c.meter.reset()
 	used := 0
 	for i := range p.params {
 		ph := &p.params[i]
@@ -109,7 +132,7 @@ func (c *Call) bind(params map[string]any) error {
 		}
 	}
 	c.given = c.meter.memory
-	if diags == nil {
+	if diags == nil && len(p.info.BoundOptions) > 0 {
 		c.bindOptions(report)
 	}
 	if diags == nil {
@@ -122,15 +145,22 @@ func (c *Call) bind(params map[string]any) error {
 // bindParam sets placeholder i. A message says what is wrong with its value.
 func (c *Call) bindParam(i int, raw any) (code Code, message, hint string) {
 	ph := &c.prog.params[i]
-	// What is made on the way is charged when it is admitted.
-	v, fault := valueOf(raw, newMeter(c.limits), 0)
-	if fault == nil {
-		v, fault = c.meter.admit(v)
+	v := &c.params[i]
+	var fault *Error
+	switch x := raw.(type) { // the usual ones, without more ado
+	case string:
+		v.setString(x, -1, 0)
+		fault = c.meter.makeString(int64(len(x)))
+	case int:
+		v.setInt(int64(x))
+	case int64:
+		v.setInt(x)
+	default:
+		fault = c.admitParam(v, raw)
 	}
 	if fault != nil {
 		return fault.Code, fmt.Sprintf("parameter '@%s': %s", ph.name, fault.Message), fault.Hint
 	}
-	c.params[i] = v
 	if !ph.key {
 		return "", "", ""
 	}
@@ -140,12 +170,12 @@ func (c *Call) bindParam(i int, raw any) (code Code, message, hint string) {
 		key = v.str
 		problem = check.KeyProblem(key)
 	case KindInt:
-		key = strconv.FormatInt(v.Int(), 10)
+		key = strconv.FormatInt(v.integer(), 10)
 	default:
 		problem = "must be a string, got " + v.kind.String()
 	}
-	if problem == "" && len(key) > c.limits.KeyBytes {
-		problem = fmt.Sprintf("must not be longer than %d bytes, got %d", c.limits.KeyBytes, len(key))
+	if problem == "" && len(key) > c.meter.limits.KeyBytes {
+		problem = fmt.Sprintf("must not be longer than %d bytes, got %d", c.meter.limits.KeyBytes, len(key))
 		hint = limitHint("KeyBytes")
 	}
 	if problem != "" {
@@ -153,6 +183,16 @@ func (c *Call) bindParam(i int, raw any) (code Code, message, hint string) {
 	}
 	c.keys[i] = key
 	return "", "", ""
+}
+
+// admitParam sets v to what raw is in the language.
+func (c *Call) admitParam(v *Value, raw any) *Error {
+	// What is made on the way is charged when it is admitted.
+	made, fault := valueOf(raw, newMeter(c.meter.limits), 0)
+	if fault == nil {
+		*v, fault = c.meter.admit(made)
+	}
+	return fault
 }
 
 // misspelt looks for the parameter that was probably meant to be name.

@@ -166,7 +166,7 @@ func TestMeter(t *testing.T) {
 		}
 	}
 	m.read(3 * bytesPerStep)
-	m.reset(&limits)
+	m.reset()
 	if err := m.charge(1000); err != nil || m.takeWork() != 0 {
 		t.Errorf("after reset: %v", err)
 	}
@@ -240,7 +240,7 @@ func TestPairWork(t *testing.T) {
 		{array, flatArray(nil), 0},
 		{array, array, 512 * valueBytes / bytesPerStep},
 	} {
-		if got := pairWork(c.l, c.r); got != c.want {
+		if got := pairWork(&c.l, &c.r); got != c.want {
 			t.Errorf("pairWork = %d, want %d", got, c.want)
 		}
 	}

@@ -35,8 +35,8 @@ var (
 // not change.
 func newMeter(limits *Limits) *meter { return &meter{limits: limits, budget: math.MaxInt64} }
 
-// reset makes m ready for another run.
-func (m *meter) reset(limits *Limits) { *m = meter{limits: limits, budget: math.MaxInt64} }
+// reset makes m ready for another run under the same limits.
+func (m *meter) reset() { m.memory, m.work, m.made, m.budget = 0, 0, 0, math.MaxInt64 }
 
 // poll gives the outside a chance to stop the run, and others to use the
 // processor. A function that reads or makes much calls it every pollBytes.
@@ -153,13 +153,13 @@ func (m *meter) takeWork() int64 {
 
 // pairWork returns the steps that comparing l with r takes beyond one. It is
 // 0 unless both are long strings or arrays.
-func pairWork(l, r Value) int64 {
+func pairWork(l, r *Value) int64 {
 	switch {
 	case l.kind == KindString && r.kind == KindString:
 		return int64(min(len(l.str), len(r.str)) / bytesPerStep)
 	case l.kind == KindArray && r.kind == KindArray:
-		_, a := measure(l)
-		_, b := measure(r)
+		_, a := measure(*l)
+		_, b := measure(*r)
 		return min(a, b) * valueBytes / bytesPerStep
 	}
 	return 0

@@ -469,11 +469,11 @@ func TestTextProperties(t *testing.T) {
 			return v
 		}
 		parts := must("split", s, sep)
-		if back := must("join", parts, sep); !equal(back, s) {
+		if back := must("join", parts, sep); !equalOf(back, s) {
 			r.Fatalf("split and join of %q gives %q", s.str, back.str)
 		}
 		u := String(text.Draw(r, "u"))
-		if a, b := must("replace", s, sep, u), must("join", parts, u); !equal(a, b) {
+		if a, b := must("replace", s, sep, u), must("join", parts, u); !equalOf(a, b) {
 			r.Fatalf("replace gives %q, split and join %q", a.str, b.str)
 		}
 		at := must("index_of", s, sep).Int()
@@ -483,7 +483,7 @@ func TestTextProperties(t *testing.T) {
 		if at >= 0 {
 			rest := must("substring", s, Int(at))
 			head := must("substring", s, Int(0), Int(at))
-			if !must("starts_with", rest, sep).Bool() || !equal(head, parts.Elems()[0]) || !equal(must("concat", head, rest), s) {
+			if !must("starts_with", rest, sep).Bool() || !equalOf(head, parts.Elems()[0]) || !equalOf(must("concat", head, rest), s) {
 				r.Fatalf("substring of %q at %d: %q, %q", s.str, at, head.str, rest.str)
 			}
 			if must("len", head).Int() != at {
@@ -493,7 +493,7 @@ func TestTextProperties(t *testing.T) {
 		if got, want := must("upper", s).str, strings.ToUpper(s.str); got != want {
 			r.Fatalf("upper(%q) = %q, want %q", s.str, got, want)
 		}
-		if got, want := must("repeat", s, Int(3)), must("concat", s, s, s); !equal(got, want) {
+		if got, want := must("repeat", s, Int(3)), must("concat", s, s, s); !equalOf(got, want) {
 			r.Fatalf("repeat(%q, 3) = %q", s.str, got.str)
 		}
 	})

@@ -269,10 +269,10 @@ func callContains(e *callEnv, args []Value) (Value, *Error) {
 		elems := x.Elems()
 		e.meter.read(len(elems) * valueBytes)
 		for i := range elems {
-			if equal(elems[i], args[1]) {
+			if equal(&elems[i], &args[1]) {
 				return Bool(true), nil
 			}
-			e.meter.work += pairWork(elems[i], args[1]) * bytesPerStep
+			e.meter.work += pairWork(&elems[i], &args[1]) * bytesPerStep
 		}
 		return Bool(false), nil
 	}

@@ -84,11 +84,11 @@ func (c *compiler) variable(x *syntax.Ident) expr {
 	slot, _ := c.info.Slot(x.Name)
 	name, pos := x.Name, x.Pos
 	return func(f *frame) (Value, error) {
-		v := f.vars[slot]
+		v := &f.vars[slot]
 		if v.kind == kindUnset {
 			return Null, f.at(errf(CodeUndefinedVariable, "undefined variable '%s'", name), pos)
 		}
-		return v, nil
+		return *v, nil
 	}
 }
 
@@ -194,7 +194,7 @@ func (c *compiler) call(x *syntax.Call) expr {
 			if err != nil {
 				return Null, err
 			}
-			f.stack = append(f.stack, v)
+			f.push(&v)
 		}
 		if err := f.step(pos); err != nil {
 			return Null, err
@@ -203,7 +203,7 @@ func (c *compiler) call(x *syntax.Call) expr {
 			return Null, ErrSlowPath
 		}
 		v, fault := impl(&f.env, f.stack[base:])
-		clear(f.stack[base:])
+		forget(f.stack[base:])
 		f.stack = f.stack[:base]
 		f.steps += f.meter.takeWork()
 		if fault != nil {
@@ -211,6 +211,17 @@ func (c *compiler) call(x *syntax.Call) expr {
 		}
 		return v, nil
 	}
+}
+
+// push appends an argument to the stack.
+func (f *frame) push(v *Value) {
+	n := len(f.stack)
+	if n == cap(f.stack) {
+		f.stack = append(f.stack, *v)
+		return
+	}
+	f.stack = f.stack[:n+1]
+	f.stack[n].assign(v)
 }
 
 var guardWords = [4]struct{ word, command string }{

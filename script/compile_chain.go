@@ -143,20 +143,20 @@ func (c *compiler) link(x syntax.Expr) (l link, val *Value) {
 // fold computes a link of two constants, when that can not fail and costs no
 // steps.
 func (l *link) fold(a, b Value) (Value, bool) {
-	if pairWork(a, b) != 0 {
+	if pairWork(&a, &b) != 0 {
 		return Null, false
 	}
 	switch l.op {
 	case linkArith:
-		v, fault := arith(l.bin, a, b)
+		v, fault := arith(l.bin, &a, &b)
 		return v, fault == nil
 	case linkOrder:
-		v, fault := order(l.bin, a, b)
+		v, fault := order(l.bin, &a, &b)
 		return Bool(v), fault == nil
 	case linkEqual:
-		return Bool(equal(a, b)), true
+		return Bool(equal(&a, &b)), true
 	case linkNotEqual:
-		return Bool(!equal(a, b)), true
+		return Bool(!equal(&a, &b)), true
 	}
 	return Null, false
 }
@@ -178,7 +178,7 @@ func (l link) after(left expr) expr {
 			if err := f.reads(&a, &b, pos); err != nil {
 				return Null, err
 			}
-			v, fault := arith(op, a, b)
+			v, fault := arith(op, &a, &b)
 			if fault != nil {
 				return Null, f.at(fault, pos)
 			}
@@ -197,7 +197,7 @@ func (l link) after(left expr) expr {
 			if err := f.reads(&a, &b, pos); err != nil {
 				return Null, err
 			}
-			return f.ordered(op, a, b, pos)
+			return f.ordered(op, &a, &b, pos)
 		}
 	}
 	return func(f *frame) (Value, error) {
@@ -231,16 +231,16 @@ func (l *link) apply(f *frame, v Value) (Value, error) {
 	}
 	switch l.op {
 	case linkEqual, linkNotEqual:
-		f.steps += pairWork(v, w)
-		return Bool(equal(v, w) == (l.op == linkEqual)), nil
+		f.steps += pairWork(&v, &w)
+		return Bool(equal(&v, &w) == (l.op == linkEqual)), nil
 	case linkOrder:
-		return f.ordered(l.bin, v, w, l.pos)
+		return f.ordered(l.bin, &v, &w, l.pos)
 	}
 	var fault *Error
 	if l.op == linkIndex {
 		v, fault = indexValue(v, w)
 	} else {
-		v, fault = arith(l.bin, v, w)
+		v, fault = arith(l.bin, &v, &w)
 	}
 	if fault != nil {
 		return Null, f.at(fault, l.pos)
@@ -265,7 +265,7 @@ func (l *link) logic(f *frame, v Value) (Value, error) {
 	return Bool(b), err
 }
 
-func (f *frame) ordered(op syntax.Op, a, b Value, pos syntax.Pos) (Value, error) {
+func (f *frame) ordered(op syntax.Op, a, b *Value, pos syntax.Pos) (Value, error) {
 	f.steps += pairWork(a, b)
 	v, fault := order(op, a, b)
 	if fault != nil {

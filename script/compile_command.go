@@ -14,9 +14,9 @@ type command func(f *frame) error
 func (c *compiler) command(x syntax.Expr) command {
 	switch x := x.(type) {
 	case *syntax.Get:
-		return c.pointRead(x.Space, &x.Key, x.At, x.AsOf, OpGet, x.Pos)
+		return c.pointRead(x.Space, &x.Key, x.At, x.AsOf, opGet, x.Pos)
 	case *syntax.Exists:
-		return c.pointRead(x.Space, &x.Key, x.At, x.AsOf, OpExists, x.Pos)
+		return c.pointRead(x.Space, &x.Key, x.At, x.AsOf, opExists, x.Pos)
 	case *syntax.Multi:
 		return c.multi(x)
 	case *syntax.Set:
@@ -28,8 +28,8 @@ func (c *compiler) command(x syntax.Expr) command {
 			if err != nil {
 				return err
 			}
-			w, err := f.tx.Delete(space, k)
-			return f.wrote(OpDelete, space, k, 0, w, err, pos)
+			w, err := f.env.tx.Delete(space, k)
+			return f.wrote(opDelete, space, k, 0, w, err, pos)
 		}
 	}
 	return c.extend(x.(*syntax.Extend))
@@ -49,7 +49,7 @@ func (c *compiler) key(k *syntax.Key) func(f *frame) (string, error) {
 			if err != nil {
 				return "", err
 			}
-			text, fault := keyText(v, f.limits)
+			text, fault := keyText(v, f.meter.limits)
 			if fault != nil {
 				return "", f.at(fault, pos)
 			}
@@ -146,7 +146,7 @@ func (c *compiler) natural(x syntax.Expr, what string, pos syntax.Pos) func(f *f
 }
 
 // pointRead compiles get and exists.
-func (c *compiler) pointRead(space Space, k *syntax.Key, at, asOf syntax.Expr, op Op, pos syntax.Pos) command {
+func (c *compiler) pointRead(space Space, k *syntax.Key, at, asOf syntax.Expr, op opCode, pos syntax.Pos) command {
 	key := c.key(k)
 	if at != nil {
 		revision := c.natural(at, "at", at.Position())
@@ -159,7 +159,7 @@ func (c *compiler) pointRead(space Space, k *syntax.Key, at, asOf syntax.Expr, o
 			if err != nil {
 				return err
 			}
-			row, err := f.tx.GetAt(space, k, n)
+			row, err := f.env.tx.GetAt(space, k, n)
 			row.Expires, row.TTL = 0, 0
 			return f.found(op, k, &row, err, pos)
 		}
@@ -174,7 +174,7 @@ func (c *compiler) pointRead(space Space, k *syntax.Key, at, asOf syntax.Expr, o
 			if err != nil {
 				return err
 			}
-			row, err := f.tx.GetAsOf(space, k, ms)
+			row, err := f.env.tx.GetAsOf(space, k, ms)
 			return f.found(op, k, &row, err, pos)
 		}
 	}
@@ -183,7 +183,7 @@ func (c *compiler) pointRead(space Space, k *syntax.Key, at, asOf syntax.Expr, o
 		if err != nil {
 			return err
 		}
-		row, err := f.tx.Get(space, k)
+		row, err := f.env.tx.Get(space, k)
 		return f.found(op, k, &row, err, pos)
 	}
 }
@@ -245,22 +245,26 @@ func (c *compiler) set(x *syntax.Set) command {
 		if fault != nil {
 			return f.at(fault, valuePos)
 		}
-		o := fixed
-		for _, flag := range flags {
-			if o, err = flag(f, o); err != nil {
-				return err
+		opts := &fixed
+		if len(flags) > 0 {
+			o := fixed
+			for _, flag := range flags {
+				if o, err = flag(f, o); err != nil {
+					return err
+				}
 			}
+			f.setOpts = o
+			opts = &f.setOpts
 		}
-		f.setOpts = o
-		w, err := f.tx.Set(space, k, text, &f.setOpts)
-		return f.wrote(OpSet, space, k, len(text), w, err, pos)
+		w, err := f.env.tx.Set(space, k, text, opts)
+		return f.wrote(opSet, space, k, len(text), w, err, pos)
 	}
 }
 
 // stored converts a value to what the store keeps of it.
 func (f *frame) stored(v Value) (string, *Error) {
 	text, fault := storeText(v)
-	if fault == nil && len(text) > f.limits.ValueBytes {
+	if fault == nil && len(text) > f.meter.limits.ValueBytes {
 		fault = f.meter.valueLimit()
 	}
 	return text, fault
@@ -330,7 +334,7 @@ func (c *compiler) extend(x *syntax.Extend) command {
 		if err != nil {
 			return err
 		}
-		w, err := f.tx.Extend(space, k, ms)
-		return f.wrote(OpExtend, space, k, 0, w, err, pos)
+		w, err := f.env.tx.Extend(space, k, ms)
+		return f.wrote(opExtend, space, k, 0, w, err, pos)
 	}
 }

@@ -76,9 +76,9 @@ func (c *compiler) let(s *syntax.Let) func(*frame) (flow, error) {
 		if err != nil {
 			return flowEnd, err
 		}
-		f.vars[slot] = v
+		f.vars[slot].assign(&v)
 		if !command {
-			f.setValue(OpLet, v, pos)
+			f.setValue(opLet, &v, pos)
 		}
 		return flowNext, nil
 	}
@@ -92,11 +92,18 @@ func (c *compiler) ret(s *syntax.Return) func(*frame) (flow, error) {
 		run := c.command(s.X)
 		return func(f *frame) (flow, error) { return flowEnd, run(f) }
 	}
-	eval, pos := c.expr(s.X), s.Pos
+	operand, pos := c.code(s.X), s.Pos
+	if v := operand.val; v != nil {
+		return func(f *frame) (flow, error) {
+			f.setValue(opReturn, v, pos)
+			return flowEnd, nil
+		}
+	}
+	eval := operand.eval
 	return func(f *frame) (flow, error) {
 		v, err := eval(f)
 		if err == nil {
-			f.setValue(OpReturn, v, pos)
+			f.setValue(opReturn, &v, pos)
 		}
 		return flowEnd, err
 	}
@@ -143,6 +150,9 @@ func (f *frame) test(cond expr, word string, pos syntax.Pos) (bool, error) {
 	v, err := cond(f)
 	if err != nil {
 		return false, err
+	}
+	if v.kind == KindBool {
+		return v.num != 0, nil
 	}
 	return f.condition(word, v, pos)
 }
@@ -202,8 +212,8 @@ func (c *compiler) switchCases(s *syntax.Switch) func(*frame) (flow, error) {
 				if err := f.reads(&v, &w, pos); err != nil {
 					return flowEnd, err
 				}
-				f.steps += pairWork(v, w)
-				if equal(v, w) {
+				f.steps += pairWork(&v, &w)
+				if equal(&v, &w) {
 					return branches[i].body.run(f)
 				}
 			}
@@ -323,8 +333,8 @@ func (c *compiler) sleep(s *syntax.Sleep) func(*frame) (flow, error) {
 			return flowEnd, err
 		}
 		ms, fault := whole(v, "sleep")
-		if fault == nil && (ms < 0 || ms > f.limits.SleepMs) {
-			fault = errf(CodeRange, "sleep must be 0 to %d, got %d", f.limits.SleepMs, ms)
+		if fault == nil && (ms < 0 || ms > f.meter.limits.SleepMs) {
+			fault = errf(CodeRange, "sleep must be 0 to %d, got %d", f.meter.limits.SleepMs, ms)
 		}
 		if fault != nil {
 			return flowEnd, f.at(fault, pos)
@@ -332,10 +342,10 @@ func (c *compiler) sleep(s *syntax.Sleep) func(*frame) (flow, error) {
 		if ms == 0 {
 			return flowNext, nil // nothing to wait for: no reason to leave the fast path
 		}
-		if err := f.tx.Sleep(ms); err != nil {
+		if err := f.env.tx.Sleep(ms); err != nil {
 			return flowEnd, f.fail(err, pos)
 		}
-		if err := f.in.Err(); err != nil {
+		if err := f.meter.in.Err(); err != nil {
 			return flowEnd, f.fail(err, pos)
 		}
 		return flowNext, nil

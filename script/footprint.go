@@ -191,6 +191,6 @@ func (c *Call) computedKey(eval expr, steps *int64) (text string, ok, late bool)
 	if err != nil {
 		return "", false, err == ErrSlowPath
 	}
-	text, fault := keyText(v, f.limits)
+	text, fault := keyText(v, f.meter.limits)
 	return text, fault == nil, false
 }

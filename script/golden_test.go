@@ -38,7 +38,7 @@ func TestGolden(t *testing.T) {
 				}
 				defer c.Release()
 				if d.Cmd == "options" {
-					return fmt.Sprintf("%+v\n", c.Options())
+					return fmt.Sprintf("%+v\n", *c.Options())
 				}
 				return footprint(c.Footprint())
 			}

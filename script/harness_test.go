@@ -3,6 +3,7 @@ package script_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -103,18 +104,19 @@ func show(r *script.Result) string {
 			rev = "?" + strconv.FormatInt(e.Revision, 10)
 		}
 		fmt.Fprintf(&b, " r%s", rev)
-		if e.Expires != 0 {
+		if e.Expires > 0 {
 			fmt.Fprintf(&b, " expires=now%+d", e.Expires-nowMs)
 		}
-		if e.Modified != 0 {
+		// The rest is to be completed by Stamp.
+		switch e.Modified {
+		case 0:
+		case math.MaxUint64:
+			b.WriteString(" own")
+		default:
 			fmt.Fprintf(&b, " modified=%d", e.Modified.Millis())
 		}
-		own, ttl := e.Pending()
-		if own {
-			b.WriteString(" own")
-		}
-		if ttl != 0 {
-			fmt.Fprintf(&b, " ttl=%d", ttl)
+		if e.Expires < 0 {
+			fmt.Fprintf(&b, " ttl=%d", -e.Expires)
 		}
 	}
 	return b.String()

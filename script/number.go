@@ -156,9 +156,9 @@ func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
 func number(v *Value) (num, bool, *Error) {
 	switch v.kind {
 	case KindInt:
-		return intNum(v.Int()), true, nil
+		return intNum(v.integer()), true, nil
 	case KindFloat:
-		return floatNum(v.Float()), true, nil
+		return floatNum(v.float()), true, nil
 	case KindString:
 		return numericText(v.str)
 	}
@@ -170,9 +170,9 @@ func number(v *Value) (num, bool, *Error) {
 func whole(v Value, what string) (int64, *Error) {
 	switch v.kind {
 	case KindInt:
-		return v.Int(), nil
+		return v.integer(), nil
 	case KindFloat:
-		if i, ok := exactInt(v.Float()); ok {
+		if i, ok := exactInt(v.float()); ok {
 			return i, nil
 		}
 	case KindString:

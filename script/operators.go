@@ -10,22 +10,24 @@ import (
 )
 
 // The operators (docs/language.md, "Operators"). Results carry no
-// metadata; errors carry no position, which is the caller's to add.
+// metadata; errors carry no position, which is the caller's to add. Operands
+// are not changed: they are pointers because two values do not fit the
+// registers.
 
 // arith returns l op r for + - * / and %.
-func arith(op syntax.Op, l, r Value) (Value, *Error) {
+func arith(op syntax.Op, l, r *Value) (Value, *Error) {
 	if l.kind == KindInt && r.kind == KindInt {
-		i, err := arithInt(op, l.Int(), r.Int())
+		i, err := arithInt(op, l.integer(), r.integer())
 		if err != nil {
 			return Null, err
 		}
 		return Int(i), nil
 	}
-	a, okA, errA := number(&l)
-	b, okB, errB := number(&r)
+	a, okA, errA := number(l)
+	b, okB, errB := number(r)
 	switch {
 	case !okA || !okB:
-		return Null, cannotApply(op, l, r)
+		return Null, cannotApply(op, *l, *r)
 	case errA != nil:
 		return Null, errA
 	case errB != nil:
@@ -158,17 +160,17 @@ func negate(v Value) (Value, *Error) {
 }
 
 // order returns l op r for < <= > and >=.
-func order(op syntax.Op, l, r Value) (bool, *Error) {
+func order(op syntax.Op, l, r *Value) (bool, *Error) {
 	if l.kind == KindInt && r.kind == KindInt {
-		return ordered(op, cmp.Compare(l.Int(), r.Int())), nil
+		return ordered(op, cmp.Compare(l.integer(), r.integer())), nil
 	}
-	a, okA, errA := number(&l)
-	b, okB, errB := number(&r)
+	a, okA, errA := number(l)
+	b, okB, errB := number(r)
 	switch {
 	case l.kind == KindString && r.kind == KindString && !okA && !okB:
 		return ordered(op, strings.Compare(l.str, r.str)), nil
 	case !okA || !okB:
-		return false, cannotApply(op, l, r)
+		return false, cannotApply(op, *l, *r)
 	case errA != nil:
 		return false, errA
 	case errB != nil:
@@ -221,7 +223,7 @@ func compareIntFloat(i int64, f float64) int {
 
 // equal returns l == r. It has a result for all values and, for the arrays of
 // a run (Invariant VALUE-2), ends soon: see pairWork.
-func equal(l, r Value) bool {
+func equal(l, r *Value) bool {
 	if l.kind == r.kind {
 		switch l.kind {
 		case KindNull:
@@ -231,11 +233,11 @@ func equal(l, r Value) bool {
 		case KindString:
 			return l.str == r.str
 		case KindFloat:
-			return l.Float() == r.Float()
+			return l.float() == r.float()
 		}
 		return equalArrays(l, r, 1)
 	}
-	return equalKinds(&l, &r)
+	return equalKinds(l, r)
 }
 
 // equalKinds compares two values of different types.
@@ -246,7 +248,7 @@ func equalKinds(l, r *Value) bool {
 	// From here on the types stand in the order of the kinds.
 	switch {
 	case l.kind == KindInt && r.kind == KindFloat:
-		return compareIntFloat(l.Int(), r.Float()) == 0
+		return compareIntFloat(l.integer(), r.float()) == 0
 	case r.kind != KindString || l.kind == KindNull:
 		return false
 	case l.kind == KindBool:
@@ -259,7 +261,7 @@ func equalKinds(l, r *Value) bool {
 
 // equalArrays compares two arrays at the given depth. Below the greatest
 // depth a script can reach only identical arrays are equal.
-func equalArrays(l, r Value, depth int) bool {
+func equalArrays(l, r *Value, depth int) bool {
 	if l.arr == r.arr {
 		return true
 	}
@@ -269,10 +271,10 @@ func equalArrays(l, r Value, depth int) bool {
 	}
 	for i := range a {
 		if a[i].kind == KindArray && b[i].kind == KindArray {
-			if !equalArrays(a[i], b[i], depth+1) {
+			if !equalArrays(&a[i], &b[i], depth+1) {
 				return false
 			}
-		} else if !equal(a[i], b[i]) {
+		} else if !equal(&a[i], &b[i]) {
 			return false
 		}
 	}

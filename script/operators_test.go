@@ -38,7 +38,7 @@ func TestArithCells(t *testing.T) {
 	for _, op := range []syntax.Op{syntax.Plus, syntax.Minus, syntax.Star, syntax.Slash, syntax.Percent} {
 		for _, l := range operands {
 			for _, r := range operands {
-				got, err := arith(op, l.v.WithMeta(3, 9), r.v.WithMeta(4, 9))
+				got, err := arithOf(op, l.v.WithMeta(3, 9), r.v.WithMeta(4, 9))
 				if !isNumeric(l.v) || !isNumeric(r.v) {
 					want := fmt.Sprintf("cannot apply '%s' to %s and %s", op, describe(l.v), describe(r.v))
 					if err == nil || err.Code != CodeType || err.Message != want {
@@ -115,7 +115,7 @@ func TestArith(t *testing.T) {
 		{Bool(true), syntax.Plus, Int(1), "type: cannot apply '+' to bool and int64"},
 		{flatArray(nil), syntax.Plus, String("x"), `type: cannot apply '+' to array and string "x"`},
 	} {
-		if got := shown(arith(c.op, c.l, c.r)); got != c.want {
+		if got := shown(arithOf(c.op, c.l, c.r)); got != c.want {
 			t.Errorf("%s %s %s = %s, want %s", JSON(c.l), c.op, JSON(c.r), got, c.want)
 		}
 	}
@@ -168,7 +168,7 @@ func TestArithAgainstBig(t *testing.T) {
 			want.Mul(x, y)
 		default:
 			if b == 0 {
-				if _, err := arith(op, Int(a), Int(b)); err == nil || err.Code != CodeDivisionByZero {
+				if _, err := arithOf(op, Int(a), Int(b)); err == nil || err.Code != CodeDivisionByZero {
 					t.Fatalf("%d %s 0: %v", a, op, err)
 				}
 				return
@@ -178,12 +178,12 @@ func TestArithAgainstBig(t *testing.T) {
 				want.Rem(x, y)
 			}
 		}
-		got, err := arith(op, Int(a), Int(b))
+		got, err := arithOf(op, Int(a), Int(b))
 		if want.IsInt64() != (err == nil) || err == nil && got.Int() != want.Int64() {
 			t.Fatalf("%d %s %d = %s, want %s", a, op, b, shown(got, err), want)
 		}
 		// Text gives what the numbers give.
-		texts, textErr := arith(op, String(fmt.Sprint(a)), String(fmt.Sprintf(" %+d\n", b)))
+		texts, textErr := arithOf(op, String(fmt.Sprint(a)), String(fmt.Sprintf(" %+d\n", b)))
 		if shown(texts, textErr) != shown(got, err) {
 			t.Fatalf("%d %s %d as text = %s, want %s", a, op, b, shown(texts, textErr), shown(got, err))
 		}
@@ -197,7 +197,7 @@ func TestOrderCells(t *testing.T) {
 	for _, op := range orderOps {
 		for _, l := range operands {
 			for _, r := range operands {
-				_, err := order(op, l.v, r.v)
+				_, err := orderOf(op, l.v, r.v)
 				words := l.v.kind == KindString && r.v.kind == KindString && !isNumeric(l.v) && !isNumeric(r.v)
 				if words || isNumeric(l.v) && isNumeric(r.v) {
 					if err != nil {
@@ -245,7 +245,7 @@ func TestOrder(t *testing.T) {
 	} {
 		var got string
 		for i, op := range orderOps {
-			ok, err := order(op, c.l, c.r)
+			ok, err := orderOf(op, c.l, c.r)
 			if err != nil {
 				got = shown(Null, err)
 				break
@@ -283,11 +283,11 @@ func TestOrderIsExact(t *testing.T) {
 		if got := compareIntFloat(i, f); got != want {
 			t.Fatalf("compare(%d, %v) = %d, want %d", i, f, got, want)
 		}
-		if equal(Int(i), Float(f)) != (want == 0) || equal(Float(f), Int(i)) != (want == 0) {
+		if equalOf(Int(i), Float(f)) != (want == 0) || equalOf(Float(f), Int(i)) != (want == 0) {
 			t.Fatalf("%d == %v is wrong", i, f)
 		}
 		for _, op := range orderOps {
-			if got, err := order(op, Float(f), Int(i)); err != nil || got != ordered(op, -want) {
+			if got, err := orderOf(op, Float(f), Int(i)); err != nil || got != ordered(op, -want) {
 				t.Fatalf("%v %s %d = %v, %v", f, op, i, got, err)
 			}
 		}
@@ -345,7 +345,7 @@ func TestEqual(t *testing.T) {
 		{array(array(Int(1))), array(array(Int(2))), false},
 		{array(array()), array(Null), false},
 	} {
-		if equal(c.l, c.r) != c.want || equal(c.r, c.l) != c.want {
+		if equalOf(c.l, c.r) != c.want || equalOf(c.r, c.l) != c.want {
 			t.Errorf("%s == %s is not %v both ways", JSON(c.l), JSON(c.r), c.want)
 		}
 	}
@@ -375,17 +375,17 @@ func anyValue(depth int) *rapid.Generator[Value] {
 func TestEqualProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := anyValue(2).Draw(t, "a"), anyValue(2).Draw(t, "b")
-		if !equal(a, a) {
+		if !equalOf(a, a) {
 			t.Fatalf("%s is not equal to itself", JSON(a))
 		}
-		if equal(a, b) != equal(b, a) {
+		if equalOf(a, b) != equalOf(b, a) {
 			t.Fatalf("%s == %s depends on the side", JSON(a), JSON(b))
 		}
 		// What is ordered is ordered in agreement with equality.
-		less, err := order(syntax.Less, a, b)
+		less, err := orderOf(syntax.Less, a, b)
 		if err == nil && a.kind != b.kind {
-			more, _ := order(syntax.Greater, a, b)
-			if equal(a, b) != (!less && !more) {
+			more, _ := orderOf(syntax.Greater, a, b)
+			if equalOf(a, b) != (!less && !more) {
 				t.Fatalf("%s and %s: == does not agree with < and >", JSON(a), JSON(b))
 			}
 		}
@@ -417,15 +417,15 @@ func TestCondition(t *testing.T) {
 func TestOperatorsDoNotAllocate(t *testing.T) {
 	text := String(strings.Repeat("0", 20) + "17")
 	for name, f := range map[string]func(){
-		"int + int":     func() { arith(syntax.Plus, Int(1), Int(2)) },
-		"text * float":  func() { arith(syntax.Star, String("12"), Float(2)) },
-		"text - text":   func() { arith(syntax.Minus, text, String("1.5e3")) },
+		"int + int":     func() { arithOf(syntax.Plus, Int(1), Int(2)) },
+		"text * float":  func() { arithOf(syntax.Star, String("12"), Float(2)) },
+		"text - text":   func() { arithOf(syntax.Minus, text, String("1.5e3")) },
 		"-text":         func() { negate(String(" 5 ")) },
-		"text < int":    func() { order(syntax.Less, String("12"), Int(9)) },
-		"words <":       func() { order(syntax.Less, String("abc"), String("abd")) },
-		"text == int":   func() { equal(String("12"), Int(12)) },
-		"bool == text":  func() { equal(Bool(true), String("True")) },
-		"array == same": func() { equal(operands[7].v, Array(nil)) },
+		"text < int":    func() { orderOf(syntax.Less, String("12"), Int(9)) },
+		"words <":       func() { orderOf(syntax.Less, String("abc"), String("abd")) },
+		"text == int":   func() { equalOf(String("12"), Int(12)) },
+		"bool == text":  func() { equalOf(Bool(true), String("True")) },
+		"array == same": func() { equalOf(operands[7].v, Array(nil)) },
 	} {
 		want := 0.0
 		if name == "array == same" {
@@ -455,7 +455,7 @@ func BenchmarkArith(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				sink.v, _ = arith(syntax.Plus, c.l, c.r)
+				sink.v, _ = arithOf(syntax.Plus, c.l, c.r)
 			}
 		})
 	}
@@ -475,7 +475,7 @@ func BenchmarkOrder(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				sink.b, _ = order(syntax.Less, c.l, c.r)
+				sink.b, _ = orderOf(syntax.Less, c.l, c.r)
 			}
 		})
 	}
@@ -495,8 +495,14 @@ func BenchmarkEqual(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				sink.b = equal(c.l, c.r)
+				sink.b = equalOf(c.l, c.r)
 			}
 		})
 	}
 }
+
+// The operators on values that are not in variables.
+
+func arithOf(op syntax.Op, l, r Value) (Value, *Error) { return arith(op, &l, &r) }
+func orderOf(op syntax.Op, l, r Value) (bool, *Error)  { return order(op, &l, &r) }
+func equalOf(l, r Value) bool                          { return equal(&l, &r) }

@@ -34,26 +34,31 @@ const (
 	PriorityCritical   = check.PriorityCritical
 )
 
-// bindOptions sets the options whose values are placeholders, and brings the
-// times into their limits.
+// bindOptions sets the options whose values are placeholders; without such the
+// options are those of the program.
 func (c *Call) bindOptions(report func(code Code, pos syntax.Pos, message, hint string)) {
 	p := c.prog
-	c.options = p.info.Options
+	o := p.info.Options
 	for _, b := range p.info.BoundOptions {
-		if message, hint := c.options.Set(b.ID, optionValue(c.params[b.Param])); message != "" {
+		if message, hint := o.Set(b.ID, optionValue(c.params[b.Param])); message != "" {
 			report(CodeBadOption, b.Pos, message, hint)
 		}
 	}
-	if len(p.info.BoundOptions) > 0 {
-		if pos, message, found := p.info.Conflict(&c.options); found {
-			report(CodeBadOption, pos, message, "")
-		}
+	if pos, message, found := p.info.Conflict(&o); found {
+		report(CodeBadOption, pos, message, "")
 	}
-	if c.options.TimeoutMs == 0 {
-		c.options.TimeoutMs = p.limits.TimeoutMs
+	o = bounded(o, &p.limits)
+	c.options = &o
+}
+
+// bounded brings the times into their limits.
+func bounded(o Options, limits *Limits) Options {
+	if o.TimeoutMs == 0 {
+		o.TimeoutMs = limits.TimeoutMs
 	}
-	c.options.TimeoutMs = min(c.options.TimeoutMs, p.limits.TimeoutMaxMs)
-	c.options.AdmissionWaitMs = min(c.options.AdmissionWaitMs, p.limits.AdmissionMs)
+	o.TimeoutMs = min(o.TimeoutMs, limits.TimeoutMaxMs)
+	o.AdmissionWaitMs = min(o.AdmissionWaitMs, limits.AdmissionMs)
+	return o
 }
 
 // optionValue turns a parameter into the value of an option.

@@ -159,8 +159,8 @@ func (o *oracle) stmt(s syntax.Stmt) string {
 		for _, c := range s.Cases {
 			for _, x := range c.Values {
 				w := o.eval(x)
-				o.steps += pairWork(v, w)
-				if equal(v, w) {
+				o.steps += pairWork(&v, &w)
+				if equal(&v, &w) {
 					return o.block(c.Body)
 				}
 			}
@@ -418,15 +418,15 @@ func (o *oracle) operator(x syntax.Expr) Value {
 func (o *oracle) binary(x *syntax.Binary, a, b Value) Value {
 	switch x.Op {
 	case syntax.Eq, syntax.NotEq:
-		o.steps += pairWork(a, b)
-		return Bool(equal(a, b) == (x.Op == syntax.Eq))
+		o.steps += pairWork(&a, &b)
+		return Bool(equal(&a, &b) == (x.Op == syntax.Eq))
 	case syntax.Less, syntax.LessEq, syntax.Greater, syntax.GreaterEq:
-		o.steps += pairWork(a, b)
-		v, e := order(x.Op, a, b)
+		o.steps += pairWork(&a, &b)
+		v, e := order(x.Op, &a, &b)
 		o.must(x.Pos, e)
 		return Bool(v)
 	}
-	v, e := arith(x.Op, a, b)
+	v, e := arith(x.Op, &a, &b)
 	o.must(x.Pos, e)
 	return v
 }
@@ -493,7 +493,8 @@ func (o *oracle) pointRead(space Space, k syntax.Key, at, asOf syntax.Expr, op O
 		}
 		return Null
 	}
-	entry := Entry{Key: key, Revision: row.Revision, Expires: row.Expires, Modified: row.Modified, own: row.Own, ttl: row.TTL}
+	entry := Entry{Key: key, Revision: row.Revision, Expires: row.Expires, Modified: row.Modified}
+	entry.own(row.Own, row.TTL)
 	if op == OpExists {
 		o.command(TypeExists, op, []Entry{entry})
 		return Bool(true).WithMeta(row.Revision, row.Expires)
@@ -539,8 +540,9 @@ func (o *oracle) multi(x *syntax.Multi) []Value {
 	var entries []Entry
 	var elems []Value
 	for _, r := range rows {
-		entries = append(entries, Entry{Key: r.Key, Value: r.Value, HasValue: true, Revision: r.Revision,
-			Expires: r.Expires, Modified: r.Modified, own: r.Own, ttl: r.TTL})
+		e := Entry{Key: r.Key, Value: r.Value, HasValue: true, Revision: r.Revision, Expires: r.Expires, Modified: r.Modified}
+		e.own(r.Own, r.TTL)
+		entries = append(entries, e)
 		elems = append(elems, String(r.Value).WithMeta(r.Revision, r.Expires))
 	}
 	typ := TypeGet
@@ -618,7 +620,9 @@ func (o *oracle) written(op Op, space Space, key string, size int, w WriteResult
 	if len(o.wrote) > o.limits.WrittenKeys {
 		o.must(pos, limitf("WrittenKeys", "script writes too many keys: more than %d", o.limits.WrittenKeys))
 	}
-	o.command(types[op][1], op, []Entry{{Key: key, Revision: w.Revision, own: op != OpExtend, Expires: w.Expires, ttl: w.TTL}})
+	e := Entry{Key: key, Revision: w.Revision, Expires: w.Expires}
+	e.own(op != OpExtend, w.TTL)
+	o.command(types[op][1], op, []Entry{e})
 	return Bool(true).WithMeta(w.Revision, w.Expires)
 }
 

@@ -17,6 +17,7 @@ type Program struct {
 	hash     [32]byte
 	limits   Limits
 	info     check.Info // without what only the compiler needs
+	options  Options    // of info, within limits
 	params   []param
 	warnings []Warning
 	body     block
@@ -49,6 +50,7 @@ func Compile(src string, limits *Limits) (*Program, error) {
 		info:   *info,
 		params: make([]param, len(info.Placeholders)),
 	}
+	p.options = bounded(info.Options, &p.limits)
 	for i, ph := range info.Placeholders {
 		p.params[i] = param{name: ph.Name, atName: "@" + ph.Name, pos: ph.Pos, key: ph.Key, keyPos: ph.KeyPos}
 	}

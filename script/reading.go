@@ -37,7 +37,7 @@ func (f *frame) readsLong(a, b *Value, pos syntax.Pos) error {
 		}
 		return nil
 	}
-	if err := f.in.Err(); err != nil {
+	if err := f.meter.in.Err(); err != nil {
 		return f.fail(err, pos)
 	}
 	runtime.Gosched()

@@ -1,6 +1,9 @@
 package script
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Type is the class of a result, with the numbers used on the wire.
 type Type uint8
@@ -104,9 +107,22 @@ type Entry struct {
 	Revision int64  // -1 when not applicable
 	Expires  int64  // Unix milliseconds, 0 for none
 	Modified Timestamp
-	// own and ttl tell Stamp which entries to complete at commit: see Row.
-	own bool
-	ttl int64
+}
+
+// What an entry depends on the commit for stands in it until Stamp: Modified is
+// atCommit for a version that the script wrote itself, Expires is negative for
+// a time to live that it gave.
+const atCommit Timestamp = math.MaxUint64
+
+// own completes the entry of a key that the script has written, or extended, by
+// what is not known before the commit.
+func (e *Entry) own(version bool, ttl int64) {
+	if version {
+		e.Modified = atCommit
+	}
+	if ttl > 0 {
+		e.Expires = -ttl
+	}
 }
 
 // Warning is a remark on a script that did not stop it.
@@ -118,8 +134,8 @@ type Warning struct {
 // Result is the answer of a script that committed.
 type Result struct {
 	Type     Type
-	Op       Op
 	Outcome  Outcome
+	Op       Op
 	Entries  []Entry
 	Warnings []Warning
 	// Elapsed is the time the engine took, waiting included.
@@ -143,16 +159,30 @@ func (r *Result) Text() string { return r.First().Value }
 func (r *Result) Revision() int64 { return r.First().Revision }
 
 // Stamp completes the entries written by the script itself with the commit
-// time. The engine calls it once, before anybody else sees r.
+// time. The engine calls it, or Estimate, once, before anybody else sees r.
 func (r *Result) Stamp(commit Timestamp) {
 	for i := range r.Entries {
 		e := &r.Entries[i]
-		if e.own {
+		if e.Modified == atCommit {
 			e.Modified = commit
 		}
-		if e.ttl > 0 {
-			e.Expires = commit.Millis() + e.ttl
+		if e.Expires < 0 {
+			e.Expires = commit.Millis() - e.Expires
 		}
-		e.own, e.ttl = false, 0
+	}
+}
+
+// Estimate is Stamp for a script in a transaction that goes on: what the script
+// wrote has no commit time yet, and expires as if it were committed at now, in
+// Unix milliseconds.
+func (r *Result) Estimate(now int64) {
+	for i := range r.Entries {
+		e := &r.Entries[i]
+		if e.Modified == atCommit {
+			e.Modified = 0
+		}
+		if e.Expires < 0 {
+			e.Expires = now - e.Expires
+		}
 	}
 }

@@ -9,15 +9,12 @@ import (
 // frame is the memory of one run: what compiled code works on.
 type frame struct {
 	prog   *Program
-	limits *Limits
 	params []Value  // by placeholder
 	keys   []string // the same as key texts, where they stand as keys
 
-	env      callEnv // for functions
-	meter    meter
-	given    int64 // bytes of memory that the parameters take
-	tx       Tx
-	in       *Interrupt
+	env      callEnv // the transaction, and the meter, as functions see them
+	meter    meter   // with the limits and the Interrupt
+	given    int64   // bytes of memory that the parameters take
 	snapshot int64   // time of a snapshot transaction
 	vars     []Value // by slot; kindUnset when not assigned
 	stack    []Value // arguments of calls under way
@@ -77,7 +74,7 @@ func (c *Call) Run(tx Tx, in *Interrupt, budget int64) (*Result, error) {
 	if err == nil {
 		r, err = f.result()
 	}
-	f.tx, f.in, f.env.tx, f.meter.in = nil, nil, nil, nil // the engine's, not to be kept alive
+	f.env.tx, f.meter.in = nil, nil // the engine's, not to be kept alive
 	return r, err
 }
 
@@ -105,10 +102,9 @@ func (f *frame) start(tx Tx, in *Interrupt, budget int64) {
 	for i := range f.vars {
 		f.vars[i].kind = kindUnset
 	}
-	f.tx, f.in = tx, in
-	f.meter.reset(f.limits)
-	f.meter.memory = f.given
-	f.env = callEnv{meter: &f.meter, tx: tx}
+	f.env.tx = tx
+	f.meter.reset()
+	f.meter.in, f.meter.memory = in, f.given
 	f.budget = math.MaxInt64
 	if budget > 0 {
 		f.budget = budget
@@ -116,7 +112,6 @@ func (f *frame) start(tx Tx, in *Interrupt, budget int64) {
 			f.meter.budget = budget * bytesPerStep
 		}
 	}
-	f.meter.in = in
 	f.nextCheck = f.checkAt()
 }
 
@@ -130,9 +125,9 @@ const (
 // checkAt returns the steps at which something is to be looked at.
 func (f *frame) checkAt() int64 {
 	if f.budget != math.MaxInt64 {
-		return min(f.limits.Steps, f.budget-f.rowsRead)
+		return min(f.meter.limits.Steps, f.budget-f.rowsRead)
 	}
-	return min(f.limits.Steps, f.steps+yieldSteps)
+	return min(f.meter.limits.Steps, f.steps+yieldSteps)
 }
 
 // forget drops everything of the run before, so that a pooled frame keeps no
@@ -140,9 +135,9 @@ func (f *frame) checkAt() int64 {
 func (f *frame) forget() {
 	const keep = 1024 // elements; more than that is left to the collector
 	f.used = false
-	clear(f.vars)
+	forget(f.vars)
 	f.vars = f.vars[:0]
-	clear(f.stack)
+	forget(f.stack)
 	f.stack = f.stack[:0]
 	clear(f.rows)
 	f.rows = f.rows[:0]
@@ -158,26 +153,30 @@ func (f *frame) forget() {
 	f.steps, f.rowsRead = 0, 0
 	f.guards = [4]guard{}
 	f.committed = false
-	f.last = last{}
-	f.scan = scan{}
-	f.setOpts = SetOptions{}
+	f.last.forget()
+	if f.scan.text != "" {
+		f.scan.text = ""
+	}
+	if f.setOpts.Cmp != "" {
+		f.setOpts.Cmp = ""
+	}
 	f.written.reset()
 }
 
 // step counts one statement, loop pass or function call, and gives the
 // outside a chance to stop the run.
 func (f *frame) step(pos syntax.Pos) error {
-	if err := f.in.Err(); err != nil {
+	if err := f.meter.in.Err(); err != nil {
 		return f.fail(err, pos)
 	}
 	if f.steps >= f.nextCheck {
-		if f.steps >= f.limits.Steps {
-			return f.at(limitf("Steps", "script runs too long: more than %d steps", f.limits.Steps), pos)
+		if f.steps >= f.meter.limits.Steps {
+			return f.at(limitf("Steps", "script runs too long: more than %d steps", f.meter.limits.Steps), pos)
 		}
 		if f.budget != math.MaxInt64 {
 			return ErrSlowPath
 		}
-		f.in.yield()
+		f.meter.in.yield()
 		f.nextCheck = f.checkAt()
 	}
 	f.steps++
@@ -193,9 +192,9 @@ func (f *frame) visited() error {
 			return ErrSlowPath
 		}
 	} else if f.rowsRead%yieldRows == 0 {
-		f.in.yield()
+		f.meter.in.yield()
 	}
-	return f.in.Err()
+	return f.meter.in.Err()
 }
 
 // at gives an error of the language its place.
@@ -204,7 +203,7 @@ func (f *frame) at(e *Error, pos syntax.Pos) error {
 	case slowFault:
 		return ErrSlowPath
 	case stopFault:
-		return f.fail(f.in.Err(), pos)
+		return f.fail(f.meter.in.Err(), pos)
 	}
 	return e.at(f.prog.source, pos)
 }

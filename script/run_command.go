@@ -12,23 +12,57 @@ import (
 type last struct {
 	kind  lastKind
 	typ   Type
-	op    Op
-	entry Entry // of a command on one key
+	own   bool // a version that the script wrote itself
+	op    opCode
 	value Value // of a let or return, or what a command is as an expression
 	pos   syntax.Pos
+	// Of a command on one key; the rest is in value.
+	key      string
+	modified Timestamp
+	ttl      int64
 }
+
+// forget drops what l refers to.
+func (l *last) forget() {
+	l.kind = lastNone
+	if l.key != "" {
+		l.key = ""
+	}
+	if l.value.str != "" || l.value.arr != nil {
+		l.value.str, l.value.arr = "", nil
+	}
+}
+
+// opCode is an Op while the script runs.
+type opCode uint8
+
+const (
+	opSet opCode = iota
+	opGet
+	opExists
+	opDelete
+	opExtend
+	opBucket
+	opScan
+	opLet
+	opReturn
+)
+
+var ops = [...]Op{opSet: OpSet, opGet: OpGet, opExists: OpExists, opDelete: OpDelete, opExtend: OpExtend,
+	opBucket: OpBucket, opScan: OpScan, opLet: OpLet, opReturn: OpReturn}
 
 type lastKind uint8
 
 const (
 	lastNone  lastKind = iota
-	lastPoint          // entry
+	lastPoint          // value and key
 	lastRows           // frame.rows
 	lastValue          // value
 )
 
-func (f *frame) setValue(op Op, v Value, pos syntax.Pos) {
-	f.last.kind, f.last.typ, f.last.op, f.last.value, f.last.pos = lastValue, TypeGet, op, v, pos
+func (f *frame) setValue(op opCode, v *Value, pos syntax.Pos) {
+	f.last.kind, f.last.typ, f.last.op, f.last.pos = lastValue, TypeGet, op, pos
+	f.last.value.assign(v)
 }
 
 // commandValue is the value of the command that ran last.
@@ -49,33 +83,31 @@ func (f *frame) commandValue() (Value, error) {
 }
 
 // found takes note of what get or exists read.
-func (f *frame) found(op Op, key string, row *Row, err error, pos syntax.Pos) error {
+func (f *frame) found(op opCode, key string, row *Row, err error, pos syntax.Pos) error {
 	if err != nil {
 		return f.fail(err, pos)
 	}
 	l := &f.last
-	l.kind, l.op = lastPoint, op
-	l.entry = Entry{Key: key, Revision: -1}
+	l.kind, l.op, l.key = lastPoint, op, key
+	l.own, l.modified, l.ttl = row.Own, row.Modified, row.TTL
 	if !row.Found {
 		f.guards[syntax.NotFound] = guardMiss
 		l.typ = TypeDoesNotExist
-		l.value = Null
-		if op == OpExists {
-			l.value = Bool(false)
+		if op == opExists {
+			l.value.setBool(false, -1, 0)
+		} else {
+			l.value.setNull()
 		}
 		return nil
 	}
 	f.guards[syntax.NotFound] = guardHit
-	e := &l.entry
-	e.Revision, e.Expires, e.Modified, e.own, e.ttl = row.Revision, row.Expires, row.Modified, row.Own, row.TTL
-	if op == OpExists {
+	if op == opExists {
 		l.typ = TypeExists
-		l.value = Bool(true).WithMeta(row.Revision, row.Expires)
+		l.value.setBool(true, row.Revision, row.Expires)
 		return nil
 	}
 	l.typ = TypeGet
-	e.Value, e.HasValue = row.Value, true
-	l.value = String(row.Value).WithMeta(row.Revision, row.Expires)
+	l.value.setString(row.Value, row.Revision, row.Expires)
 	if fault := f.meter.charge(len(row.Value)); fault != nil {
 		return f.at(fault, pos)
 	}
@@ -83,33 +115,34 @@ func (f *frame) found(op Op, key string, row *Row, err error, pos syntax.Pos) er
 }
 
 // wrote takes note of what a write did.
-func (f *frame) wrote(op Op, space Space, key string, size int, w WriteResult, err error, pos syntax.Pos) error {
+func (f *frame) wrote(op opCode, space Space, key string, size int, w WriteResult, err error, pos syntax.Pos) error {
 	if err != nil {
 		return f.fail(err, pos)
 	}
 	l := &f.last
-	l.kind, l.op = lastPoint, op
-	l.entry = Entry{Key: key, Revision: w.Revision}
-	l.value = Bool(w.Done).WithMeta(w.Revision, 0)
-	hit := guardMiss
+	l.kind, l.op, l.key = lastPoint, op, key
+	l.own, l.modified, l.ttl = false, 0, 0
+	hit, expires := guardMiss, int64(0)
 	if w.Done {
-		hit = guardHit
-		l.entry.own = op != OpExtend // an extend leaves the version as it is
-		l.entry.Expires, l.entry.ttl = w.Expires, w.TTL
-		l.value.exp = w.Expires
-		if fault := f.written.add(space, key, size, f.limits); fault != nil {
+		hit, expires = guardHit, w.Expires
+		l.own = op != opExtend // an extend leaves the version as it is
+		l.ttl = w.TTL
+	}
+	l.value.setBool(w.Done, w.Revision, expires)
+	if w.Done {
+		if fault := f.written.add(space, key, size, f.meter.limits); fault != nil {
 			return f.at(fault, pos)
 		}
 	}
 	f.guards[syntax.NotSet] = hit
 	switch op {
-	case OpSet:
+	case opSet:
 		l.typ = TypeNotSet
 		if w.Done {
 			l.typ = TypeSet
 		}
 		return nil
-	case OpDelete:
+	case opDelete:
 		f.guards[syntax.NotDeleted] = hit
 		l.typ = TypeDeleted
 	default:
@@ -133,14 +166,14 @@ func (f *frame) scanRows(space Space, prefix bool, text string, asOf int64, pos 
 	clear(f.rows)
 	f.rows = f.rows[:0]
 	f.scan = scan{text: text, pos: pos}
-	if err := f.tx.Scan(space, prefix, text, asOf, f.visitRow); err != nil {
+	if err := f.env.tx.Scan(space, prefix, text, asOf, f.visitRow); err != nil {
 		return f.fail(err, pos)
 	}
 	slices.SortFunc(f.rows, func(a, b Row) int { return strings.Compare(a.Key, b.Key) })
 	l := &f.last
-	l.kind, l.op, l.typ = lastRows, OpBucket, TypeGet
+	l.kind, l.op, l.typ = lastRows, opBucket, TypeGet
 	if prefix {
-		l.op = OpScan
+		l.op = opScan
 	}
 	f.guards[syntax.NotFound] = guardHit
 	if len(f.rows) == 0 {
@@ -155,12 +188,12 @@ func (f *frame) visit(r Row) error {
 	if err := f.visited(); err != nil {
 		return err
 	}
-	if len(f.rows) >= f.limits.Rows {
+	if len(f.rows) >= f.meter.limits.Rows {
 		text, cut := shorten(f.scan.text)
 		if cut {
 			text += "..."
 		}
-		return limitf("Rows", "too many keys: more than %d match '%s'", f.limits.Rows, text)
+		return limitf("Rows", "too many keys: more than %d match '%s'", f.meter.limits.Rows, text)
 	}
 	const rowBytes = 96 // of a Row without its texts
 	if fault := f.meter.charge(rowBytes + len(r.Key) + len(r.Value)); fault != nil {
@@ -185,9 +218,10 @@ type writtenKey struct {
 }
 
 func (w *written) reset() {
-	if w.n > 0 {
-		*w = written{}
+	for i := range w.few[:w.n] {
+		w.few[i].key = ""
 	}
+	w.n, w.many, w.bytes = 0, nil, 0
 }
 
 // add counts a write that had an effect.

@@ -4,12 +4,20 @@ package script
 // "Results").
 func (f *frame) result() (*Result, error) {
 	l := &f.last
-	r := &Result{Type: l.typ, Op: l.op, Outcome: Applied, Warnings: f.prog.warnings}
+	r := &Result{Type: l.typ, Outcome: Applied, Op: ops[l.op]}
+	if f.prog.warnings != nil {
+		r.Warnings = f.prog.warnings
+	}
 	switch l.kind {
 	case lastNone:
-		r.Type = TypeCommitted
+		r.Type, r.Op = TypeCommitted, OpNone
 	case lastPoint:
-		r.one[0] = l.entry
+		e := &r.one[0]
+		e.Key, e.Revision, e.Expires, e.Modified = l.key, l.value.rev, l.value.exp, l.modified
+		if l.op == opGet {
+			e.Value, e.HasValue = l.value.str, l.value.kind == KindString
+		}
+		e.own(l.own, l.ttl)
 		r.Entries = r.one[:1]
 	case lastRows:
 		if len(f.rows) > 0 {
@@ -19,11 +27,12 @@ func (f *frame) result() (*Result, error) {
 			w := &f.rows[i]
 			r.Entries[i] = Entry{
 				Key: w.Key, Value: w.Value, HasValue: true, Revision: w.Revision,
-				Expires: w.Expires, Modified: w.Modified, own: w.Own, ttl: w.TTL,
+				Expires: w.Expires, Modified: w.Modified,
 			}
+			r.Entries[i].own(w.Own, w.TTL)
 		}
 	case lastValue:
-		if fault := f.valueEntries(r, l.value); fault != nil {
+		if fault := f.valueEntries(r, &l.value); fault != nil {
 			return nil, f.at(fault, l.pos)
 		}
 	}
@@ -32,9 +41,13 @@ func (f *frame) result() (*Result, error) {
 
 // valueEntries makes the entries of a value: one, or one for each element of
 // an array.
-func (f *frame) valueEntries(r *Result, v Value) *Error {
+func (f *frame) valueEntries(r *Result, v *Value) *Error {
 	if v.kind != KindArray {
-		r.one[0] = Entry{Value: scalarText(v), HasValue: v.kind != KindNull, Revision: v.rev, Expires: v.exp}
+		e := &r.one[0]
+		e.Value, e.HasValue, e.Revision, e.Expires = v.str, v.kind != KindNull, v.rev, v.exp
+		if v.kind != KindString {
+			e.Value = scalarText(*v)
+		}
 		r.Entries = r.one[:1]
 		return nil
 	}

@@ -30,9 +30,9 @@ func scalarText(v Value) string {
 	case KindBool:
 		return strconv.FormatBool(v.Bool())
 	case KindInt:
-		return strconv.FormatInt(v.Int(), 10)
+		return strconv.FormatInt(v.integer(), 10)
 	case KindFloat:
-		return floatText(v.Float())
+		return floatText(v.float())
 	}
 	return v.str
 }
@@ -52,9 +52,9 @@ func appendScalar(b []byte, v Value) []byte {
 	case KindBool:
 		return strconv.AppendBool(b, v.Bool())
 	case KindInt:
-		return strconv.AppendInt(b, v.Int(), 10)
+		return strconv.AppendInt(b, v.integer(), 10)
 	case KindFloat:
-		return appendFloat(b, v.Float())
+		return appendFloat(b, v.float())
 	}
 	return append(b, v.str...)
 }
@@ -127,7 +127,7 @@ func describe(v Value) string {
 // which the fraction is the fault.
 func describeExact(v Value) string {
 	if v.kind == KindFloat {
-		return "float64 " + floatText(v.Float())
+		return "float64 " + floatText(v.float())
 	}
 	return describe(v)
 }

@@ -96,6 +96,45 @@ func (v Value) WithMeta(revision, expires int64) Value {
 	return v
 }
 
+// The setters make v a value in place, with the metadata of a key. A Value does
+// not fit the registers: one that is made on its way is copied twice.
+
+func (v *Value) setNull() { v.set(KindNull, 0, "", -1, 0) }
+
+func (v *Value) setBool(b bool, rev, exp int64) {
+	num := uint64(0)
+	if b {
+		num = 1
+	}
+	v.set(KindBool, num, "", rev, exp)
+}
+
+func (v *Value) setInt(i int64) { v.set(KindInt, uint64(i), "", -1, 0) }
+
+func (v *Value) setString(s string, rev, exp int64) { v.set(KindString, 0, s, rev, exp) }
+
+func (v *Value) set(kind Kind, num uint64, str string, rev, exp int64) {
+	v.kind, v.num, v.str, v.arr, v.rev, v.exp = kind, num, str, nil, rev, exp
+}
+
+// assign is *v = *w. A value that has just been returned is in memory word by
+// word; to copy it in larger pieces would wait until it is all there.
+func (v *Value) assign(w *Value) {
+	v.kind, v.num, v.str, v.arr, v.rev, v.exp = w.kind, w.num, w.str, w.arr, w.rev, w.exp
+}
+
+// integer and float are Int and Float without a copy of v.
+func (v *Value) integer() int64 { return int64(v.num) }
+func (v *Value) float() float64 { return math.Float64frombits(v.num) }
+
+// forget drops what the values refer to. That is enough to keep nothing alive,
+// and cheaper than clear, which asks the runtime where the references are.
+func forget(vs []Value) {
+	for i := range vs {
+		vs[i].str, vs[i].arr = "", nil
+	}
+}
+
 // plain returns v without metadata.
 func (v Value) plain() Value {
 	v.rev, v.exp = -1, 0

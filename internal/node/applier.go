@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -127,6 +128,17 @@ type merged struct {
 	bytes   int
 	own     bool               // batch was made here and may be appended to
 	batches []*partition.Batch // that are in it
+	ops     []kv.Op            // memory for those of batch
+}
+
+// reset makes m empty. What it has held is not kept alive.
+func (m *merged) reset() {
+	if m.own {
+		m.ops = m.batch.Ops
+		clear(m.ops)
+	}
+	clear(m.batches)
+	*m = merged{batches: m.batches[:0], ops: m.ops[:0]}
 }
 
 // fits reports whether b may join what is there. Results are dropped before
@@ -150,7 +162,7 @@ func (m *merged) add(index uint64, b *kv.Batch, bytes int, from *partition.Batch
 	case !m.own:
 		first := m.batch
 		m.batch = &kv.Batch{Time: first.Time, DropResults: first.DropResults}
-		m.batch.Ops = append(make([]kv.Op, 0, 4*(len(first.Ops)+len(b.Ops))), first.Ops...)
+		m.batch.Ops = append(slices.Grow(m.ops, mergeOps), first.Ops...)
 		m.batch.Results = append(m.batch.Results, first.Results...)
 		m.own = true
 	}

@@ -22,6 +22,8 @@ type group struct {
 	id   uint64
 	part *partition.Partition
 	log  *raftlog.Group
+	// merged is what the applier's goroutine is about to apply.
+	merged merged
 
 	// mu guards the replica. Held: briefly, never while waiting for I/O.
 	mu      sync.Mutex
@@ -153,15 +155,15 @@ func (g *group) apply(items []applyItem) error {
 	case first.lead != 0:
 		return g.lead(first.lead)
 	}
-	var m merged
+	m := &g.merged
 	for _, item := range items {
 		for i := range item.apply.Entries {
-			if err := g.applyEntry(&m, &item.apply.Entries[i], item.batches[i]); err != nil {
+			if err := g.applyEntry(m, &item.apply.Entries[i], item.batches[i]); err != nil {
 				return err
 			}
 		}
 	}
-	if err := g.applyMerged(&m); err != nil {
+	if err := g.applyMerged(m); err != nil {
 		return err
 	}
 	g.mu.Lock()
@@ -235,7 +237,7 @@ func (g *group) applyMerged(m *merged) error {
 	g.part.Applied(m.batches)
 	// Nobody waits for this; others do for their turn.
 	runtime.Gosched()
-	*m = merged{batches: m.batches[:0]}
+	m.reset()
 	return nil
 }
 

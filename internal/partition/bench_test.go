@@ -15,15 +15,7 @@ import (
 // spaces, and their keys.
 func benchPartition(b *testing.B, n int) (*bench, []string) {
 	b.Helper()
-	st, err := store.Open(store.Options{FS: vfs.NewMem(), Dir: "rows", HistoryRevisions: 1})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { st.Close() })
-	p := New(st, Options{CacheBytes: 1 << 30, EphemeralBytes: 1 << 30, BatchBytes: 4 << 20, UnappliedBytes: 1 << 30,
-		FastSteps: 4000, FastRows: 1000, RetentionMs: 1000, ResultMs: 1000, WrittenKeys: 10_000, WrittenBytes: 64 << 20})
-	p.Lead(1, 0)
-	one := &bench{Partition: p, b: b, st: st}
+	one := onStore(b, 1<<30)
 	keys := make([]string, n)
 	for i := range keys {
 		keys[i] = "bench/" + strconv.Itoa(i)
@@ -37,10 +29,25 @@ func benchPartition(b *testing.B, n int) (*bench, []string) {
 	return one, keys
 }
 
+// onStore returns a leading partition without rows, whose row cache takes
+// cacheBytes.
+func onStore(b testing.TB, cacheBytes int64) *bench {
+	b.Helper()
+	st, err := store.Open(store.Options{FS: vfs.NewMem(), Dir: "rows", HistoryRevisions: 1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { st.Close() })
+	p := New(st, Options{CacheBytes: cacheBytes, EphemeralBytes: 1 << 30, BatchBytes: 4 << 20, UnappliedBytes: 1 << 30,
+		FastSteps: 4000, FastRows: 1000, RetentionMs: 1000, ResultMs: 1000, WrittenKeys: 10_000, WrittenBytes: 64 << 20})
+	p.Lead(1, 0)
+	return &bench{Partition: p, b: b, st: st}
+}
+
 // bench is a partition with next to nothing below it.
 type bench struct {
 	*Partition
-	b     *testing.B
+	b     testing.TB
 	st    *store.Store
 	index uint64
 }

@@ -9,18 +9,27 @@ import (
 
 // A cell is the executor's view of one key: its newest version, committed or
 // only ordered, and the older versions that the store can not show (yet).
+//
+// What a read needs stands first: among a million cells each line of the
+// processor's cache that it touches is a miss.
 type cell struct {
-	space kv.Space
-	key   string
-	slash int32 // index of the key's last slash, -1 for none
-
-	// exists is false for a key known to have no row at all.
-	exists bool
-	row    kv.Row
+	row kv.Row
 	// seq is the batch that must be durable before anybody may be told of
 	// row. For a persistent key it is the batch that wrote row: while that is
 	// not applied the cell is pinned, and stands in the overlay.
 	seq uint64
+	// touched is when somebody saw this key last; see touch.go.
+	touched hlc.Timestamp
+	space   kv.Space
+	// exists is false for a key known to have no row at all.
+	exists bool
+	gone   bool // not in Partition.rows any more
+	use
+	pin   pin
+	fresh int32 // index in overlay.fresh
+	slash int32 // index of the key's last slash, -1 for none
+	key   string
+
 	// older, from the index from on, are versions before row, the newest last:
 	// for a persistent key those not yet applied, for an ephemeral one its
 	// bounded history.
@@ -28,15 +37,9 @@ type cell struct {
 	from  int
 	// tail is for the store, who has it while the cell is pinned.
 	tail kv.Tail
-	// touched is when somebody saw this key last; see touch.go.
-	touched hlc.Timestamp
 
-	// prev and next link the cells of a space by recency of use; for a pinned
-	// cell see overlay.
+	// prev and next link the cells of a recency.
 	prev, next *cell
-	listed     bool
-	pin        pin
-	gone       bool // not in Partition.rows any more
 	bytes      int
 }
 
@@ -78,7 +81,9 @@ func (c *cell) pop() version {
 
 // forgetOldest drops the n oldest of the older versions.
 func (c *cell) forgetOldest(n int) {
-	clear(c.past()[:n])
+	for i := range c.past()[:n] {
+		c.older[c.from+i].row.Value = ""
+	}
 	c.from += n
 }
 
@@ -111,76 +116,6 @@ func (c *cell) split() (bucket, rest string) {
 		return c.key, ""
 	}
 	return c.key[:c.slash], c.key[c.slash+1:]
-}
-
-// lru is a list of cells by recency of use, with their bytes. Its zero value
-// is ready.
-type lru struct {
-	head, tail *cell
-	bytes      int64
-	len        int
-}
-
-// front puts c first, taking its size anew.
-func (l *lru) front(c *cell) {
-	if l.head == c {
-		l.resize(c)
-		return
-	}
-	l.remove(c)
-	c.bytes = c.measure()
-	l.bytes += int64(c.bytes)
-	l.len++
-	c.listed = true
-	c.next = l.head
-	if l.head != nil {
-		l.head.prev = c
-	} else {
-		l.tail = c
-	}
-	l.head = c
-}
-
-// touch puts c, which is listed, first.
-func (l *lru) touch(c *cell) {
-	if l.head == c {
-		return
-	}
-	// Unlink; c is not the head, so it has a prev.
-	c.prev.next = c.next
-	if c.next != nil {
-		c.next.prev = c.prev
-	} else {
-		l.tail = c.prev
-	}
-	c.prev, c.next = nil, l.head
-	l.head.prev = c
-	l.head = c
-}
-
-func (l *lru) resize(c *cell) {
-	n := c.measure()
-	l.bytes += int64(n - c.bytes)
-	c.bytes = n
-}
-
-func (l *lru) remove(c *cell) {
-	if !c.listed {
-		return
-	}
-	if c.prev != nil {
-		c.prev.next = c.next
-	} else {
-		l.head = c.next
-	}
-	if c.next != nil {
-		c.next.prev = c.prev
-	} else {
-		l.tail = c.prev
-	}
-	c.prev, c.next, c.listed = nil, nil, false
-	l.bytes -= int64(c.bytes)
-	l.len--
 }
 
 // inRange visits the cells of tree that a read of the bucket or prefix text

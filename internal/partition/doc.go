@@ -24,7 +24,7 @@
 //	           caller                         log                    applier
 //	run ─ publish ─┬─> open batch ─ Take ─> in flight ─ Committed ─> store.Apply ─ Applied
 //	               └─ wait ·························┘answer             │
-//	 speculative state:  rows (LRU cache) + overlay (not yet applied) <─┘unpin
+//	 speculative state:  rows (cache) + overlay (not yet applied) <─┘unpin
 //
 // A script that can not run so, because it sleeps or takes more steps than the
 // executor grants, runs outside under locks (Slow): it reads row by row,

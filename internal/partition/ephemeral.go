@@ -18,12 +18,12 @@ func newOrdered() ordered {
 func (o ordered) Ascend(pivot *cell, visit func(*cell) bool) { o.BTreeG.Ascend(pivot, visit) }
 
 // ephemeral is the ephemeral space: rows in memory only, bounded in bytes.
-// When it is full, rows that are expired or deleted go first, then those not
-// used for the longest time. Rows are never lost to a write that fails.
+// When it is full, rows that are expired or deleted go first, then, about,
+// those not used for the longest time: see recency. Rows are never lost to a write that fails.
 type ephemeral struct {
 	cells map[string]*cell
 	tree  ordered
-	lru   lru
+	use   recency
 	// dying orders the rows that expire or are deleted, by that time.
 	dying     *btree.BTreeG[deathOf]
 	maxBytes  int64
@@ -58,28 +58,30 @@ func deathTime(r *kv.Row) int64 {
 
 const ephemeralHistory = 16 // newest revisions kept of a key, the current one included
 
-// put makes row the key's newest version. replaced tells a new version from
-// the same one with another expiry.
-func (e *ephemeral) put(key string, row kv.Row, newVersion bool, seq uint64) {
-	c := e.cells[key]
+// put makes row, as which w takes effect, the key's newest version.
+func (e *ephemeral) put(w *write, row *kv.Row, seq uint64) {
+	c := w.cell
 	if c == nil {
-		c = newCell(kv.Ephemeral, key)
-		e.cells[key] = c
+		c = e.cells[w.key]
+	}
+	if c == nil {
+		c = newCell(kv.Ephemeral, w.key)
+		e.cells[w.key] = c
 		e.tree.Set(c)
 	} else if at := deathTime(&c.row); at != 0 {
 		e.dying.Delete(deathOf{at, c})
 	}
-	if newVersion && c.exists && !c.row.NoRev {
+	if w.put && c.exists && !c.row.NoRev {
 		if len(c.past()) == ephemeralHistory-1 {
 			c.forgetOldest(1)
 		}
 		c.push(version{row: c.row})
 	}
-	c.row, c.exists, c.seq = row, true, seq
+	c.row, c.exists, c.seq = *row, true, seq
 	if at := deathTime(&c.row); at != 0 {
 		e.dying.Set(deathOf{at, c})
 	}
-	e.lru.front(c)
+	e.use.add(c)
 }
 
 // drop removes a row with everything known of it.
@@ -89,7 +91,7 @@ func (e *ephemeral) drop(c *cell, now hlc.Timestamp) {
 	}
 	delete(e.cells, c.key)
 	e.tree.Delete(c)
-	e.lru.remove(c)
+	e.use.remove(c)
 	e.horizon = max(e.horizon, now)
 	e.touched = max(e.touched, c.touched)
 }
@@ -97,16 +99,13 @@ func (e *ephemeral) drop(c *cell, now hlc.Timestamp) {
 // shrink brings the space below its bound, at most n rows at a time so that
 // one script does not pay for all.
 func (e *ephemeral) shrink(now hlc.Timestamp, n int, pinned func(*cell) bool) {
-	for ; n > 0 && e.lru.bytes > e.maxBytes; n-- {
+	for ; n > 0 && e.use.bytes > e.maxBytes; n-- {
 		if d, ok := e.dying.Min(); ok && d.at <= now.Millis() && !pinned(d.c) {
 			e.drop(d.c, now)
 			e.expired++
 			continue
 		}
-		c := e.lru.tail
-		for c != nil && pinned(c) {
-			c = c.prev
-		}
+		c := e.use.victim(pinned)
 		if c == nil {
 			return
 		}

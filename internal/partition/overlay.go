@@ -4,12 +4,9 @@ package partition
 // show yet. Only reads of buckets and prefixes need them in order, so a cell
 // goes into the tree when the first such read comes along; most are applied,
 // and gone, before.
-//
-// The cells outside the tree are linked by their prev and next, which the list
-// of recent ones does not use meanwhile.
 type overlay struct {
 	tree  ordered
-	fresh *cell
+	fresh []*cell // those that are not in the tree, in no order
 }
 
 // pin says where in the overlay a cell is.
@@ -23,17 +20,13 @@ const (
 
 func newOverlay() overlay { return overlay{tree: newOrdered()} }
 
-// add pins c, which is not in the list of recent cells.
+// add pins c.
 func (o *overlay) add(c *cell) {
 	if c.pin != unpinned {
 		return
 	}
-	c.pin = pinnedFresh
-	c.prev, c.next = nil, o.fresh
-	if o.fresh != nil {
-		o.fresh.prev = c
-	}
-	o.fresh = c
+	c.pin, c.fresh = pinnedFresh, int32(len(o.fresh))
+	o.fresh = append(o.fresh, c)
 }
 
 // remove unpins c and reports whether it was pinned.
@@ -44,30 +37,25 @@ func (o *overlay) remove(c *cell) bool {
 	case pinnedInTree:
 		o.tree.Delete(c)
 	default:
-		o.unlink(c)
+		// The last one takes its place: it was pinned a moment ago, so that it
+		// is in the processor's cache.
+		n := len(o.fresh) - 1
+		last := o.fresh[n]
+		o.fresh[c.fresh], last.fresh = last, c.fresh
+		o.fresh[n] = nil
+		o.fresh = o.fresh[:n]
 	}
 	c.pin = unpinned
 	return true
 }
 
-func (o *overlay) unlink(c *cell) {
-	if c.prev != nil {
-		c.prev.next = c.next
-	} else {
-		o.fresh = c.next
-	}
-	if c.next != nil {
-		c.next.prev = c.prev
-	}
-	c.prev, c.next = nil, nil
-}
-
 // sorted returns the pinned cells in the store's order.
 func (o *overlay) sorted() ordered {
-	for c := o.fresh; c != nil; c = o.fresh {
-		o.unlink(c)
+	for i, c := range o.fresh {
 		c.pin = pinnedInTree
 		o.tree.Set(c)
+		o.fresh[i] = nil
 	}
+	o.fresh = o.fresh[:0]
 	return o.tree
 }

@@ -55,7 +55,7 @@ func (tx *Tx) Page(rng Range, after string, limit int) (rows []script.Row, next 
 	for i, c := range cells {
 		tx.dep = max(tx.dep, c.seq)
 		if c.exists && c.row.Live(tx.now) {
-			rows = append(rows, found(c.key, c.row, nil))
+			rows = append(rows, found(c.key, &c.row, nil))
 		}
 		if len(rows) == limit && i < len(cells)-1 {
 			return rows, c.key, nil

@@ -46,7 +46,7 @@ type Partition struct {
 	stopped error // why nothing can be written; reads may go on
 
 	rows    map[string]*cell // persistent cells, by key
-	recent  lru              // those that may be evicted
+	recent  recency          // those that may be evicted
 	overlay overlay          // those the store does not show yet
 	eph     ephemeral
 	locks   lockTable
@@ -68,8 +68,10 @@ type Partition struct {
 	applied uint64 // newest batch the store shows
 	// unapplied counts the bytes of the batches after applied.
 	unapplied int64
+	// spare is the memory of batches that are applied, for those to come.
+	spare []effects
 
-	txs   []*Tx // free list
+	tx    Tx // of the run in the executor
 	stats Stats
 
 	// line guards what follows: the batches on their way into the log. It is
@@ -80,6 +82,7 @@ type Partition struct {
 	inflight *Batch // proposed, and not committed or, when settling, followed
 	settling bool   // inflight is committed; Next has not been called
 	lastSeq  uint64 // newest batch opened
+	lastLen  int    // of the entry of the batch taken last
 	durable  uint64 // newest batch committed
 	// waiting holds the batches after durable, oldest first: the one on its
 	// way and the open one.
@@ -142,6 +145,7 @@ func New(st *store.Store, opts Options) *Partition {
 		unsure: map[string]error{}, pruning: map[string]uint64{},
 		room: make(chan struct{}),
 	}
+	p.tx.p = p
 	p.locks.noRanges = p.faulty(FaultPhantoms)
 	return p
 }
@@ -167,7 +171,7 @@ func (p *Partition) Lead(term uint64, hwm hlc.Timestamp) {
 	defer p.line.Unlock()
 	assert(len(p.waiting) == 0 && p.open == nil, "PART-3: lead with batches pending")
 	// What was cached before belongs to another term.
-	p.rows, p.recent, p.overlay = map[string]*cell{}, lru{}, newOverlay()
+	p.rows, p.recent, p.overlay = map[string]*cell{}, recency{}, newOverlay()
 	p.eph = newEphemeral(p.opts.EphemeralBytes)
 	// Batches that Stop has dropped count as settled: nothing refers to them.
 	p.durable, p.applied, p.unapplied = p.lastSeq, p.lastSeq, 0
@@ -266,6 +270,13 @@ func (p *Partition) openBatch() *Batch {
 	}
 	p.lastSeq++
 	b := &Batch{Seq: p.lastSeq, Term: p.term, Done: make(chan struct{})}
+	if n := len(p.spare); n > 0 {
+		b.use(p.spare[n-1])
+		p.spare[n-1] = effects{}
+		p.spare = p.spare[:n-1]
+	}
+	// Most often it becomes about as long as the one before.
+	b.enc.Reset(make([]byte, 0, min(p.lastLen+p.lastLen/8, 64<<10)))
 	p.open = b
 	p.waiting = append(p.waiting, b)
 	p.stats.Batches++
@@ -292,6 +303,7 @@ func (p *Partition) take() *Batch {
 	p.open = nil
 	p.inflight = b
 	b.proposed = true
+	p.lastLen = b.enc.Len()
 	b.Data = b.enc.Bytes()
 	if b.enc.Len() >= p.opts.BatchBytes {
 		p.signalRoom()
@@ -377,6 +389,9 @@ func (p *Partition) apply(b *Batch) {
 		}
 	}
 	p.unapplied -= b.bytes
+	if len(p.spare) < spareMax && len(b.Ops) > 0 && cap(b.Ops) <= spareOps {
+		p.spare = append(p.spare, b.effects())
+	}
 }
 
 // signalRoom wakes the writers that wait for room. Held: line.
@@ -399,15 +414,20 @@ func (p *Partition) settle(c *cell) {
 		return
 	}
 	c.older, c.from = nil, 0
-	if p.overlay.remove(c) || !c.listed {
-		p.recent.front(c)
+	if p.overlay.remove(c) || !c.counted {
+		p.recent.add(c)
 	}
 }
 
-// evict brings the row cache below its bound.
+// evict brings the row cache below its bound. What pinned cells leave in the
+// way, later calls clear.
 func (p *Partition) evict() {
-	for p.recent.bytes > p.opts.CacheBytes && p.recent.tail != nil {
-		p.dropCell(p.recent.tail)
+	for p.recent.bytes > p.opts.CacheBytes {
+		c := p.recent.victim(nil)
+		if c == nil {
+			return
+		}
+		p.dropCell(c)
 	}
 }
 
@@ -452,7 +472,7 @@ func (p *Partition) Stats() Stats {
 	defer p.mu.Unlock()
 	s := p.stats
 	s.CacheRows, s.CacheBytes = int64(p.recent.len), p.recent.bytes
-	s.EphemeralRows, s.EphemeralBytes = int64(len(p.eph.cells)), p.eph.lru.bytes
+	s.EphemeralRows, s.EphemeralBytes = int64(len(p.eph.cells)), p.eph.use.bytes
 	s.Evictions, s.Expired = p.eph.evictions, p.eph.expired
 	s.UnappliedBytes = p.unapplied
 	s.Locks = int64(len(p.locks.active))

@@ -14,6 +14,7 @@ import (
 type slowRead struct {
 	sleep func(ms int64) (now int64, err error)
 	reads map[lockKey]readMark
+	row   kv.Row // what was read last: under the mutex it may change
 	// session is set in an interactive transaction.
 	session *Session
 	// leases are live rows read under locks that others share; see touch.go.
@@ -51,18 +52,27 @@ type readMark struct {
 	live     bool
 }
 
-func mark(row kv.Row, now int64) readMark {
+func mark(row *kv.Row, now int64) readMark {
 	return readMark{row.Revision, row.Modified, row.Expires, row.Revision >= 0 && row.Live(now)}
 }
 
-// latest returns the newest version of key, Revision -1 when it has no row.
-func (tx *Tx) latest(space kv.Space, key string, write bool) (kv.Row, error) {
+// noRow is what is read of a key without a row.
+var noRow = kv.Row{Revision: -1, Prev: -1}
+
+// latest returns the newest version of key, Revision -1 when it has no row. It
+// must not be changed, and is valid until the next call of tx.
+func (tx *Tx) latest(space kv.Space, key string, write bool) (*kv.Row, error) {
 	if tx.slow != nil {
-		return tx.latestSlow(space, key, write)
+		row, err := tx.latestSlow(space, key, write)
+		tx.slow.row = row
+		return &tx.slow.row, err
 	}
 	if len(tx.p.locks.active) > 0 && tx.p.locks.lockedByOther(tx.ticket, space, key, write) {
 		tx.blocked.AddPoint(Point{space, key, write})
-		return kv.Row{}, errLocked
+		return &noRow, errLocked
+	}
+	if c := tx.seenCell(space, key); c != nil {
+		return c.newest(), nil
 	}
 	return tx.load(space, key)
 }
@@ -79,9 +89,9 @@ func (tx *Tx) latestSlow(space kv.Space, key string, write bool) (kv.Row, error)
 	if tx.ticket.covers(space, key, write) || tx.slow.unlocked(p) {
 		row, err := tx.load(space, key)
 		if err == nil && !tx.ticket.covers(space, key, true) {
-			tx.borrow(space, key, &row)
+			tx.borrow(space, key, row)
 		}
-		return row, err
+		return *row, err
 	}
 	tx.slow.want(Point{space, key, write})
 	if tx.slow.session == nil && p.locks.lockedByOther(tx.ticket, space, key, write) {
@@ -89,18 +99,50 @@ func (tx *Tx) latestSlow(space kv.Space, key string, write bool) (kv.Row, error)
 	}
 	row, err := tx.load(space, key)
 	if err != nil {
-		return row, err
+		return *row, err
 	}
 	k, m := lockKey{space, key}, mark(row, tx.now)
 	if seen, ok := tx.slow.reads[k]; ok && seen != m {
-		return row, errRestart
+		return *row, errRestart
 	}
 	tx.slow.reads[k] = m
-	return row, nil
+	return *row, nil
 }
 
-// load reads the newest version under the mutex.
-func (tx *Tx) load(space kv.Space, key string) (kv.Row, error) {
+// seenMax is how many cells a transaction remembers: a script that writes what
+// it has read finds them without another look into the maps.
+const seenMax = 4
+
+// see remembers c, which is in its map. A transaction does so that has the
+// mutex all the time, or c could be another one's meanwhile.
+func (tx *Tx) see(c *cell) {
+	if tx.seen < seenMax && tx.p.opts.Faults == 0 {
+		tx.cells[tx.seen] = c
+		tx.seen++
+	}
+}
+
+// seenCell returns the cell of key if tx remembers it. One that was evicted since
+// still shows what it did: nobody else has written meanwhile.
+func (tx *Tx) seenCell(space kv.Space, key string) *cell {
+	for _, c := range tx.cells[:tx.seen] {
+		if c.key == key && c.space == space {
+			return c
+		}
+	}
+	return nil
+}
+
+// newest returns the newest version, Revision -1 when there is none.
+func (c *cell) newest() *kv.Row {
+	if !c.exists {
+		return &noRow
+	}
+	return &c.row
+}
+
+// load reads the newest version under the mutex. It must not be changed.
+func (tx *Tx) load(space kv.Space, key string) (*kv.Row, error) {
 	p := tx.p
 	if space == kv.Ephemeral {
 		c := p.eph.cells[key]
@@ -108,22 +150,24 @@ func (tx *Tx) load(space kv.Space, key string) (kv.Row, error) {
 			if tx.slow == nil {
 				p.touchElsewhere(tx.ts)
 			}
-			return kv.Row{Revision: -1, Prev: -1}, nil
+			return &noRow, nil
 		}
 		if tx.slow == nil {
 			c.touch(tx.ts)
+			tx.see(c)
 		}
-		p.eph.lru.touch(c)
+		c.used = true
 		tx.dep = max(tx.dep, c.seq)
-		return c.row, nil
+		return &c.row, nil
 	}
 	c, err := p.cell(key)
 	if err != nil {
-		return kv.Row{}, err
+		return &noRow, err
 	}
 	if tx.slow == nil {
-		if c.listed || c.seq > p.applied {
+		if c.counted || c.seq > p.applied {
 			c.touch(tx.ts)
+			tx.see(c)
 		} else {
 			p.touchElsewhere(tx.ts) // too large for the cache
 		}
@@ -131,24 +175,19 @@ func (tx *Tx) load(space kv.Space, key string) (kv.Row, error) {
 	if c.seq > p.applied && p.faulty(FaultStaleRead) {
 		row, ok, err := p.store.Get(key)
 		if err == nil && !ok {
-			row = kv.Row{Revision: -1, Prev: -1}
+			row = noRow
 		}
-		return row, err
+		return &row, err
 	}
 	tx.dep = max(tx.dep, c.seq)
-	if !c.exists {
-		return kv.Row{Revision: -1, Prev: -1}, nil
-	}
-	return c.row, nil
+	return c.newest(), nil
 }
 
 // cell returns the cell of a persistent key, from the store if need be.
 func (p *Partition) cell(key string) (*cell, error) {
 	if c := p.rows[key]; c != nil {
 		p.stats.CacheHits++
-		if c.listed {
-			p.recent.touch(c)
-		}
+		c.used = true
 		return c, nil
 	}
 	p.stats.CacheMisses++
@@ -161,7 +200,7 @@ func (p *Partition) cell(key string) (*cell, error) {
 		c.tail = kv.Tail{}
 	}
 	p.rows[key] = c
-	p.recent.front(c)
+	p.recent.add(c)
 	p.evict()
 	return c, nil
 }
@@ -382,7 +421,7 @@ func (tx *Tx) validate(commit hlc.Timestamp) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if mark(row, commit.Millis()) != seen || tx.overtaken(k, &row, w != nil) {
+		if mark(row, commit.Millis()) != seen || tx.overtaken(k, row, w != nil) {
 			return false, nil
 		}
 	}

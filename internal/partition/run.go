@@ -56,8 +56,8 @@ func (p *Partition) Fast(work Work, ticket *Ticket, nowMs int64, req *Request) (
 			return res, done, err
 		}
 	}
-	tx := p.newTx()
-	defer p.freeTx(tx)
+	tx := &p.tx
+	defer tx.reset()
 	tx.ticket = ticket
 	tx.ts = p.clock.Next(nowMs)
 	tx.now = tx.ts.Millis()
@@ -68,7 +68,7 @@ func (p *Partition) Fast(work Work, ticket *Ticket, nowMs int64, req *Request) (
 	switch {
 	case err == errLocked:
 		return nil, Done{}, &Blocked{tx.blocked}
-	case errors.Is(err, script.ErrSlowPath):
+	case err != nil && errors.Is(err, script.ErrSlowPath):
 		return nil, Done{}, script.ErrSlowPath
 	}
 	p.stats.Fast++
@@ -172,7 +172,9 @@ func (p *Partition) concludeAlone(tx *Tx, res *script.Result, err error, commit 
 		res.Stamp(commit)
 		res.Outcome = script.Applied
 	}
-	p.publishEphemeral(tx, 0, commit)
+	if len(tx.writes) > 0 {
+		p.publishEphemeral(tx, 0, commit)
+	}
 	return res, Done{Wrote: len(tx.writes) > 0}, nil
 }
 
@@ -269,7 +271,10 @@ func (p *Partition) publish(b *Batch, w *write, commit hlc.Timestamp) {
 	op.Row = row
 	b.olds = append(b.olds, w.base)
 	op.Old = &b.olds[len(b.olds)-1]
-	c := p.rows[w.key]
+	c := w.cell
+	if c == nil || c.gone {
+		c = p.rows[w.key]
+	}
 	if c == nil {
 		c = newCell(kv.Persistent, w.key)
 		c.row, c.exists = w.base, w.base.Revision >= 0
@@ -291,7 +296,7 @@ func (p *Partition) supersede(b *Batch, c *cell) {
 		}
 		c.push(old)
 	} else {
-		p.recent.remove(c)
+		p.recent.hold(c)
 		p.overlay.add(c)
 	}
 	if c.seq != b.Seq || len(b.cells) == 0 {
@@ -318,7 +323,7 @@ func (p *Partition) publishEphemeral(tx *Tx, seq uint64, commit hlc.Timestamp) {
 		} else {
 			p.extended = commit
 		}
-		p.eph.put(w.key, row, w.put, seq)
+		p.eph.put(w, &row, seq)
 	}
 	if wrote {
 		p.eph.shrink(commit, 64+2*len(tx.writes), p.isLocked)

@@ -123,6 +123,9 @@ func (s *Session) Do(work Work, lock *LockSet) (*script.Result, error) {
 		return nil, err
 	}
 	s.undo.bytes = bytes
+	if res != nil {
+		res.Estimate(s.tx.now)
+	}
 	return res, nil
 }
 

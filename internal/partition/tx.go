@@ -21,6 +21,9 @@ type Tx struct {
 	ticket *Ticket // locks held, or nil
 	dep    uint64  // newest batch among the rows read
 
+	cells [seenMax]*cell // read so far, the first seen of them; see Tx.see
+	seen  int
+
 	writes []write
 	index  map[lockKey]int // into writes, once there are many
 	undo   *undoLog        // of the call that runs in a Session, or nil
@@ -39,6 +42,7 @@ type write struct {
 	ttl   int64
 	base  kv.Row // the committed row, Revision -1 when there is none
 	put   bool   // a new version, not only another expiry
+	cell  *cell  // of key, if the transaction saw it
 	call  uint64 // of a Session: the last call that wrote it
 }
 
@@ -46,23 +50,27 @@ var _ script.Tx = (*Tx)(nil)
 
 const indexFrom = 12 // writes from which on a map is faster than a look
 
-func (p *Partition) newTx() *Tx {
-	if n := len(p.txs); n > 0 {
-		tx := p.txs[n-1]
-		p.txs = p.txs[:n-1]
-		return tx
+// reset makes a transaction of the executor ready for the next run. What few
+// runs need is only reset after those.
+func (tx *Tx) reset() {
+	const keep = 64 // writes; more than that is left to the collector
+	for i := range tx.writes {
+		w := &tx.writes[i]
+		w.key, w.row.Value, w.base.Value, w.cell = "", "", "", nil
 	}
-	return &Tx{p: p}
-}
-
-func (p *Partition) freeTx(tx *Tx) {
-	clear(tx.writes)
 	tx.writes = tx.writes[:0]
-	tx.ts, tx.now, tx.dep = 0, 0, 0
-	tx.ticket, tx.index, tx.slow = nil, nil, nil
-	tx.blocked = LockSet{}
-	if cap(tx.writes) <= 64 && len(p.txs) < 64 {
-		p.txs = append(p.txs, tx)
+	if cap(tx.writes) > keep {
+		tx.writes = nil
+	}
+	for i := range tx.cells[:tx.seen] {
+		tx.cells[i] = nil
+	}
+	tx.seen, tx.dep = 0, 0
+	if tx.index != nil {
+		tx.index = nil
+	}
+	if tx.blocked.Points != nil || tx.blocked.Ranges != nil {
+		tx.blocked = LockSet{}
 	}
 }
 
@@ -97,26 +105,28 @@ func (w *write) live(now int64) bool {
 	return w.ttl > 0 || w.row.Live(now)
 }
 
-// current returns the newest version as this transaction sees it. Without any
-// row the revision is -1.
-func (tx *Tx) current(space kv.Space, key string) (row kv.Row, live bool, w *write, err error) {
+// current returns the newest version as this transaction sees it, and its own
+// write, if that is it; write tells whether it is to be written next. Without
+// any row the revision is -1. It must not be changed, and is valid until the
+// next call of tx.
+func (tx *Tx) current(space kv.Space, key string, write bool) (row *kv.Row, live bool, w *write, err error) {
 	if w = tx.own(space, key); w != nil {
-		return w.row, w.live(tx.now), w, nil
+		return &w.row, w.live(tx.now), w, nil
 	}
-	row, err = tx.latest(space, key, false)
+	row, err = tx.latest(space, key, write)
 	return row, err == nil && row.Revision >= 0 && row.Live(tx.now), nil, err
 }
 
 // Get reads the newest version.
 func (tx *Tx) Get(space script.Space, key string) (script.Row, error) {
-	row, live, w, err := tx.current(space, key)
+	row, live, w, err := tx.current(space, key, false)
 	if err != nil || !live {
 		return script.Row{Key: key, Revision: -1}, err
 	}
 	return found(key, row, w), nil
 }
 
-func found(key string, row kv.Row, w *write) script.Row {
+func found(key string, row *kv.Row, w *write) script.Row {
 	r := script.Row{Key: key, Value: row.Value, Revision: row.Revision, Expires: row.Expires,
 		Modified: row.Modified, Found: true}
 	if w != nil {
@@ -134,7 +144,7 @@ func (tx *Tx) GetAt(space script.Space, key string, rev int64) (script.Row, erro
 			if w.row.Deleted {
 				return missing, nil
 			}
-			r := found(key, w.row, w)
+			r := found(key, &w.row, w)
 			r.Expires, r.TTL = 0, 0
 			return r, nil
 		}
@@ -145,7 +155,7 @@ func (tx *Tx) GetAt(space script.Space, key string, rev int64) (script.Row, erro
 	err := tx.versions(space, key, func(row kv.Row) bool {
 		if row.Revision == rev && !row.Deleted && !(newest && superseded && row.NoRev) {
 			row.Expires = 0
-			result = found(key, row, nil)
+			result = found(key, &row, nil)
 		}
 		newest = false
 		return row.Revision > rev
@@ -159,7 +169,7 @@ func (tx *Tx) GetAsOf(space script.Space, key string, ms int64) (script.Row, err
 	if err != nil || !ok {
 		return script.Row{Key: key, Revision: -1}, err
 	}
-	return found(key, row, nil), nil
+	return found(key, &row, nil), nil
 }
 
 func (tx *Tx) asOf(space kv.Space, key string, ms int64) (kv.Row, bool, error) {
@@ -183,17 +193,18 @@ func historyError(key string, ms int64, err error) error {
 
 // Set writes key when all conditions hold.
 func (tx *Tx) Set(space script.Space, key, value string, o *script.SetOptions) (script.WriteResult, error) {
-	row, live, w, err := tx.write(space, key)
+	row, live, w, err := tx.current(space, key, true)
 	if err != nil {
 		return script.WriteResult{}, err
 	}
-	if !holds(&row, live, o) {
+	if !holds(row, live, o) {
 		return script.WriteResult{Revision: row.Revision}, nil
 	}
+	revision := row.Revision + 1
 	w = tx.change(w, space, key, row)
 	w.put = true
 	w.ttl = o.TTL
-	w.row = kv.Row{Value: value, Revision: row.Revision + 1, NoRev: o.NoRev}
+	w.row = kv.Row{Value: value, Revision: revision, NoRev: o.NoRev}
 	if o.TTL > 0 {
 		w.row.Expires = tx.now + o.TTL
 	}
@@ -218,19 +229,20 @@ func holds(row *kv.Row, live bool, o *script.SetOptions) bool {
 
 // Delete writes a tombstone when key is live.
 func (tx *Tx) Delete(space script.Space, key string) (script.WriteResult, error) {
-	row, live, w, err := tx.write(space, key)
+	row, live, w, err := tx.current(space, key, true)
 	if err != nil || !live {
 		return script.WriteResult{Revision: row.Revision}, err
 	}
+	revision := row.Revision + 1
 	w = tx.change(w, space, key, row)
 	w.put, w.ttl = true, 0
-	w.row = kv.Row{Revision: row.Revision + 1, Deleted: true}
+	w.row = kv.Row{Revision: revision, Deleted: true}
 	return script.WriteResult{Done: true, Revision: w.row.Revision}, nil
 }
 
 // Extend changes the expiry of a live key.
 func (tx *Tx) Extend(space script.Space, key string, ttl int64) (script.WriteResult, error) {
-	row, live, w, err := tx.write(space, key)
+	row, live, w, err := tx.current(space, key, true)
 	if err != nil || !live {
 		return script.WriteResult{Revision: row.Revision}, err
 	}
@@ -243,18 +255,9 @@ func (tx *Tx) Extend(space script.Space, key string, ttl int64) (script.WriteRes
 	return script.WriteResult{Done: true, Revision: w.row.Revision, Expires: w.row.Expires, TTL: ttl}, nil
 }
 
-// write reads key for writing it.
-func (tx *Tx) write(space kv.Space, key string) (row kv.Row, live bool, w *write, err error) {
-	if w = tx.own(space, key); w != nil {
-		return w.row, w.live(tx.now), w, nil
-	}
-	row, err = tx.latest(space, key, true)
-	return row, err == nil && row.Revision >= 0 && row.Live(tx.now), nil, err
-}
-
 // change returns the buffered write of key, to be changed: w, when there is
 // one, else a new one over base.
-func (tx *Tx) change(w *write, space kv.Space, key string, base kv.Row) *write {
+func (tx *Tx) change(w *write, space kv.Space, key string, base *kv.Row) *write {
 	if w == nil {
 		w = tx.buffer(space, key, base)
 		if tx.undo != nil {
@@ -266,9 +269,17 @@ func (tx *Tx) change(w *write, space kv.Space, key string, base kv.Row) *write {
 	return w
 }
 
-func (tx *Tx) buffer(space kv.Space, key string, base kv.Row) *write {
-	tx.writes = append(tx.writes, write{space: space, key: key, row: base, base: base})
-	n := len(tx.writes)
+func (tx *Tx) buffer(space kv.Space, key string, base *kv.Row) *write {
+	n := len(tx.writes) + 1
+	if n <= cap(tx.writes) {
+		tx.writes = tx.writes[:n]
+	} else {
+		tx.writes = append(tx.writes, write{})
+	}
+	w := &tx.writes[n-1]
+	w.space, w.key, w.cell = space, key, tx.seenCell(space, key)
+	w.base, w.row = *base, *base
+	w.ttl, w.put, w.call = 0, false, 0
 	if tx.index != nil {
 		tx.index[lockKey{space, key}] = n - 1
 	} else if n == indexFrom {
@@ -277,7 +288,7 @@ func (tx *Tx) buffer(space kv.Space, key string, base kv.Row) *write {
 			tx.index[lockKey{tx.writes[i].space, tx.writes[i].key}] = i
 		}
 	}
-	return &tx.writes[n-1]
+	return w
 }
 
 // Scan reads a bucket or a prefix.
@@ -289,12 +300,12 @@ func (tx *Tx) Scan(space script.Space, prefix bool, text string, asOf int64, vis
 			if err != nil || !ok {
 				return err
 			}
-			return visit(found(key, old, nil))
+			return visit(found(key, &old, nil))
 		}
 		if !row.Live(tx.now) || tx.own(space, key) != nil {
 			return nil
 		}
-		return visit(found(key, row, nil))
+		return visit(found(key, &row, nil))
 	})
 	if err != nil || asOf > 0 {
 		return err
@@ -302,7 +313,7 @@ func (tx *Tx) Scan(space script.Space, prefix bool, text string, asOf int64, vis
 	for i := range tx.writes {
 		w := &tx.writes[i]
 		if rng.Covers(w.space, w.key) && w.live(tx.now) {
-			if err := visit(found(w.key, w.row, w)); err != nil {
+			if err := visit(found(w.key, &w.row, w)); err != nil {
 				return err
 			}
 		}

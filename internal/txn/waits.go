@@ -1,7 +1,6 @@
 package txn
 
 import (
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 )
@@ -14,7 +13,7 @@ type Waits struct {
 	Requests Wait // for a script that runs with the same idempotency key
 	Durable  Wait // for the answer to become durable
 	// Executor is the time in the executor, waiting for it included, of one
-	// call in executorSample.
+	// run of a Job in executorSample.
 	Executor Wait
 	// Committed counts interactive transactions, Conflicts those that lost
 	// against another one.
@@ -47,6 +46,3 @@ func (w *Wait) since(start time.Time) {
 func (w *Wait) Sum() (count uint64, total, most time.Duration) {
 	return w.count.Load(), time.Duration(w.total.Load()), time.Duration(w.max.Load())
 }
-
-// sampled reports whether to measure this call in the executor.
-func sampled() bool { return rand.Uint32()%executorSample == 0 }
