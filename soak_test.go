@@ -51,7 +51,7 @@ func plateau(samples []float64, slack float64) verdict {
 	}
 	middle := slices.Max(samples[third : 2*third])
 	last := slices.Max(samples[2*third:])
-	if last > 1.2*middle+slack || median(samples[2*third:]) > 1.4*median(samples[third:2*third])+slack {
+	if last > 1.2*middle+slack || median(samples[2*third:]) > 1.25*median(samples[third:2*third])+slack {
 		return growing
 	}
 	return steady
