@@ -18,8 +18,9 @@ func newOrdered() ordered {
 func (o ordered) Ascend(pivot *cell, visit func(*cell) bool) { o.BTreeG.Ascend(pivot, visit) }
 
 // ephemeral is the ephemeral space: rows in memory only, bounded in bytes.
-// When it is full, rows that are expired or deleted go first, then, about,
-// those not used for the longest time: see recency. Rows are never lost to a write that fails.
+// When it is full, rows that are expired or deleted go first, then, about, those
+// not used for the longest time: see recency. Rows are never lost to a write that
+// fails.
 type ephemeral struct {
 	cells map[string]*cell
 	tree  ordered
