@@ -20,7 +20,7 @@ type Options struct {
 	// Limits bound every script.
 	Limits Limits
 
-	// RowCacheBytes is the memory for rows that scripts read and write: 64 MiB.
+	// RowCacheBytes is the memory for rows that scripts read and write: 128 MiB.
 	RowCacheBytes int64
 	// BlockCacheBytes is the memory for blocks of the files: 64 MiB.
 	BlockCacheBytes int64

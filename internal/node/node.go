@@ -49,7 +49,7 @@ const (
 
 func (o Options) withDefaults() Options {
 	p := &o.Partition
-	def(&p.CacheBytes, 64<<20)
+	def(&p.CacheBytes, 128<<20)
 	def(&p.EphemeralBytes, 256<<20)
 	def(&p.BatchBytes, 4<<20)
 	def(&p.UnappliedBytes, 256<<20)
