@@ -73,6 +73,9 @@ func open(dir string, opts *Options) (*DB, error) {
 		return nil, err
 	}
 	o.Limits = o.Limits.WithDefaults()
+	if o.AdmissionWait == 0 {
+		o.AdmissionWait = 5 * time.Second
+	}
 	n, err := node.Open(context.Background(), o.node(dir))
 	if err != nil {
 		return nil, err
@@ -177,6 +180,10 @@ func (db *DB) execute(ctx context.Context, p *script.Program, params Params, opt
 	j.script.Call = call
 	j.job.Sleeps, j.job.TimeoutMs, j.job.NowMs = p.CanSleep(), options.TimeoutMs, db.node.Millis(start)
 	j.job.Path = txn.Auto
+	j.job.Priority, j.job.AdmissionMs = options.Priority, options.AdmissionWaitMs
+	if j.job.AdmissionMs < 0 {
+		j.job.AdmissionMs = min(db.opts.AdmissionWait.Milliseconds(), db.opts.Limits.AdmissionMs)
+	}
 	j.job.Optimistic = options.Locking == script.Optimistic
 	if db.opts.forceSlow {
 		j.job.Path = txn.Slow

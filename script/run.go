@@ -177,7 +177,7 @@ func (f *frame) step(pos syntax.Pos) error {
 		if f.budget != math.MaxInt64 {
 			return ErrSlowPath
 		}
-		f.in.yield()
+		f.meter.yield()
 		f.nextCheck = f.checkAt()
 	}
 	f.steps++
@@ -193,7 +193,7 @@ func (f *frame) visited() error {
 			return ErrSlowPath
 		}
 	} else if f.rowsRead%yieldRows == 0 {
-		f.in.yield()
+		f.meter.yield()
 	}
 	return f.in.Err()
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"kahuna/internal/admission"
 	"kahuna/internal/partition"
 	"kahuna/internal/raftlog"
 	"kahuna/internal/replica"
@@ -27,6 +29,7 @@ type Options struct {
 	Dir string
 
 	Partition        partition.Options // see defaults
+	Admission        admission.Options // see defaults
 	BlockCacheBytes  int64             // Pebble's block cache: 64 MiB
 	MemTableBytes    int64             // 64 MiB
 	SegmentBytes     int64             // of the log: 64 MiB
@@ -65,6 +68,13 @@ func (o Options) withDefaults() Options {
 	def(&o.HistoryRevisions, 128)
 	def(&o.TickInterval, 100*time.Millisecond)
 	def(&o.SweepInterval, time.Second)
+	a := &o.Admission
+	processors := runtime.GOMAXPROCS(0)
+	def(&a.Processors, max(1, processors/2))
+	def(&a.Scripts, 8*a.Processors)
+	def(&a.Waiting, 10_000)
+	def(&a.Turn, 2*time.Millisecond)
+	def(&a.BytesPerSecond, 64<<20*int64(processors))
 	if o.FS == nil {
 		o.FS = vfs.Default
 	}
@@ -220,7 +230,8 @@ func (n *Node) open() (err error) {
 		return err
 	}
 	n.group = g
-	n.Runner = &txn.Runner{Partition: g.part, Now: n.Now, Flush: g.flush, Closed: n.closing}
+	o.Admission.Others = g.part.Ran
+	n.Runner = &txn.Runner{Partition: g.part, Admission: admission.New(o.Admission), Now: n.Now, Flush: g.flush, Closed: n.closing}
 	return nil
 }
 

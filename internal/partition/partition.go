@@ -436,6 +436,13 @@ func (p *Partition) batchOf(seq uint64) *Batch {
 // read of it must not be answered. Held: line.
 func (p *Partition) lost(seq uint64) bool { return seq > p.durable+uint64(len(p.waiting)) }
 
+// Ran returns how many scripts and calls have run in the executor.
+func (p *Partition) Ran() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stats.Fast
+}
+
 // Stats returns a copy of the counters.
 func (p *Partition) Stats() Stats {
 	p.mu.Lock()
