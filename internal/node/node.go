@@ -57,6 +57,7 @@ func (o Options) withDefaults() Options {
 	def(&p.UnappliedBytes, 256<<20)
 	def(&p.FastSteps, 4000)
 	def(&p.FastRows, 1000)
+	def(&p.FastMisses, 32)
 	def(&p.RetentionMs, int64(time.Hour/time.Millisecond))
 	def(&p.ResultMs, 2*soonMs)
 	def(&p.ResultBytes, 1<<30)

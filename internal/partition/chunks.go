@@ -8,7 +8,7 @@ import (
 
 // chunkRows is how many cells a read outside the executor visits before it
 // lets go of the mutex.
-const chunkRows = 128
+const chunkRows = 64
 
 // memoryRow is what a read takes of a cell, which goes on changing.
 type memoryRow struct {

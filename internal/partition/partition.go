@@ -20,6 +20,7 @@ type Options struct {
 	UnappliedBytes int64 // ordered but not applied: above it writers wait
 	FastSteps      int64 // steps a script may take in the executor
 	FastRows       int   // rows one bucket or prefix read may visit there
+	FastMisses     int   // rows a script may read there that are not in memory
 	RetentionMs    int64 // how long ended rows and old versions are kept
 	ResultMs       int64 // how long results of idempotency keys are kept
 	ResultBytes    int64 // about what they may take; above it new keys are refused
@@ -68,6 +69,10 @@ type Partition struct {
 
 	txs   []*Tx // free list
 	stats Stats
+
+	// rangeCheck is held, before mu, by a transaction that validates the ranges
+	// it has read and then commits: two that did so at once would both give way.
+	rangeCheck sync.Mutex
 
 	// line guards what follows: the batches on their way into the log. It is
 	// locked after mu, for moments only: Committed must not stand in line with

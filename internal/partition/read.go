@@ -117,9 +117,15 @@ func (tx *Tx) load(space kv.Space, key string) (kv.Row, error) {
 		tx.dep = max(tx.dep, c.seq)
 		return c.row, nil
 	}
+	misses := p.stats.CacheMisses
 	c, err := p.cell(key)
 	if err != nil {
 		return kv.Row{}, err
+	}
+	if p.stats.CacheMisses != misses && tx.slow == nil {
+		if tx.misses++; tx.misses > p.opts.FastMisses {
+			return kv.Row{}, script.ErrSlowPath
+		}
 	}
 	if tx.slow == nil {
 		if c.listed || c.seq > p.applied {
@@ -298,64 +304,58 @@ func (tx *Tx) scanCells(tree ordered, rng Range, budget func() error, visit func
 	return err
 }
 
-// scanSlow reads a range that is locked: what is in memory, and then the store
-// without the mutex, since rows that matter do not change under the lock. What
-// was moved from memory to the store meanwhile has been seen.
+// scanSlow reads a range that is locked, or that its reader validates.
 func (tx *Tx) scanSlow(rng Range, history bool, visit func(string, kv.Row) error) error {
 	p := tx.p
-	seen := map[string]struct{}{}
 	session := tx.slow.session
-	if session != nil && !history {
+	if history {
+		return tx.rangeRows(rng, visit)
+	}
+	if session != nil {
 		if err := session.lockFor(&LockSet{Ranges: []Range{rng}}); err != nil {
 			return err
 		}
 	}
-	err := func() error {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		switch {
-		case history || tx.ticket.coversRange(rng) || tx.slow.unlocked(p):
-		case session == nil:
-			tx.slow.more.AddRange(rng)
-			return errRestart
-		default:
-			digest, err := session.digestRange(rng, tx.now)
-			if err != nil {
-				return err
-			}
-			session.ranges = append(session.ranges, rangeMark{rng, digest})
-		}
-		return nil
-	}()
-	if err != nil {
-		return err
+	p.mu.Lock()
+	locked := tx.ticket.coversRange(rng) || tx.slow.unlocked(p)
+	p.mu.Unlock()
+	switch {
+	case locked:
+	case session == nil:
+		tx.slow.more.AddRange(rng)
+		return errRestart
+	default:
+		return session.readUnlocked(rng, visit)
 	}
-	show := func(key string, row kv.Row) error {
-		if !history {
-			tx.borrow(rng.Space, key, &row)
-		}
+	return tx.rangeRows(rng, func(key string, row kv.Row) error {
+		tx.borrow(rng.Space, key, &row)
 		return visit(key, row)
-	}
-	err = tx.memoryRows(rng, func(c *memoryRow) error {
+	})
+}
+
+// rangeRows visits the rows of a range outside the executor: what is in memory,
+// and then the store without the mutex. Rows that matter do not change
+// meanwhile, see memoryRows. What was moved from memory to the store has been
+// seen.
+func (tx *Tx) rangeRows(rng Range, visit func(string, kv.Row) error) error {
+	seen := map[string]struct{}{}
+	err := tx.memoryRows(rng, func(c *memoryRow) error {
 		if rng.Space == kv.Persistent {
 			seen[c.key] = struct{}{}
 		}
 		if !c.exists {
 			return nil
 		}
-		return show(c.key, c.row)
+		return visit(c.key, c.row)
 	})
-	if err != nil {
+	if err != nil || rng.Space == kv.Ephemeral {
 		return err
 	}
-	if rng.Space == kv.Ephemeral {
-		return nil
-	}
-	return p.store.Scan(rng.Prefix, rng.Text, func(key string, row kv.Row) error {
+	return tx.p.store.Scan(rng.Prefix, rng.Text, func(key string, row kv.Row) error {
 		if _, ok := seen[key]; ok {
 			return nil
 		}
-		return show(key, row)
+		return visit(key, row)
 	})
 }
 

@@ -90,6 +90,9 @@ func (p *Partition) Slow(work Work, ticket *Ticket, now func() int64, sleep func
 		return nil, Done{}, err
 	}
 	res, err := work.Do(tx, 0)
+	if stopped(err) {
+		return nil, Done{}, err
+	}
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -111,6 +114,20 @@ func (p *Partition) Slow(work Work, ticket *Ticket, now func() int64, sleep func
 	tx.touchAll()
 	p.stats.Slow++
 	return p.conclude(tx, res, err, commit, req)
+}
+
+// stopped reports whether err is that of a run that was stopped from outside:
+// it tells nothing of what was read.
+func stopped(err error) bool {
+	var e *script.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code {
+	case script.CodeTimeout, script.CodeCanceled, script.CodeClosed:
+		return true
+	}
+	return false
 }
 
 // Full says that writers must wait: run again when Room is closed.

@@ -20,6 +20,7 @@ type Tx struct {
 	now    int64
 	ticket *Ticket // locks held, or nil
 	dep    uint64  // newest batch among the rows read
+	misses int     // rows read from the store, on the fast path
 
 	writes []write
 	index  map[lockKey]int // into writes, once there are many
@@ -61,6 +62,7 @@ func (p *Partition) freeTx(tx *Tx) {
 	tx.ts, tx.now, tx.dep = 0, 0, 0
 	tx.ticket, tx.index, tx.slow = nil, nil, nil
 	tx.blocked = LockSet{}
+	tx.misses = 0
 	if cap(tx.writes) <= 64 && len(p.txs) < 64 {
 		p.txs = append(p.txs, tx)
 	}
