@@ -53,11 +53,15 @@ func (f *frame) commandValue() (Value, error) {
 	return v, nil
 }
 
+// keyBytes is about what an engine keeps of a key that a run has come to.
+const keyBytes = 256
+
 // found takes note of what get or exists read.
 func (f *frame) found(op Op, key string, row *Row, err error, pos syntax.Pos) error {
 	if err != nil {
 		return f.fail(err, pos)
 	}
+	f.meter.fresh += keyBytes
 	l := &f.last
 	l.kind, l.op = lastPoint, op
 	l.entry = Entry{Key: key, Revision: -1}
@@ -92,6 +96,7 @@ func (f *frame) wrote(op Op, space Space, key string, size int, w WriteResult, e
 	if err != nil {
 		return f.fail(err, pos)
 	}
+	f.meter.fresh += keyBytes
 	l := &f.last
 	l.kind, l.op = lastPoint, op
 	l.entry = Entry{Key: key, Revision: w.Revision}

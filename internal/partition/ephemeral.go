@@ -82,6 +82,9 @@ func (e *ephemeral) put(key string, row kv.Row, newVersion bool, seq uint64) {
 	e.lru.front(c)
 }
 
+// dropped counts the rows that were dropped.
+func (e *ephemeral) dropped() uint64 { return e.evictions + e.expired }
+
 // drop removes a row with everything known of it.
 func (e *ephemeral) drop(c *cell, now hlc.Timestamp) {
 	if at := deathTime(&c.row); at != 0 {

@@ -70,6 +70,8 @@ type Partition struct {
 	txs   []*Tx // free list
 	stats Stats
 
+	checks []*check // those under way
+
 	// rangeCheck is held, before mu, by a transaction that validates the ranges
 	// it has read and then commits: two that did so at once would both give way.
 	rangeCheck sync.Mutex

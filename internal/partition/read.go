@@ -13,6 +13,9 @@ import (
 // take the mutex one by one, and those without a lock are remembered.
 type slowRead struct {
 	sleep func(ms int64) (now int64, err error)
+	// poll lets others go on, and returns why the run is to stop, or nil.
+	poll  func() error
+	check *check // of a run that has read much
 	reads map[lockKey]readMark
 	// session is set in an interactive transaction.
 	session *Session
@@ -68,26 +71,17 @@ func (tx *Tx) latest(space kv.Space, key string, write bool) (kv.Row, error) {
 }
 
 func (tx *Tx) latestSlow(space kv.Space, key string, write bool) (kv.Row, error) {
-	p := tx.p
 	if s := tx.slow.session; s != nil {
 		if err := s.lockFor(&LockSet{Points: []Point{{space, key, write}}}); err != nil {
 			return kv.Row{}, err
 		}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if tx.ticket.covers(space, key, write) || tx.slow.unlocked(p) {
-		row, err := tx.load(space, key)
-		if err == nil && !tx.ticket.covers(space, key, true) {
-			tx.borrow(space, key, &row)
-		}
+	row, unlocked, err := tx.loadSlow(space, key, write)
+	if !unlocked {
 		return row, err
 	}
+	// Without the mutex: these may have grown large.
 	tx.slow.want(Point{space, key, write})
-	if tx.slow.session == nil && p.locks.lockedByOther(tx.ticket, space, key, write) {
-		return kv.Row{}, errRestart
-	}
-	row, err := tx.load(space, key)
 	if err != nil {
 		return row, err
 	}
@@ -97,6 +91,27 @@ func (tx *Tx) latestSlow(space kv.Space, key string, write bool) (kv.Row, error)
 	}
 	tx.slow.reads[k] = m
 	return row, nil
+}
+
+// loadSlow reads the newest version outside the executor. unlocked says that
+// key is not locked for it; it fails with errRestart where somebody else has it
+// locked.
+func (tx *Tx) loadSlow(space kv.Space, key string, write bool) (row kv.Row, unlocked bool, err error) {
+	p := tx.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if tx.ticket.covers(space, key, write) || tx.slow.unlocked(p) {
+		row, err := tx.load(space, key)
+		if err == nil && !tx.ticket.covers(space, key, true) {
+			tx.borrow(space, key, &row)
+		}
+		return row, false, err
+	}
+	if tx.slow.session == nil && p.locks.lockedByOther(tx.ticket, space, key, write) {
+		return kv.Row{}, true, errRestart
+	}
+	row, err = tx.load(space, key)
+	return row, true, err
 }
 
 // load reads the newest version under the mutex.
@@ -339,6 +354,7 @@ func (tx *Tx) scanSlow(rng Range, history bool, visit func(string, kv.Row) error
 // seen.
 func (tx *Tx) rangeRows(rng Range, visit func(string, kv.Row) error) error {
 	seen := map[string]struct{}{}
+	n := 0
 	err := tx.memoryRows(rng, func(c *memoryRow) error {
 		if rng.Space == kv.Persistent {
 			seen[c.key] = struct{}{}
@@ -352,11 +368,25 @@ func (tx *Tx) rangeRows(rng Range, visit func(string, kv.Row) error) error {
 		return err
 	}
 	return tx.p.store.Scan(rng.Prefix, rng.Text, func(key string, row kv.Row) error {
+		if n++; n%pollRows == 0 { // they may all have ended
+			if err := tx.poll(); err != nil {
+				return err
+			}
+		}
 		if _, ok := seen[key]; ok {
 			return nil
 		}
 		return visit(key, row)
 	})
+}
+
+const pollRows = 512
+
+func (tx *Tx) poll() error {
+	if tx.slow == nil || tx.slow.poll == nil {
+		return nil
+	}
+	return tx.slow.poll()
 }
 
 // validate reports whether everything that was read without a lock is still
@@ -368,21 +398,37 @@ func (tx *Tx) validate(commit hlc.Timestamp) (bool, error) {
 	if p.faulty(FaultNoValidation) {
 		return true, nil
 	}
-	for k, seen := range tx.slow.reads {
-		w := tx.own(k.space, k.key)
-		if w != nil && p.faulty(FaultLostUpdate) {
-			continue
+	if tx.slow.check.holds(commit) {
+		for i := range tx.writes {
+			k := lockKey{tx.writes[i].space, tx.writes[i].key}
+			if seen, ok := tx.slow.reads[k]; ok {
+				if ok, err := tx.validateKey(k, seen, commit); !ok {
+					return false, err
+				}
+			}
 		}
-		if p.locks.lockedByOther(tx.ticket, k.space, k.key, w != nil) {
-			return false, nil
-		}
-		row, err := tx.load(k.space, k.key)
-		if err != nil {
-			return false, err
-		}
-		if mark(row, commit.Millis()) != seen || tx.overtaken(k, &row, w != nil) {
-			return false, nil
+	} else {
+		for k, seen := range tx.slow.reads {
+			if ok, err := tx.validateKey(k, seen, commit); !ok {
+				return false, err
+			}
 		}
 	}
 	return !tx.outlived(commit.Millis()), nil
+}
+
+func (tx *Tx) validateKey(k lockKey, seen readMark, at hlc.Timestamp) (bool, error) {
+	p := tx.p
+	w := tx.own(k.space, k.key)
+	if w != nil && p.faulty(FaultLostUpdate) {
+		return true, nil
+	}
+	if p.locks.lockedByOther(tx.ticket, k.space, k.key, w != nil) {
+		return false, nil
+	}
+	row, err := tx.load(k.space, k.key)
+	if err != nil {
+		return false, err
+	}
+	return mark(row, at.Millis()) == seen && !tx.overtaken(k, &row, w != nil), nil
 }

@@ -168,9 +168,16 @@ func (s *Session) Commit() (done Done, err error) {
 			defer s.freeRanges()
 		}
 	}
+	if err == nil {
+		var valid bool
+		if valid, err = s.tx.precheck(); err == nil && !valid {
+			err = conflictError("")
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err == nil {
+		defer s.tx.endCheck()
 		done, err = s.commit()
 	}
 	if _, full := err.(*Full); !full {

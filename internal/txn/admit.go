@@ -58,3 +58,10 @@ func (a *attempt) yield(made int64) {
 		a.r.Waits.GaveWay.add(a.pass.Yield(made, a.stopped))
 	}
 }
+
+// poll is yield for the engine's own long work. It returns why the job is to
+// stop, or nil.
+func (a *attempt) poll() error {
+	a.yield(0)
+	return a.why.Err()
+}

@@ -338,7 +338,7 @@ func (a *attempt) once() (*script.Result, partition.Done, error) {
 		}
 		defer p.Unreserve(a.j.Request)
 	}
-	return p.Slow(a.j.Work, ticket, a.r.Now, a.sleep, a.j.Request)
+	return p.Slow(a.j.Work, ticket, partition.SlowOptions{Now: a.r.Now, Sleep: a.sleep, Poll: a.poll}, a.j.Request)
 }
 
 // sleep waits ms milliseconds and returns the physical time then.
