@@ -7,8 +7,12 @@ import (
 	"kahuna/internal/kv"
 )
 
-// checkFrom is how many reads are validated under the mutex at once.
-const checkFrom = 256
+// checkFrom is how many reads are validated under the mutex at once; more are,
+// checkKeys at a time.
+const (
+	checkFrom = 256
+	checkKeys = 32
+)
 
 // A check validates a run that has read many keys without locks. To do so under
 // the mutex would keep everybody waiting, so the keys are looked at a few at a
@@ -51,7 +55,7 @@ func (tx *Tx) precheck() (valid bool, err error) {
 	}()
 	at, n := tx.time(), 0
 	for k, seen := range tx.slow.reads {
-		if n++; n%checkFrom == 0 {
+		if n++; n%checkKeys == 0 {
 			p.mu.Unlock()
 			err := tx.poll()
 			p.mu.Lock()

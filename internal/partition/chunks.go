@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"runtime"
 	"strings"
 
 	"kahuna/internal/kv"
@@ -26,6 +27,7 @@ func (tx *Tx) memoryRows(rng Range, visit func(*memoryRow) error) error {
 	var last *cell
 	for {
 		chunk = tx.memoryChunk(rng, last, chunk[:0])
+		runtime.Gosched() // as with loadsYield
 		for i := range chunk {
 			if err := visit(&chunk[i]); err != nil {
 				return err

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"errors"
+	"runtime"
 
 	"kahuna/internal/hlc"
 	"kahuna/internal/kv"
@@ -16,6 +17,7 @@ type slowRead struct {
 	// poll lets others go on, and returns why the run is to stop, or nil.
 	poll  func() error
 	check *check // of a run that has read much
+	loads int    // rows read one by one
 	reads map[lockKey]readMark
 	// session is set in an interactive transaction.
 	session *Session
@@ -26,6 +28,11 @@ type slowRead struct {
 	more  LockSet
 	index map[lockKey]int
 }
+
+// loadsYield is after how many rows, read one by one, a run outside the executor
+// lets others run: who was waiting for the mutex when it let go of it waits for
+// its processor too.
+const loadsYield = 8
 
 // want adds p to more.
 func (r *slowRead) want(p Point) {
@@ -76,6 +83,9 @@ func (tx *Tx) latestSlow(space kv.Space, key string, write bool) (kv.Row, error)
 			return kv.Row{}, err
 		}
 	}
+	if tx.slow.loads++; tx.slow.loads%loadsYield == 0 {
+		runtime.Gosched()
+	}
 	row, unlocked, err := tx.loadSlow(space, key, write)
 	if !unlocked {
 		return row, err
@@ -100,6 +110,9 @@ func (tx *Tx) loadSlow(space kv.Space, key string, write bool) (row kv.Row, unlo
 	p := tx.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if space == kv.Persistent && p.rows[key] == nil {
+		p.fetch(key)
+	}
 	if tx.ticket.covers(space, key, write) || tx.slow.unlocked(p) {
 		row, err := tx.load(space, key)
 		if err == nil && !tx.ticket.covers(space, key, true) {
@@ -163,6 +176,32 @@ func (tx *Tx) load(space kv.Space, key string) (kv.Row, error) {
 	return c.row, nil
 }
 
+// fetch brings a row that has no cell into the cache, and lets go of the mutex
+// while it reads the store. It does not say when it fails: who needs the row
+// will. Held: mu.
+func (p *Partition) fetch(key string) {
+	applied, term := p.applied, p.term
+	p.mu.Unlock()
+	row, ok, err := p.store.Get(key)
+	p.mu.Lock()
+	// Whoever wrote it meanwhile has left a cell, until that was applied.
+	if err != nil || p.rows[key] != nil || p.applied != applied || p.term != term {
+		return
+	}
+	p.stats.CacheMisses++
+	p.fill(key, row, ok)
+}
+
+// fill makes a cell of what the store has of key. Held: mu.
+func (p *Partition) fill(key string, row kv.Row, exists bool) *cell {
+	c := newCell(kv.Persistent, key)
+	c.row, c.exists = row, exists
+	p.rows[key] = c
+	p.recent.front(c)
+	p.evict()
+	return c
+}
+
 // cell returns the cell of a persistent key, from the store if need be.
 func (p *Partition) cell(key string) (*cell, error) {
 	if c := p.rows[key]; c != nil {
@@ -177,12 +216,7 @@ func (p *Partition) cell(key string) (*cell, error) {
 	if err != nil {
 		return nil, storageError(err)
 	}
-	c := newCell(kv.Persistent, key)
-	c.row, c.exists = row, ok
-	p.rows[key] = c
-	p.recent.front(c)
-	p.evict()
-	return c, nil
+	return p.fill(key, row, ok), nil
 }
 
 func storageError(err error) error {
