@@ -98,6 +98,10 @@ func (o *Options) check() error {
 		return &Error{Op: "open", Code: script.CodeBadRequest,
 			Message: fmt.Sprintf("HistoryRevisions must be -1 or more, got %d", o.HistoryRevisions), Hint: "-1 keeps all, 0 is the default"}
 	}
+	if o.SlowBytes < -1 {
+		return &Error{Op: "open", Code: script.CodeBadRequest,
+			Message: fmt.Sprintf("SlowBytes must be -1 or more, got %d", o.SlowBytes), Hint: "-1 is no bound, 0 is the default"}
+	}
 	for _, field := range []struct {
 		name  string
 		value int64
