@@ -74,6 +74,9 @@ func open(dir string, opts *Options) (*DB, error) {
 		return nil, err
 	}
 	o.Limits = o.Limits.WithDefaults()
+	if o.AdmissionWait == 0 {
+		o.AdmissionWait = 5 * time.Second
+	}
 	n, err := node.Open(context.Background(), o.node(dir))
 	if err != nil {
 		return nil, err
@@ -100,12 +103,41 @@ type runOptions struct {
 	timeout time.Duration
 	key     string
 	hasKey  bool
+	// -1 when not given
+	admissionWait time.Duration
+	priority      Priority
 }
 
 // WithTimeout sets the time-out of a script that names none itself; it covers
 // running and waiting for other scripts. It is cut to Limits.TimeoutMaxMs.
 func WithTimeout(d time.Duration) RunOption {
 	return func(o *runOptions) { o.timeout = d }
+}
+
+// Priority is the order in which long scripts are admitted to the slow path. It
+// affects nothing else.
+type Priority = script.Priority
+
+// The priorities, lowest first. A script that names one in its begin block has
+// that; otherwise it is the one of WithPriority, or PriorityNormal.
+const (
+	PriorityBackground = script.PriorityBackground
+	PriorityLow        = script.PriorityLow
+	PriorityNormal     = script.PriorityNormal
+	PriorityHigh       = script.PriorityHigh
+	PriorityCritical   = script.PriorityCritical
+)
+
+// WithPriority sets the priority of a script that names none itself.
+func WithPriority(p Priority) RunOption {
+	return func(o *runOptions) { o.priority = p }
+}
+
+// WithAdmissionWait sets how long a script that names no admissionWait itself
+// waits to be admitted to the slow path, instead of Options.AdmissionWait: 0 is
+// not at all. It is cut to Limits.AdmissionMs.
+func WithAdmissionWait(d time.Duration) RunOption {
+	return func(o *runOptions) { o.admissionWait = max(d, 0) }
 }
 
 // WithIdempotencyKey makes the script take effect once, however often it is
@@ -175,17 +207,27 @@ func (db *DB) execute(ctx context.Context, p *script.Program, params Params, opt
 	options := j.script.Call.Options()
 	j.job.Sleeps, j.job.TimeoutMs, j.job.NowMs = p.CanSleep(), options.TimeoutMs, db.node.Millis(start)
 	j.job.Path = txn.Auto
+	j.job.Priority, j.job.AdmissionMs = options.Priority, options.AdmissionWaitMs
+	if j.job.AdmissionMs < 0 {
+		j.job.AdmissionMs = min(db.opts.AdmissionWait.Milliseconds(), db.opts.Limits.AdmissionMs)
+	}
 	j.job.Optimistic = options.Locking == script.Optimistic
 	if db.opts.forceSlow {
 		j.job.Path = txn.Slow
 	}
 	if len(opts) > 0 {
-		var o runOptions
+		o := runOptions{admissionWait: -1}
 		for _, opt := range opts {
 			opt(&o)
 		}
 		if ms := o.timeout.Milliseconds(); o.timeout > 0 && !p.NamesTimeout() {
 			j.job.TimeoutMs = min(max(ms, 1), db.opts.Limits.TimeoutMaxMs)
+		}
+		if o.admissionWait >= 0 && options.AdmissionWaitMs < 0 {
+			j.job.AdmissionMs = min(o.admissionWait.Milliseconds(), db.opts.Limits.AdmissionMs)
+		}
+		if options.Priority == script.PriorityUnset {
+			j.job.Priority = min(o.priority, PriorityCritical)
 		}
 		if o.hasKey {
 			r, err := request(o.key, p, params)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"kahuna/internal/admission"
 	"kahuna/internal/node"
 	"kahuna/internal/partition"
 	"kahuna/script"
@@ -49,6 +50,25 @@ type Options struct {
 	// refused with code "admission", not applied.
 	IdempotencyBytes int64
 
+	// SlowProcessors is how many processors the scripts on the slow path (those
+	// that take long or sleep) use at once, so that the others are left to all
+	// the rest: half of GOMAXPROCS, at least 1.
+	SlowProcessors int
+	// SlowScripts bounds how many of them are under way at once, those aside
+	// that sleep or wait for a lock: 8 times SlowProcessors. More wait to be
+	// admitted, in the order of their priority and then of their coming.
+	SlowScripts int
+	// SlowWaiting bounds how many wait to be admitted: 10,000. More are refused
+	// with code "admission", not applied.
+	SlowWaiting int
+	// SlowBytes is how many bytes of text and arrays those under way may make
+	// together in a second, while other scripts run: 64 MiB times GOMAXPROCS.
+	// -1 is no bound.
+	SlowBytes int64
+	// AdmissionWait is how long a script that names no admissionWait waits to
+	// be admitted, before it is refused with code "admission", not applied: 5 s.
+	AdmissionWait time.Duration
+
 	// Programs is how many compiled scripts Run keeps: 1000.
 	Programs int
 
@@ -79,12 +99,18 @@ func (o *Options) check() error {
 		return &Error{Op: "open", Code: script.CodeBadRequest,
 			Message: fmt.Sprintf("HistoryRevisions must be -1 or more, got %d", o.HistoryRevisions), Hint: "-1 keeps all, 0 is the default"}
 	}
+	if o.SlowBytes < -1 {
+		return &Error{Op: "open", Code: script.CodeBadRequest,
+			Message: fmt.Sprintf("SlowBytes must be -1 or more, got %d", o.SlowBytes), Hint: "-1 is no bound, 0 is the default"}
+	}
 	for _, field := range []struct {
 		name  string
 		value int64
 	}{
 		{"RowCacheBytes", o.RowCacheBytes}, {"BlockCacheBytes", o.BlockCacheBytes}, {"MemTableBytes", o.MemTableBytes},
 		{"EphemeralBytes", o.EphemeralBytes}, {"IdempotencyBytes", o.IdempotencyBytes},
+		{"SlowProcessors", int64(o.SlowProcessors)}, {"SlowScripts", int64(o.SlowScripts)},
+		{"SlowWaiting", int64(o.SlowWaiting)}, {"AdmissionWait", int64(o.AdmissionWait)},
 	} {
 		if field.value < 0 {
 			return &Error{Op: "open", Code: script.CodeBadRequest,
@@ -127,6 +153,8 @@ func (o *Options) node(dir string) node.Options {
 			WrittenKeys: o.Limits.WrittenKeys, WrittenBytes: o.Limits.WrittenBytes,
 			Faults: o.faults,
 		},
+		Admission: admission.Options{Scripts: o.SlowScripts, Waiting: o.SlowWaiting, Processors: o.SlowProcessors,
+			BytesPerSecond: o.SlowBytes},
 		BlockCacheBytes: o.BlockCacheBytes, HistoryRevisions: o.HistoryRevisions,
 		SweepInterval: o.sweep, SegmentBytes: o.segment, MemTableBytes: o.MemTableBytes, DisableSync: o.disableSync, KeepLog: o.keepLog, Now: o.now, Logger: o.Logger,
 	}

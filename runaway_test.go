@@ -10,6 +10,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"kahuna/internal/txn"
+	"kahuna/script"
 )
 
 // runaways are scripts that take all they can get. They use keys of their own.
@@ -21,6 +24,7 @@ var runaways = []struct{ name, source string }{
 	{"long-text", "set 'mine/a' 1; let s = repeat('ab', 8000000); while true do let t = replace(s, 'a', 'c') end"},
 	{"json", "set 'mine/a' 1; let s = repeat('\"', 7000000); while true do let t = to_json(s) end"},
 	{"bucket", "set 'mine/a' 1; while true do let b = get by bucket big end"},
+	{"keys", "set 'mine/a' 1; let i = 0; while true do let i = i + 1; let x = get (concat('none/', i)) end"},
 	{"ephemeral-bucket", "set 'mine/a' 1; while true do let b = eget by bucket big end"},
 }
 
@@ -171,4 +175,43 @@ func benchRunaway(b *testing.B, source string, at int, durable bool) {
 	b.ReportMetric(at99(1, 50), "beside-p50-µs")
 	b.ReportMetric(at99(1, 99), "beside-p99-µs")
 	b.ReportMetric(at99(1, 99)/at99(0, 99), "p99-ratio")
+}
+
+// BenchmarkFastBudget measures how long a script that is too long for the
+// executor keeps it, before it goes on the slow path.
+func BenchmarkFastBudget(b *testing.B) {
+	db := openRunaway(b, Limits{Rows: 1 << 30})
+	more := []struct{ name, source string }{
+		{"writes", "set 'mine/a' 1; for i in 1..100000 do eset 'mine/x' i end"},
+		{"writes-of-keys", "set 'mine/a' 1; for i in 1..100000 do set (concat('mine/', i)) i end"},
+		{"reads-of-keys", "set 'mine/a' 1; for i in 1..100000 do let x = get (concat('big/', i % 20000)) end"},
+		{"reads-of-nothing", "set 'mine/a' 1; for i in 1..100000 do let x = eget (concat('none/', i)) end"},
+		{"texts", "set 'mine/a' 1; let s = repeat('ab', 100000); while true do let n = index_of(s, 'x') end"},
+		{"prefix", "set 'mine/a' 1; while true do let b = escan by prefix 'big/1' end"},
+	}
+	for _, r := range append(more, runaways...) {
+		b.Run(r.name, func(b *testing.B) {
+			p, err := script.Compile(r.source, &db.opts.Limits)
+			if err != nil {
+				b.Fatal(err)
+			}
+			call, err := p.Bind(nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer call.Release()
+			work := &txn.Script{Call: call}
+			var took []time.Duration
+			for range b.N {
+				start := time.Now()
+				if _, _, err := db.node.Runner.Partition.Fast(work, nil, start.UnixMilli(), nil); err != script.ErrSlowPath {
+					b.Fatal(err)
+				}
+				took = append(took, time.Since(start))
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+		})
+	}
 }

@@ -224,7 +224,7 @@ func (s Space) do(ctx context.Context, w *call) error {
 	w.space = s.space
 	j := newCallJob(w)
 	defer j.free()
-	j.job.TimeoutMs = s.db.opts.Limits.TimeoutMs
+	j.job.TimeoutMs, j.job.AdmissionMs = s.db.opts.Limits.TimeoutMs, s.db.opts.AdmissionWait.Milliseconds()
 	j.job.Path = txn.Auto
 	if s.db.opts.forceSlow && w.kind != callPage {
 		j.job.Path = txn.Slow

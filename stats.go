@@ -26,6 +26,14 @@ type Stats struct {
 	// become durable, of which the time is the disk's (see Fsyncs) and that
 	// of the batch before.
 	LockWait, RoomWait, RequestWait, DurableWait Wait
+	// AdmissionWait is the same for scripts that waited to be let on the slow
+	// path, GaveWay for those on it, when they waited for a turn or paused for
+	// the garbage they made.
+	AdmissionWait, GaveWay Wait
+	// SlowScripts are under way on the slow path now, SlowWaiting wait to be
+	// admitted to it; AdmissionRefused were refused.
+	SlowScripts, SlowWaiting int
+	AdmissionRefused         uint64
 	// Executor is the time calls spent in the executor, waiting for it and
 	// running, measured on one call of 256, picked at random.
 	Executor Wait
@@ -83,11 +91,14 @@ func waitOf(w *txn.Wait) (s Wait) {
 func (db *DB) Stats() Stats {
 	p, rows, log := db.node.Stats()
 	w := &db.node.Runner.Waits
+	a := db.node.Runner.Admission.Stats()
 	return Stats{
 		FastPath: p.Fast, SlowPath: p.Slow, Restarts: p.Restarts, LockWaits: p.LockWaits, Locks: p.Locks,
 		Transactions: w.Committed.Load(), Conflicts: w.Conflicts.Load(),
 		LockWait: waitOf(&w.Locks), RoomWait: waitOf(&w.Room), RequestWait: waitOf(&w.Requests),
 		DurableWait: waitOf(&w.Durable), Executor: waitOf(&w.Executor),
+		AdmissionWait: waitOf(&w.Admission), GaveWay: waitOf(&w.GaveWay),
+		SlowScripts: a.UnderWay, SlowWaiting: a.Waiting, AdmissionRefused: a.Refused,
 		Batches: p.Batches, BatchedScripts: p.BatchedScripts,
 		Fsyncs: log.Syncs, LastFsync: log.LastSync, MaxFsync: log.MaxSync, FsyncTime: log.SyncTime,
 		UnappliedBytes: p.UnappliedBytes, LogQueueBytes: log.QueueBytes,

@@ -23,6 +23,9 @@ type meter struct {
 	// path: what is made under the executor's mutex keeps everybody waiting.
 	budget int64
 	in     *Interrupt // nil outside of a run
+	// unpolled are bytes worked on since the last poll.
+	unpolled int
+	fresh    int64 // bytes made since the last yield, rows copied included
 }
 
 // These faults are not errors of the script: frame.at knows them.
@@ -48,10 +51,20 @@ func (m *meter) poll() *Error {
 		return stopFault
 	}
 	if m.budget == math.MaxInt64 {
-		m.in.yield()
+		m.yield()
 	}
 	return nil
 }
+
+// yield lets others go on.
+func (m *meter) yield() {
+	made := m.fresh
+	m.fresh = 0
+	m.in.yield(made)
+}
+
+// yieldBytes is how much a run may make between two yields.
+const yieldBytes = 256 << 10
 
 // charge counts bytes of memory.
 func (m *meter) charge(bytes int) *Error { return m.charge64(int64(bytes)) }
@@ -69,7 +82,14 @@ func (m *meter) build(bytes int64) *Error {
 	if m.made += bytes; m.made > m.budget {
 		return slowFault
 	}
-	return m.charge64(bytes)
+	if err := m.charge64(bytes); err != nil {
+		return err
+	}
+	// Before it is made, so that there is never more than was paid for.
+	if m.fresh += bytes; m.fresh >= yieldBytes {
+		return m.poll()
+	}
+	return nil
 }
 
 func (m *meter) memoryLimit() *Error {

@@ -33,14 +33,23 @@ func (m *meter) pieces(s string, f func(piece string)) *Error {
 	for {
 		head, tail := piece(s)
 		f(head)
-		if tail == "" {
-			return nil
-		}
-		s = tail
-		if err := m.poll(); err != nil {
+		if err := m.passed(len(head)); err != nil || tail == "" {
 			return err
 		}
+		s = tail
 	}
+}
+
+// passed counts bytes that a function has worked on, and polls every pollBytes.
+func (m *meter) passed(bytes int) *Error {
+	if m == nil {
+		return nil
+	}
+	if m.unpolled += bytes; m.unpolled < pollBytes {
+		return nil
+	}
+	m.unpolled = 0
+	return m.poll()
 }
 
 // index is strings.Index.
@@ -67,7 +76,7 @@ func (m *meter) index(s, t string) (int, *Error) {
 // cut calls part for what stands before, between and after the occurrences of
 // sep in s.
 func (m *meter) cut(s, sep string, part func(string)) *Error {
-	for n := 1; ; n++ {
+	for {
 		i, err := m.index(s, sep)
 		if err != nil {
 			return err
@@ -78,10 +87,8 @@ func (m *meter) cut(s, sep string, part func(string)) *Error {
 		}
 		part(s[:i])
 		s = s[i+len(sep):]
-		if n%pollParts == 0 {
-			if err := m.poll(); err != nil {
-				return err
-			}
+		if err := m.passed(i + len(sep) + pollBytes/pollParts); err != nil {
+			return err
 		}
 	}
 }

@@ -272,7 +272,11 @@ func callContains(e *callEnv, args []Value) (Value, *Error) {
 			if equal(&elems[i], &args[1]) {
 				return Bool(true), nil
 			}
-			e.meter.work += pairWork(&elems[i], &args[1]) * bytesPerStep
+			work := pairWork(&elems[i], &args[1]) * bytesPerStep
+			e.meter.work += work
+			if err := e.meter.passed(int(work) + pollBytes/pollParts); err != nil {
+				return Null, err
+			}
 		}
 		return Bool(false), nil
 	}

@@ -108,7 +108,7 @@ func TestStopInsideFunction(t *testing.T) {
 		}
 		yields := 0
 		in := &Interrupt{}
-		in.Yield = func() {
+		in.Yield = func(int64) {
 			if yields++; yields == 3 {
 				in.Stop(stop)
 			}
@@ -118,7 +118,7 @@ func TestStopInsideFunction(t *testing.T) {
 		}
 		// With a budget it does not even begin, and never yields.
 		yields = 0
-		if _, err := call.Run(nil, &Interrupt{Yield: func() { yields++ }}, 4000); err != ErrSlowPath || yields != 0 {
+		if _, err := call.Run(nil, &Interrupt{Yield: func(int64) { yields++ }}, 4000); err != ErrSlowPath || yields != 0 {
 			t.Errorf("%s with a budget: %v after %d yields, want ErrSlowPath", source, err, yields)
 		}
 		call.Release()

@@ -2,7 +2,6 @@ package script
 
 import (
 	"math"
-	"runtime"
 
 	"kahuna/script/syntax"
 )
@@ -40,6 +39,6 @@ func (f *frame) readsLong(a, b *Value, pos syntax.Pos) error {
 	if err := f.meter.in.Err(); err != nil {
 		return f.fail(err, pos)
 	}
-	runtime.Gosched()
+	f.meter.yield()
 	return nil
 }

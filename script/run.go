@@ -176,7 +176,7 @@ func (f *frame) step(pos syntax.Pos) error {
 		if f.budget != math.MaxInt64 {
 			return ErrSlowPath
 		}
-		f.meter.in.yield()
+		f.meter.yield()
 		f.nextCheck = f.checkAt()
 	}
 	f.steps++
@@ -192,7 +192,7 @@ func (f *frame) visited() error {
 			return ErrSlowPath
 		}
 	} else if f.rowsRead%yieldRows == 0 {
-		f.meter.in.yield()
+		f.meter.yield()
 	}
 	return f.meter.in.Err()
 }

@@ -74,6 +74,11 @@ func (f *frame) commandValue() (Value, error) {
 	for i := range f.rows {
 		r := &f.rows[i]
 		elems[i] = String(r.Value).WithMeta(r.Revision, r.Expires)
+		if i%pollParts == pollParts-1 {
+			if fault := f.meter.poll(); fault != nil {
+				return Null, f.at(fault, f.scan.pos)
+			}
+		}
 	}
 	v, fault := newArray(elems, &f.meter)
 	if fault != nil {
@@ -82,11 +87,15 @@ func (f *frame) commandValue() (Value, error) {
 	return v, nil
 }
 
+// keyBytes is about what an engine keeps of a key that a run has come to.
+const keyBytes = 256
+
 // found takes note of what get or exists read.
 func (f *frame) found(op opCode, key string, row *Row, err error, pos syntax.Pos) error {
 	if err != nil {
 		return f.fail(err, pos)
 	}
+	f.meter.fresh += keyBytes
 	l := &f.last
 	l.kind, l.op, l.key = lastPoint, op, key
 	l.own, l.modified, l.ttl = row.Own, row.Modified, row.TTL
@@ -119,6 +128,7 @@ func (f *frame) wrote(op opCode, space Space, key string, size int, w WriteResul
 	if err != nil {
 		return f.fail(err, pos)
 	}
+	f.meter.fresh += keyBytes
 	l := &f.last
 	l.kind, l.op, l.key = lastPoint, op, key
 	l.own, l.modified, l.ttl = false, 0, 0
@@ -169,7 +179,9 @@ func (f *frame) scanRows(space Space, prefix bool, text string, asOf int64, pos 
 	if err := f.env.tx.Scan(space, prefix, text, asOf, f.visitRow); err != nil {
 		return f.fail(err, pos)
 	}
-	slices.SortFunc(f.rows, func(a, b Row) int { return strings.Compare(a.Key, b.Key) })
+	if fault := sortRows(f.rows, &f.meter); fault != nil {
+		return f.at(fault, pos)
+	}
 	l := &f.last
 	l.kind, l.op, l.typ = lastRows, opBucket, TypeGet
 	if prefix {
@@ -179,6 +191,55 @@ func (f *frame) scanRows(space Space, prefix bool, text string, asOf int64, pos 
 	if len(f.rows) == 0 {
 		l.typ = TypeDoesNotExist
 		f.guards[syntax.NotFound] = guardMiss
+	}
+	return nil
+}
+
+// sortRows sorts rows by key, in pieces: m may stop it. Rows come nearly in
+// order.
+func sortRows(rows []Row, m *meter) *Error {
+	const pieceRows = 1024
+	byKey := func(a, b Row) int { return strings.Compare(a.Key, b.Key) }
+	for part := range slices.Chunk(rows, pieceRows) {
+		slices.SortFunc(part, byKey)
+		if err := m.poll(); err != nil {
+			return err
+		}
+	}
+	var from []Row // the other half of what is merged
+	for n := pieceRows; n < len(rows); n *= 2 {
+		for at := 0; at+n < len(rows); at += 2 * n {
+			both := rows[at:min(at+2*n, len(rows))]
+			if both[n-1].Key <= both[n].Key {
+				continue
+			}
+			from = append(from[:0], both[:n]...)
+			if err := mergeRows(both, from, m); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// mergeRows merges first, whose place is the beginning of rows, with the rest
+// of rows, both sorted.
+func mergeRows(rows, first []Row, m *meter) *Error {
+	second := rows[len(first):]
+	for i := range rows {
+		if len(first) == 0 {
+			return nil // the rest is in its place
+		}
+		if len(second) > 0 && second[0].Key < first[0].Key {
+			rows[i], second = second[0], second[1:]
+		} else {
+			rows[i], first = first[0], first[1:]
+		}
+		if i%pollParts == pollParts-1 {
+			if err := m.poll(); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -196,9 +257,11 @@ func (f *frame) visit(r Row) error {
 		return limitf("Rows", "too many keys: more than %d match '%s'", f.meter.limits.Rows, text)
 	}
 	const rowBytes = 96 // of a Row without its texts
-	if fault := f.meter.charge(rowBytes + len(r.Key) + len(r.Value)); fault != nil {
+	size := rowBytes + len(r.Key) + len(r.Value)
+	if fault := f.meter.charge(size); fault != nil {
 		return fault
 	}
+	f.meter.fresh += int64(size)
 	f.rows = append(f.rows, r)
 	return nil
 }

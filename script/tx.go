@@ -108,14 +108,15 @@ type Tx interface {
 type Interrupt struct {
 	err atomic.Pointer[error]
 	// Yield, when not nil, is called now and then by a run without a budget,
-	// in the middle of its work: it may let others use the processor. It is
-	// set before the run.
-	Yield func()
+	// in the middle of its work, which has made, or is about to make, that many
+	// bytes since the last call. It may let others use the processor, wait, or
+	// pause, but not for long once Stop was called. It is set before the run.
+	Yield func(made int64)
 }
 
-func (i *Interrupt) yield() {
+func (i *Interrupt) yield(made int64) {
 	if i != nil && i.Yield != nil {
-		i.Yield()
+		i.Yield(made)
 	}
 }
 
@@ -126,6 +127,7 @@ func (i *Interrupt) Stop(err error) { i.err.CompareAndSwap(nil, &err) }
 // Reset makes the Interrupt ready for another run. It must not be used
 // meanwhile.
 func (i *Interrupt) Reset() {
+	i.Yield = nil
 	if i.err.Load() != nil {
 		i.err.Store(nil)
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"kahuna/internal/admission"
 	"kahuna/internal/partition"
 	"kahuna/internal/raftlog"
 	"kahuna/internal/replica"
@@ -28,6 +30,7 @@ type Options struct {
 	Dir string
 
 	Partition        partition.Options // see defaults
+	Admission        admission.Options // see defaults
 	BlockCacheBytes  int64             // Pebble's block cache: 64 MiB
 	MemTableBytes    int64             // 64 MiB
 	SegmentBytes     int64             // of the log: 64 MiB
@@ -55,6 +58,7 @@ func (o Options) withDefaults() Options {
 	def(&p.UnappliedBytes, 256<<20)
 	def(&p.FastSteps, 4000)
 	def(&p.FastRows, 1000)
+	def(&p.FastMisses, 32)
 	def(&p.RetentionMs, int64(time.Hour/time.Millisecond))
 	def(&p.ResultMs, 2*soonMs)
 	def(&p.ResultBytes, 1<<30)
@@ -66,6 +70,13 @@ func (o Options) withDefaults() Options {
 	def(&o.HistoryRevisions, 128)
 	def(&o.TickInterval, 100*time.Millisecond)
 	def(&o.SweepInterval, time.Second)
+	a := &o.Admission
+	processors := runtime.GOMAXPROCS(0)
+	def(&a.Processors, max(1, processors/2))
+	def(&a.Scripts, 8*a.Processors)
+	def(&a.Waiting, 10_000)
+	def(&a.Turn, 2*time.Millisecond)
+	def(&a.BytesPerSecond, 64<<20*int64(processors))
 	if o.FS == nil {
 		o.FS = vfs.Default
 	}
@@ -232,7 +243,8 @@ func (n *Node) open() (err error) {
 		return err
 	}
 	n.group = g
-	n.Runner = &txn.Runner{Partition: g.part, Now: n.Now, Flush: g.flush, Closed: n.closing}
+	o.Admission.Others = g.part.Ran
+	n.Runner = &txn.Runner{Partition: g.part, Admission: admission.New(o.Admission), Now: n.Now, Flush: g.flush, Closed: n.closing}
 	return nil
 }
 

@@ -39,7 +39,7 @@ func onStore(b testing.TB, cacheBytes int64) *bench {
 	}
 	b.Cleanup(func() { st.Close() })
 	p := New(st, Options{CacheBytes: cacheBytes, EphemeralBytes: 1 << 30, BatchBytes: 4 << 20, UnappliedBytes: 1 << 30,
-		FastSteps: 4000, FastRows: 1000, RetentionMs: 1000, ResultMs: 1000, WrittenKeys: 10_000, WrittenBytes: 64 << 20})
+		FastSteps: 4000, FastRows: 1000, FastMisses: 32, RetentionMs: 1000, ResultMs: 1000, WrittenKeys: 10_000, WrittenBytes: 64 << 20})
 	p.Lead(1, 0)
 	return &bench{Partition: p, b: b, st: st}
 }

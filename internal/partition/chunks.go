@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"runtime"
 	"strings"
 
 	"kahuna/internal/kv"
@@ -8,7 +9,7 @@ import (
 
 // chunkRows is how many cells a read outside the executor visits before it
 // lets go of the mutex.
-const chunkRows = 128
+const chunkRows = 64
 
 // memoryRow is what a read takes of a cell, which goes on changing.
 type memoryRow struct {
@@ -26,6 +27,7 @@ func (tx *Tx) memoryRows(rng Range, visit func(*memoryRow) error) error {
 	var last *cell
 	for {
 		chunk = tx.memoryChunk(rng, last, chunk[:0])
+		runtime.Gosched() // as with loadsYield
 		for i := range chunk {
 			if err := visit(&chunk[i]); err != nil {
 				return err

@@ -32,6 +32,9 @@ func (p *Partition) Purge(keys []string, nowMs int64) (Done, error) {
 		if at := deathTime(&c.row); at == 0 || at > cutoff {
 			return nil
 		}
+		if len(p.checks) > 0 {
+			p.noteWrite(kv.Persistent, c.key)
+		}
 		p.order(b(), kv.Op{Kind: kv.Purge, Key: c.key, Tail: &c.tail}, c.row)
 		p.supersede(b(), c)
 		c.row, c.exists = kv.Row{Revision: -1, Prev: -1}, false

@@ -32,9 +32,10 @@
 // What it could not lock beforehand, since the key was not known, is validated
 // at the end; when it changed, the run is void and is started over with these
 // keys locked too. So is one that time has overtaken: it saw a row live that
-// has ended since, and somebody has seen that (touch.go). A fast script that
-// meets a locked key queues for its whole footprint and then runs; everything
-// else flows on.
+// has ended since, and somebody has seen that (touch.go). What is long in that, a
+// range in memory (chunks.go) or many reads to validate (check.go, ranges.go), is
+// done a few rows at a time. A fast script that meets a locked key queues for
+// its whole footprint and then runs; everything else flows on.
 //
 // # What is pure
 //
@@ -44,7 +45,8 @@
 //
 // There are two locks: the executor's mutex, which whoever runs a script holds,
 // and inside it, for moments, that of the line of batches, so that the log does
-// not wait for scripts.
+// not wait for scripts. A third one, outside of both, has those transactions
+// stand in line that validate ranges.
 //
 // Invariants are numbered as in docs/invariants.md: PART-1 (Take), PART-2
 // (Stop), PART-3 (Lead), PART-4 (Committed), PART-6 (validate), LOCK-1 and

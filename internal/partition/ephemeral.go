@@ -85,6 +85,9 @@ func (e *ephemeral) put(w *write, row *kv.Row, seq uint64) {
 	e.use.add(c)
 }
 
+// dropped counts the rows that were dropped.
+func (e *ephemeral) dropped() uint64 { return e.evictions + e.expired }
+
 // drop removes a row with everything known of it.
 func (e *ephemeral) drop(c *cell, now hlc.Timestamp) {
 	if at := deathTime(&c.row); at != 0 {

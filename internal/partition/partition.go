@@ -20,6 +20,7 @@ type Options struct {
 	UnappliedBytes int64 // ordered but not applied: above it writers wait
 	FastSteps      int64 // steps a script may take in the executor
 	FastRows       int   // rows one bucket or prefix read may visit there
+	FastMisses     int   // rows a script may read there that are not in memory
 	RetentionMs    int64 // how long ended rows and old versions are kept
 	ResultMs       int64 // how long results of idempotency keys are kept
 	ResultBytes    int64 // about what they may take; above it new keys are refused
@@ -73,6 +74,12 @@ type Partition struct {
 
 	tx    Tx // of the run in the executor
 	stats Stats
+
+	checks []*check // those under way
+
+	// rangeCheck is held, before mu, by a transaction that validates the ranges
+	// it has read and then commits: two that did so at once would both give way.
+	rangeCheck sync.Mutex
 
 	// line guards what follows: the batches on their way into the log. It is
 	// locked after mu, for moments only: Committed must not stand in line with
@@ -465,6 +472,13 @@ func (p *Partition) batchOf(seq uint64) *Batch {
 // lost reports whether Stop has dropped the batch with number seq: what was
 // read of it must not be answered. Held: line.
 func (p *Partition) lost(seq uint64) bool { return seq > p.durable+uint64(len(p.waiting)) }
+
+// Ran returns how many scripts and calls have run in the executor.
+func (p *Partition) Ran() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stats.Fast
+}
 
 // Stats returns a copy of the counters.
 func (p *Partition) Stats() Stats {

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"errors"
+	"runtime"
 
 	"kahuna/internal/hlc"
 	"kahuna/internal/kv"
@@ -13,6 +14,10 @@ import (
 // take the mutex one by one, and those without a lock are remembered.
 type slowRead struct {
 	sleep func(ms int64) (now int64, err error)
+	// poll lets others go on, and returns why the run is to stop, or nil.
+	poll  func() error
+	check *check // of a run that has read much
+	loads int    // rows read one by one
 	reads map[lockKey]readMark
 	row   kv.Row // what was read last: under the mutex it may change
 	// session is set in an interactive transaction.
@@ -24,6 +29,11 @@ type slowRead struct {
 	more  LockSet
 	index map[lockKey]int
 }
+
+// loadsYield is after how many rows, read one by one, a run outside the executor
+// lets others run: who was waiting for the mutex when it let go of it waits for
+// its processor too.
+const loadsYield = 8
 
 // want adds p to more.
 func (r *slowRead) want(p Point) {
@@ -78,35 +88,53 @@ func (tx *Tx) latest(space kv.Space, key string, write bool) (*kv.Row, error) {
 }
 
 func (tx *Tx) latestSlow(space kv.Space, key string, write bool) (kv.Row, error) {
-	p := tx.p
 	if s := tx.slow.session; s != nil {
 		if err := s.lockFor(&LockSet{Points: []Point{{space, key, write}}}); err != nil {
 			return kv.Row{}, err
 		}
 	}
+	if tx.slow.loads++; tx.slow.loads%loadsYield == 0 {
+		runtime.Gosched()
+	}
+	row, unlocked, err := tx.loadSlow(space, key, write)
+	if !unlocked {
+		return row, err
+	}
+	// Without the mutex: these may have grown large.
+	tx.slow.want(Point{space, key, write})
+	if err != nil {
+		return row, err
+	}
+	k, m := lockKey{space, key}, mark(&row, tx.now)
+	if seen, ok := tx.slow.reads[k]; ok && seen != m {
+		return row, errRestart
+	}
+	tx.slow.reads[k] = m
+	return row, nil
+}
+
+// loadSlow reads the newest version outside the executor. unlocked says that
+// key is not locked for it; it fails with errRestart where somebody else has it
+// locked.
+func (tx *Tx) loadSlow(space kv.Space, key string, write bool) (row kv.Row, unlocked bool, err error) {
+	p := tx.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if space == kv.Persistent && p.rows[key] == nil {
+		p.fetch(key)
+	}
 	if tx.ticket.covers(space, key, write) || tx.slow.unlocked(p) {
 		row, err := tx.load(space, key)
 		if err == nil && !tx.ticket.covers(space, key, true) {
 			tx.borrow(space, key, row)
 		}
-		return *row, err
+		return *row, false, err
 	}
-	tx.slow.want(Point{space, key, write})
 	if tx.slow.session == nil && p.locks.lockedByOther(tx.ticket, space, key, write) {
-		return kv.Row{}, errRestart
+		return kv.Row{}, true, errRestart
 	}
-	row, err := tx.load(space, key)
-	if err != nil {
-		return *row, err
-	}
-	k, m := lockKey{space, key}, mark(row, tx.now)
-	if seen, ok := tx.slow.reads[k]; ok && seen != m {
-		return *row, errRestart
-	}
-	tx.slow.reads[k] = m
-	return *row, nil
+	newest, err := tx.load(space, key)
+	return *newest, true, err
 }
 
 // seenMax is how many cells a transaction remembers: a script that writes what
@@ -160,9 +188,15 @@ func (tx *Tx) load(space kv.Space, key string) (*kv.Row, error) {
 		tx.dep = max(tx.dep, c.seq)
 		return &c.row, nil
 	}
+	misses := p.stats.CacheMisses
 	c, err := p.cell(key)
 	if err != nil {
 		return &noRow, err
+	}
+	if p.stats.CacheMisses != misses && tx.slow == nil {
+		if tx.misses++; tx.misses > p.opts.FastMisses {
+			return &noRow, script.ErrSlowPath
+		}
 	}
 	if tx.slow == nil {
 		if c.counted || c.seq > p.applied {
@@ -183,6 +217,35 @@ func (tx *Tx) load(space kv.Space, key string) (*kv.Row, error) {
 	return c.newest(), nil
 }
 
+// fetch brings a row that has no cell into the cache, and lets go of the mutex
+// while it reads the store. It does not say when it fails: who needs the row
+// will. Held: mu.
+func (p *Partition) fetch(key string) {
+	applied, term := p.applied, p.term
+	p.mu.Unlock()
+	c := newCell(kv.Persistent, key)
+	var err error
+	c.row, c.exists, err = p.store.Load(key, &c.tail)
+	p.mu.Lock()
+	// Whoever wrote it meanwhile has left a cell, until that was applied.
+	if err != nil || p.rows[key] != nil || p.applied != applied || p.term != term {
+		return
+	}
+	p.stats.CacheMisses++
+	p.fill(c)
+}
+
+// fill puts a cell with what the store has of a key into the cache. Held: mu.
+func (p *Partition) fill(c *cell) *cell {
+	if _, ok := p.pruning[c.key]; ok {
+		c.tail = kv.Tail{}
+	}
+	p.rows[c.key] = c
+	p.recent.add(c)
+	p.evict()
+	return c
+}
+
 // cell returns the cell of a persistent key, from the store if need be.
 func (p *Partition) cell(key string) (*cell, error) {
 	if c := p.rows[key]; c != nil {
@@ -196,13 +259,7 @@ func (p *Partition) cell(key string) (*cell, error) {
 	if c.row, c.exists, err = p.store.Load(key, &c.tail); err != nil {
 		return nil, storageError(err)
 	}
-	if _, ok := p.pruning[key]; ok {
-		c.tail = kv.Tail{}
-	}
-	p.rows[key] = c
-	p.recent.add(c)
-	p.evict()
-	return c, nil
+	return p.fill(c), nil
 }
 
 func storageError(err error) error {
@@ -339,65 +396,74 @@ func (tx *Tx) scanCells(tree ordered, rng Range, budget func() error, visit func
 	return err
 }
 
-// scanSlow reads a range that is locked: what is in memory, and then the store
-// without the mutex, since rows that matter do not change under the lock. What
-// was moved from memory to the store meanwhile has been seen.
+// scanSlow reads a range that is locked, or that its reader validates.
 func (tx *Tx) scanSlow(rng Range, history bool, visit func(string, kv.Row) error) error {
 	p := tx.p
-	seen := map[string]struct{}{}
 	session := tx.slow.session
-	if session != nil && !history {
+	if history {
+		return tx.rangeRows(rng, visit)
+	}
+	if session != nil {
 		if err := session.lockFor(&LockSet{Ranges: []Range{rng}}); err != nil {
 			return err
 		}
 	}
-	err := func() error {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		switch {
-		case history || tx.ticket.coversRange(rng) || tx.slow.unlocked(p):
-		case session == nil:
-			tx.slow.more.AddRange(rng)
-			return errRestart
-		default:
-			digest, err := session.digestRange(rng, tx.now)
-			if err != nil {
-				return err
-			}
-			session.ranges = append(session.ranges, rangeMark{rng, digest})
-		}
-		return nil
-	}()
-	if err != nil {
-		return err
+	p.mu.Lock()
+	locked := tx.ticket.coversRange(rng) || tx.slow.unlocked(p)
+	p.mu.Unlock()
+	switch {
+	case locked:
+	case session == nil:
+		tx.slow.more.AddRange(rng)
+		return errRestart
+	default:
+		return session.readUnlocked(rng, visit)
 	}
-	show := func(key string, row kv.Row) error {
-		if !history {
-			tx.borrow(rng.Space, key, &row)
-		}
+	return tx.rangeRows(rng, func(key string, row kv.Row) error {
+		tx.borrow(rng.Space, key, &row)
 		return visit(key, row)
-	}
-	err = tx.memoryRows(rng, func(c *memoryRow) error {
+	})
+}
+
+// rangeRows visits the rows of a range outside the executor: what is in memory,
+// and then the store without the mutex. Rows that matter do not change
+// meanwhile, see memoryRows. What was moved from memory to the store has been
+// seen.
+func (tx *Tx) rangeRows(rng Range, visit func(string, kv.Row) error) error {
+	seen := map[string]struct{}{}
+	n := 0
+	err := tx.memoryRows(rng, func(c *memoryRow) error {
 		if rng.Space == kv.Persistent {
 			seen[c.key] = struct{}{}
 		}
 		if !c.exists {
 			return nil
 		}
-		return show(c.key, c.row)
+		return visit(c.key, c.row)
 	})
-	if err != nil {
+	if err != nil || rng.Space == kv.Ephemeral {
 		return err
 	}
-	if rng.Space == kv.Ephemeral {
-		return nil
-	}
-	return p.store.Scan(rng.Prefix, rng.Text, func(key string, row kv.Row) error {
+	return tx.p.store.Scan(rng.Prefix, rng.Text, func(key string, row kv.Row) error {
+		if n++; n%pollRows == 0 { // they may all have ended
+			if err := tx.poll(); err != nil {
+				return err
+			}
+		}
 		if _, ok := seen[key]; ok {
 			return nil
 		}
-		return show(key, row)
+		return visit(key, row)
 	})
+}
+
+const pollRows = 512
+
+func (tx *Tx) poll() error {
+	if tx.slow == nil || tx.slow.poll == nil {
+		return nil
+	}
+	return tx.slow.poll()
 }
 
 // validate reports whether everything that was read without a lock is still
@@ -409,21 +475,37 @@ func (tx *Tx) validate(commit hlc.Timestamp) (bool, error) {
 	if p.faulty(FaultNoValidation) {
 		return true, nil
 	}
-	for k, seen := range tx.slow.reads {
-		w := tx.own(k.space, k.key)
-		if w != nil && p.faulty(FaultLostUpdate) {
-			continue
+	if tx.slow.check.holds(commit) {
+		for i := range tx.writes {
+			k := lockKey{tx.writes[i].space, tx.writes[i].key}
+			if seen, ok := tx.slow.reads[k]; ok {
+				if ok, err := tx.validateKey(k, seen, commit); !ok {
+					return false, err
+				}
+			}
 		}
-		if p.locks.lockedByOther(tx.ticket, k.space, k.key, w != nil) {
-			return false, nil
-		}
-		row, err := tx.load(k.space, k.key)
-		if err != nil {
-			return false, err
-		}
-		if mark(row, commit.Millis()) != seen || tx.overtaken(k, row, w != nil) {
-			return false, nil
+	} else {
+		for k, seen := range tx.slow.reads {
+			if ok, err := tx.validateKey(k, seen, commit); !ok {
+				return false, err
+			}
 		}
 	}
 	return !tx.outlived(commit.Millis()), nil
+}
+
+func (tx *Tx) validateKey(k lockKey, seen readMark, at hlc.Timestamp) (bool, error) {
+	p := tx.p
+	w := tx.own(k.space, k.key)
+	if w != nil && p.faulty(FaultLostUpdate) {
+		return true, nil
+	}
+	if p.locks.lockedByOther(tx.ticket, k.space, k.key, w != nil) {
+		return false, nil
+	}
+	row, err := tx.load(k.space, k.key)
+	if err != nil {
+		return false, err
+	}
+	return mark(row, at.Millis()) == seen && !tx.overtaken(k, row, w != nil), nil
 }

@@ -75,10 +75,21 @@ func (p *Partition) Fast(work Work, ticket *Ticket, nowMs int64, req *Request) (
 	return p.conclude(tx, res, err, tx.ts, req)
 }
 
+// SlowOptions do for a run outside the executor what the package does not: all
+// are needed.
+type SlowOptions struct {
+	// Now reads the physical clock in Unix milliseconds.
+	Now func() int64
+	// Sleep waits for ms milliseconds and returns the physical time then.
+	Sleep func(ms int64) (now int64, err error)
+	// Poll lets others go on, and returns why the run is to stop, or nil.
+	Poll func() error
+}
+
 // Slow runs work outside the executor under ticket, which has been granted.
-// now reads the physical clock; sleep waits.
-func (p *Partition) Slow(work Work, ticket *Ticket, now func() int64, sleep func(ms int64) (int64, error), req *Request) (*script.Result, Done, error) {
-	tx := &Tx{p: p, ticket: ticket, slow: &slowRead{sleep: sleep, reads: map[lockKey]readMark{}}}
+func (p *Partition) Slow(work Work, ticket *Ticket, o SlowOptions, req *Request) (*script.Result, Done, error) {
+	tx := &Tx{p: p, ticket: ticket, slow: &slowRead{sleep: o.Sleep, poll: o.Poll, reads: map[lockKey]readMark{}}}
+	now := o.Now
 	p.mu.Lock()
 	err := p.runnable()
 	if err == nil {
@@ -90,14 +101,24 @@ func (p *Partition) Slow(work Work, ticket *Ticket, now func() int64, sleep func
 		return nil, Done{}, err
 	}
 	res, err := work.Do(tx, 0)
+	if stopped(err) {
+		return nil, Done{}, err
+	}
+	valid := err != errRestart
+	if valid {
+		var bad error
+		if valid, bad = tx.precheck(); bad != nil {
+			return nil, Done{}, bad
+		}
+	}
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	defer tx.endCheck()
 	if stop := p.runnable(); stop != nil {
 		return nil, Done{}, stop
 	}
 	commit := p.clock.Next(max(now(), tx.now))
-	valid := err != errRestart
 	if valid {
 		var bad error
 		if valid, bad = tx.validate(commit); bad != nil {
@@ -111,6 +132,20 @@ func (p *Partition) Slow(work Work, ticket *Ticket, now func() int64, sleep func
 	tx.touchAll()
 	p.stats.Slow++
 	return p.conclude(tx, res, err, commit, req)
+}
+
+// stopped reports whether err is that of a run that was stopped from outside:
+// it tells nothing of what was read.
+func stopped(err error) bool {
+	var e *script.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code {
+	case script.CodeTimeout, script.CodeCanceled, script.CodeClosed:
+		return true
+	}
+	return false
 }
 
 // Full says that writers must wait: run again when Room is closed.
@@ -260,6 +295,9 @@ func (p *Partition) publish(b *Batch, w *write, commit hlc.Timestamp) {
 	if w.ttl > 0 {
 		row.Expires = commit.Millis() + w.ttl
 	}
+	if len(p.checks) > 0 {
+		p.noteWrite(kv.Persistent, w.key)
+	}
 	op := kv.Op{Kind: kv.Touch, Key: w.key}
 	if w.put {
 		op.Kind = kv.Put
@@ -313,6 +351,9 @@ func (p *Partition) publishEphemeral(tx *Tx, seq uint64, commit hlc.Timestamp) {
 			continue
 		}
 		wrote = true
+		if len(p.checks) > 0 {
+			p.noteWrite(kv.Ephemeral, w.key)
+		}
 		row := w.row
 		if w.ttl > 0 {
 			row.Expires = commit.Millis() + w.ttl

@@ -3,7 +3,6 @@ package partition
 import (
 	"fmt"
 
-	"kahuna/internal/kv"
 	"kahuna/script"
 )
 
@@ -35,12 +34,6 @@ type SessionOptions struct {
 	// Sleep waits for ms milliseconds and returns the physical time then. It
 	// ends early when wounded is closed, or with an error.
 	Sleep func(ms int64, wounded <-chan struct{}) (now int64, err error)
-}
-
-// rangeMark is what an unlocked range read saw.
-type rangeMark struct {
-	rng    Range
-	digest uint64
 }
 
 // Begin starts an interactive transaction.
@@ -169,11 +162,27 @@ func (s *Session) bounded(bytes int64) error {
 // Commit validates, publishes the writes and gives up the locks. The
 // transaction is over, whatever it returns, but for *Full: then it is as it was
 // and Commit is to be called again.
-func (s *Session) Commit() (Done, error) {
+func (s *Session) Commit() (done Done, err error) {
 	p := s.tx.p
+	if len(s.ranges) > 0 {
+		p.rangeCheck.Lock()
+		defer p.rangeCheck.Unlock()
+		if err = s.checkRanges(); err == nil {
+			defer s.freeRanges()
+		}
+	}
+	if err == nil {
+		var valid bool
+		if valid, err = s.tx.precheck(); err == nil && !valid {
+			err = conflictError("")
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	done, err := s.commit()
+	if err == nil {
+		defer s.tx.endCheck()
+		done, err = s.commit()
+	}
 	if _, full := err.(*Full); !full {
 		s.release()
 	}
@@ -190,12 +199,6 @@ func (s *Session) commit() (Done, error) {
 	}
 	commit := p.clock.Next(max(s.opts.Now(), s.tx.now))
 	valid, err := s.tx.validate(commit)
-	if err != nil {
-		return Done{}, err
-	}
-	if valid && len(s.ranges) > 0 {
-		valid, err = s.validateRanges()
-	}
 	if err != nil {
 		return Done{}, err
 	}
@@ -298,51 +301,4 @@ func (s *Session) lockFor(set *LockSet) error {
 	}
 	s.tx.now = max(s.tx.now, s.opts.Now())
 	return nil
-}
-
-// digestRange folds what a read of rng sees now. Held: the mutex.
-func (s *Session) digestRange(rng Range, now int64) (uint64, error) {
-	h := uint64(14695981039346656037) // FNV-1a; the order of rows does not matter, they are added
-	sum := uint64(0)
-	visit := func(key string, row kv.Row) error {
-		if !row.Live(now) {
-			return nil
-		}
-		x := h
-		for i := 0; i < len(key); i++ {
-			x = (x ^ uint64(key[i])) * 1099511628211
-		}
-		for _, n := range [...]uint64{uint64(row.Revision), uint64(row.Modified), uint64(row.Expires)} {
-			x = (x ^ n) * 1099511628211
-			x ^= x >> 29
-		}
-		sum += x
-		return nil
-	}
-	plain := &Tx{p: s.tx.p, ticket: s.tx.ticket}
-	free := func() error { return nil }
-	var err error
-	if rng.Space == kv.Ephemeral {
-		err = plain.scanCells(s.tx.p.eph.tree, rng, free, visit)
-	} else if err = plain.scanCells(s.tx.p.overlay.sorted(), rng, free, visit); err == nil {
-		err = plain.scanStore(rng, free, visit)
-	}
-	s.tx.dep = max(s.tx.dep, plain.dep)
-	return sum, err
-}
-
-func (s *Session) validateRanges() (bool, error) {
-	for _, m := range s.ranges {
-		if s.tx.p.faulty(FaultPhantoms) {
-			continue
-		}
-		if s.tx.p.locks.rangeLockedByOther(s.tx.ticket, m.rng) {
-			return false, nil
-		}
-		now, err := s.digestRange(m.rng, s.tx.now)
-		if err != nil || now != m.digest {
-			return false, err
-		}
-	}
-	return true, nil
 }

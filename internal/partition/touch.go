@@ -63,8 +63,10 @@ func (tx *Tx) touchAll() {
 			tx.p.touchElsewhere(at)
 		}
 	}
-	for k := range tx.slow.reads {
-		point(k)
+	if tx.slow.check == nil { // else check has
+		for k := range tx.slow.reads {
+			point(k)
+		}
 	}
 	if s := tx.slow.session; s != nil && len(s.ranges) > 0 {
 		tx.p.touchElsewhere(at)

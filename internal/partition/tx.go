@@ -20,6 +20,7 @@ type Tx struct {
 	now    int64
 	ticket *Ticket // locks held, or nil
 	dep    uint64  // newest batch among the rows read
+	misses int     // rows read from the store, on the fast path
 
 	cells [seenMax]*cell // read so far, the first seen of them; see Tx.see
 	seen  int
@@ -65,7 +66,7 @@ func (tx *Tx) reset() {
 	for i := range tx.cells[:tx.seen] {
 		tx.cells[i] = nil
 	}
-	tx.seen, tx.dep = 0, 0
+	tx.seen, tx.misses, tx.dep = 0, 0, 0
 	if tx.index != nil {
 		tx.index = nil
 	}

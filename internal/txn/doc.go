@@ -11,9 +11,14 @@
 //	        +-- met a locked key, read what changed, another request
 //	            of its idempotency key runs, no room: add to the locks or wait
 //
+// What goes on the slow path is admitted first (internal/admission), before it
+// has any lock; whatever it waits for afterwards, it gives its place up meanwhile
+// (Invariant ADM-1).
+//
 // All locks of a run are requested at once and granted in order, so there is
 // no deadlock (Invariant LOCK-1). A script whose keys are only known while it
 // runs is started over with the keys it met; after 16 void runs it locks the
 // whole partition, so it always ends. The time-out covers all of this, but not
-// the wait for durability: what is ordered can no longer be taken back.
+// the wait for admission, nor that for durability: what is ordered can no longer
+// be taken back.
 package txn

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"time"
 
+	"kahuna/internal/admission"
 	"kahuna/internal/partition"
 	"kahuna/script"
 )
@@ -33,6 +33,8 @@ type Interactive struct {
 	ctx   context.Context
 	until time.Time
 	limit time.Duration // what until was set from, for its error
+	// pass is that of the script that runs now, if it is one.
+	pass *admission.Pass
 }
 
 // InteractiveOptions say how an interactive transaction runs.
@@ -89,6 +91,9 @@ func (t *Interactive) end(why error) {
 func (t *Interactive) wait(granted, wounded <-chan struct{}) error {
 	timer := time.NewTimer(time.Until(t.until))
 	defer timer.Stop()
+	if t.pass != nil && t.pass.Leave() {
+		defer t.pass.Enter()
+	}
 	select {
 	case <-granted:
 		return nil
@@ -148,11 +153,7 @@ func (t *Interactive) call(ctx context.Context, in *script.Interrupt, timeout ti
 	}
 	t.ctx = ctx
 	if in != nil {
-		stop := context.AfterFunc(ctx, func() { in.Stop(canceled(ctx.Err())) })
-		defer stop()
-		expired := timedOut(t.limit.Milliseconds())
-		over := time.AfterFunc(t.until.Sub(now), func() { in.Stop(expired) })
-		defer over.Stop()
+		defer t.watch(ctx, in, now)()
 	}
 	err := f()
 	t.ctx = nil
@@ -172,6 +173,30 @@ func (t *Interactive) call(ctx context.Context, in *script.Interrupt, timeout ti
 	return err
 }
 
+// watch stops a script when ctx ends or its time is over, until the function it
+// returns is called. The script takes turns with others, but is not admitted:
+// it may hold locks that others wait for (Invariant ADM-1).
+func (t *Interactive) watch(ctx context.Context, in *script.Interrupt, now time.Time) (end func()) {
+	stopped := make(chan struct{})
+	var once sync.Once
+	stop := func(why error) {
+		in.Stop(why)
+		once.Do(func() { close(stopped) })
+	}
+	unwatch := context.AfterFunc(ctx, func() { stop(canceled(ctx.Err())) })
+	expired := timedOut(t.limit.Milliseconds())
+	over := time.AfterFunc(t.until.Sub(now), func() { stop(expired) })
+	t.pass = t.r.Admission.NewPass()
+	t.pass.Enter()
+	in.Yield = func(made int64) { t.r.Waits.GaveWay.add(t.pass.Yield(made, stopped)) }
+	return func() {
+		t.pass.Leave()
+		t.pass = nil
+		over.Stop()
+		unwatch()
+	}
+}
+
 // Do runs work, a point call, in the transaction.
 func (t *Interactive) Do(ctx context.Context, work partition.Work, locks *partition.LockSet) error {
 	return t.call(ctx, nil, 0, func() error {
@@ -185,7 +210,6 @@ func (t *Interactive) Do(ctx context.Context, work partition.Work, locks *partit
 // the transaction as any wait does that was not finished.
 func (t *Interactive) Run(ctx context.Context, call *script.Call) (res *script.Result, err error) {
 	work := &Script{Call: call}
-	work.Interrupt.Yield = runtime.Gosched
 	locks := LockSet(call.Footprint())
 	timeout := time.Duration(call.Options().TimeoutMs) * time.Millisecond
 	err = t.call(ctx, &work.Interrupt, timeout, func() (err error) {

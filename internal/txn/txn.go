@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
 
+	"kahuna/internal/admission"
 	"kahuna/internal/partition"
 	"kahuna/script"
 )
@@ -31,6 +31,8 @@ var ErrClosed error = &script.Error{Code: script.CodeClosed, Message: "the store
 // Runner runs jobs in a partition. It is safe for concurrent use.
 type Runner struct {
 	Partition *partition.Partition
+	// Admission bounds what runs on the slow path.
+	Admission *admission.Controller
 	// Now reads the physical clock in Unix milliseconds.
 	Now func() int64
 	// Flush proposes the open batch if none is on its way.
@@ -53,10 +55,15 @@ type Job struct {
 	// is validated at its end, and a run that is void is followed by one with
 	// locks.
 	Optimistic bool
-	TimeoutMs  int64 // for running and waiting, not for becoming durable
-	Path       Path
-	NowMs      int64              // physical time just read, or 0
-	Request    *partition.Request // nil without an idempotency key
+	// TimeoutMs is for running and waiting, but not for becoming durable, nor for
+	// being admitted to the slow path: that is AdmissionMs, in the order of
+	// Priority.
+	TimeoutMs   int64
+	AdmissionMs int64
+	Priority    script.Priority
+	Path        Path
+	NowMs       int64              // physical time just read, or 0
+	Request     *partition.Request // nil without an idempotency key
 
 	runs uint // so far, of a Job that is used again and again
 }
@@ -187,6 +194,10 @@ type attempt struct {
 	set     partition.LockSet
 	locked  bool // set holds the footprint
 	slow    bool
+	// timer ends the run at deadline.
+	timer    *time.Timer
+	deadline time.Time
+	pass     *admission.Pass // of the slow path
 }
 
 // contended runs a job that has to wait: for locks, for room, for another
@@ -196,15 +207,16 @@ func (r *Runner) contended(ctx context.Context, j *Job, err error) (*script.Resu
 	if a.why == nil {
 		a.why = &script.Interrupt{}
 	}
-	a.why.Yield = runtime.Gosched
+	a.why.Yield = a.yield
+	timeout := time.Duration(j.TimeoutMs) * time.Millisecond
+	a.timer, a.deadline = time.NewTimer(timeout), time.Now().Add(timeout)
 	done := make(chan struct{})
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		timer := time.NewTimer(time.Duration(j.TimeoutMs) * time.Millisecond)
-		defer timer.Stop()
+		defer a.timer.Stop()
 		select {
-		case <-timer.C:
+		case <-a.timer.C:
 			a.why.Stop(timedOut(j.TimeoutMs))
 		case <-ctx.Done():
 			a.why.Stop(canceled(ctx.Err()))
@@ -216,9 +228,11 @@ func (r *Runner) contended(ctx context.Context, j *Job, err error) (*script.Resu
 		close(a.stopped)
 	}()
 	defer func() { close(done); <-watched }()
+	defer a.leave()
 
 	for runs := 0; ; runs++ {
 		if stop := a.prepare(err, runs); stop != nil {
+			a.leave()
 			return r.giveUp(ctx, j, stop)
 		}
 		var res *script.Result
@@ -227,6 +241,7 @@ func (r *Runner) contended(ctx context.Context, j *Job, err error) (*script.Resu
 		if err != nil && again(err) {
 			continue
 		}
+		a.leave() // what is left is to wait for the disk
 		if why := a.why.Err(); err != nil && why != nil && errors.Is(err, why) {
 			return r.giveUp(ctx, j, a.stop()) // without the place where it struck
 		}
@@ -249,6 +264,9 @@ func (a *attempt) prepare(err error, runs int) *script.Error {
 		a.add(e.Set)
 		a.set.All = a.set.All || runs >= restartsMax
 	default:
+		if err := a.admit(); err != nil {
+			return err
+		}
 		a.slow = true
 		if a.j.Optimistic {
 			a.locked = true // when it is void, the run says what to lock
@@ -283,6 +301,9 @@ func (a *attempt) wait(c <-chan struct{}, measure *Wait) *script.Error {
 	}
 	start := time.Now()
 	defer measure.since(start)
+	if a.leave() {
+		defer a.pass.Enter()
+	}
 	select {
 	case <-c:
 		return nil
@@ -320,13 +341,16 @@ func (a *attempt) once() (*script.Result, partition.Done, error) {
 		}
 		defer p.Unreserve(a.j.Request)
 	}
-	return p.Slow(a.j.Work, ticket, a.r.Now, a.sleep, a.j.Request)
+	return p.Slow(a.j.Work, ticket, partition.SlowOptions{Now: a.r.Now, Sleep: a.sleep, Poll: a.poll}, a.j.Request)
 }
 
 // sleep waits ms milliseconds and returns the physical time then.
 func (a *attempt) sleep(ms int64) (int64, error) {
 	timer := time.NewTimer(time.Duration(ms) * time.Millisecond)
 	defer timer.Stop()
+	if a.leave() {
+		defer a.pass.Enter()
+	}
 	select {
 	case <-timer.C:
 		return a.r.Now(), nil

@@ -12,6 +12,9 @@ type Waits struct {
 	Room     Wait // for writes ahead to be written and applied
 	Requests Wait // for a script that runs with the same idempotency key
 	Durable  Wait // for the answer to become durable
+	// Admission is the wait to be let on the slow path, GaveWay that of those
+	// who are on it: for a turn, or to make up for the garbage they made.
+	Admission, GaveWay Wait
 	// Executor is the time in the executor, waiting for it included, of one
 	// run of a Job in executorSample.
 	Executor Wait
@@ -29,8 +32,14 @@ type Wait struct {
 }
 
 // since notes a wait that began at start.
-func (w *Wait) since(start time.Time) {
-	d := int64(time.Since(start))
+func (w *Wait) since(start time.Time) { w.add(time.Since(start)) }
+
+// add notes a wait of that length; none when it is 0.
+func (w *Wait) add(length time.Duration) {
+	d := int64(length)
+	if d == 0 {
+		return
+	}
 	w.count.Add(1)
 	w.total.Add(d)
 	for {

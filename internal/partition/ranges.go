@@ -1,0 +1,109 @@
+package partition
+
+import "kahuna/internal/kv"
+
+// A transaction without locks validates the ranges it has read: it remembers a
+// digest of the rows it was shown, and at commit the range must still have it.
+// Rows are read a few at a time while others write, but a version that is gone
+// does not come back: with the same digest at the end, every row was there from
+// when it was shown, and no other one was.
+
+// rangeMark is what an unlocked range read saw.
+type rangeMark struct {
+	rng    Range
+	digest rangeDigest
+}
+
+// rangeDigest folds the live rows of a range, in any order.
+type rangeDigest uint64
+
+func (d *rangeDigest) add(key string, row *kv.Row, now int64) {
+	if row.Revision < 0 || !row.Live(now) {
+		return
+	}
+	const prime = 1099511628211 // FNV-1a
+	x := uint64(14695981039346656037)
+	for i := 0; i < len(key); i++ {
+		x = (x ^ uint64(key[i])) * prime
+	}
+	for _, n := range [...]uint64{uint64(row.Revision), uint64(row.Modified), uint64(row.Expires)} {
+		x = (x ^ n) * prime
+		x ^= x >> 29
+	}
+	*d += rangeDigest(x)
+}
+
+// readUnlocked reads a range without a lock, to be validated at commit. When
+// visit fails it reads on: the failure, too, tells of what is in the range.
+func (s *Session) readUnlocked(rng Range, visit func(string, kv.Row) error) error {
+	var digest rangeDigest
+	var failed error
+	err := s.tx.rangeRows(rng, func(key string, row kv.Row) error {
+		digest.add(key, &row, s.tx.now)
+		if failed == nil {
+			failed = visit(key, row)
+		}
+		if stopped(failed) {
+			return failed
+		}
+		return nil
+	})
+	s.ranges = append(s.ranges, rangeMark{rng, digest})
+	if failed != nil {
+		return failed
+	}
+	return err
+}
+
+// checkRanges validates the ranges that were read, and returns with them locked
+// so that they stay as they are until freeRanges. It reads without the mutex.
+// Held: rangeCheck.
+func (s *Session) checkRanges() error {
+	p := s.tx.p
+	if p.faulty(FaultPhantoms) {
+		return nil
+	}
+	var set LockSet
+	for _, m := range s.ranges {
+		set.AddRange(m.rng)
+	}
+	p.mu.Lock()
+	err := p.runnable()
+	if err == nil {
+		s.tx.ticket = p.locks.enqueue(&set)
+		if !s.tx.ticket.granted() {
+			err = conflictError("") // somebody else is about to write there
+		}
+	}
+	p.mu.Unlock()
+	for i := 0; i < len(s.ranges) && err == nil; i++ {
+		err = s.checkRange(&s.ranges[i])
+	}
+	if err != nil {
+		s.freeRanges()
+	}
+	return err
+}
+
+func (s *Session) checkRange(m *rangeMark) error {
+	plain := &Tx{p: s.tx.p}
+	var digest rangeDigest
+	err := plain.rangeRows(m.rng, func(key string, row kv.Row) error {
+		digest.add(key, &row, s.tx.now)
+		return nil
+	})
+	s.tx.dep = max(s.tx.dep, plain.dep)
+	switch {
+	case err != nil:
+		return err
+	case digest != m.digest:
+		return conflictError("")
+	}
+	return nil
+}
+
+// freeRanges gives up the locks of checkRanges. The mutex is not held.
+func (s *Session) freeRanges() {
+	s.tx.p.Release(s.tx.ticket)
+	s.tx.ticket = nil
+}
