@@ -33,7 +33,12 @@ func benchPartition(b *testing.B, n int) (*bench, []string) {
 // cacheBytes.
 func onStore(b testing.TB, cacheBytes int64) *bench {
 	b.Helper()
-	st, err := store.Open(store.Options{FS: vfs.NewMem(), Dir: "rows", HistoryRevisions: 1})
+	return onFS(b, vfs.NewMem(), cacheBytes)
+}
+
+func onFS(b testing.TB, fs vfs.FS, cacheBytes int64) *bench {
+	b.Helper()
+	st, err := store.Open(store.Options{FS: fs, Dir: "rows", HistoryRevisions: 1})
 	if err != nil {
 		b.Fatal(err)
 	}

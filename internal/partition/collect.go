@@ -14,12 +14,17 @@ import (
 func (p *Partition) Purge(keys []string, nowMs int64) (Done, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for _, key := range keys {
+		if p.rows[key] == nil {
+			p.fetch(key)
+		}
+	}
 	if p.stopped != nil {
 		return Done{}, refusal(p.stopped)
 	}
 	now := p.clock.Next(nowMs)
 	cutoff := now.Millis() - p.opts.RetentionMs
-	for _, key := range keys { // from the disk, before collect locks line
+	for _, key := range keys { // what is gone from memory again, before collect locks line
 		if _, err := p.cell(key); err != nil {
 			return Done{}, err
 		}
@@ -66,6 +71,7 @@ func (p *Partition) Prune(old []OldHistory, nowMs int64) (Done, error) {
 		if c != nil {
 			c.tail = kv.Tail{} // no longer what the store has, soon
 		}
+		delete(p.fetching, key)
 		batch := b()
 		p.order(batch, kv.Op{Kind: kv.Prune, Key: key, Row: kv.Row{Revision: old[i].Revision}}, kv.Row{})
 		p.pruning[key] = batch.Seq

@@ -60,6 +60,11 @@ type Partition struct {
 	// unsure holds the keys of requests whose batch Stop gave up on after it
 	// was proposed, with what to say of them: as many as one batch holds.
 	unsure map[string]error
+	// fetching has the keys without a cell that are being read from the store
+	// without the mutex, each with the number of the fetch that began it. What
+	// could make their result outdated removes them.
+	fetching map[string]uint64
+	fetches  uint64
 	// pruning has the keys whose history is pruned by a batch that is not applied
 	// yet, with its number.
 	pruning map[string]uint64
@@ -149,7 +154,7 @@ func New(st *store.Store, opts Options) *Partition {
 		rows:    map[string]*cell{}, overlay: newOverlay(),
 		eph:   newEphemeral(opts.EphemeralBytes),
 		locks: newLockTable(), running: map[string]chan struct{}{}, results: map[string]*pendingResult{},
-		unsure: map[string]error{}, pruning: map[string]uint64{},
+		unsure: map[string]error{}, pruning: map[string]uint64{}, fetching: map[string]uint64{},
 		room: make(chan struct{}),
 	}
 	p.tx.p = p
@@ -189,6 +194,7 @@ func (p *Partition) Lead(term uint64, hwm hlc.Timestamp) {
 	p.leading, p.term, p.stopped = true, term, nil
 	clear(p.unsure)
 	clear(p.pruning)
+	clear(p.fetching)
 }
 
 // Stop ends leadership or, with a storage error, all writing: the speculative

@@ -188,6 +188,10 @@ func (tx *Tx) load(space kv.Space, key string) (*kv.Row, error) {
 		tx.dep = max(tx.dep, c.seq)
 		return &c.row, nil
 	}
+	if tx.fetch && tx.slow == nil && p.rows[key] == nil {
+		tx.missing = key
+		return &noRow, errMissing
+	}
 	misses := p.stats.CacheMisses
 	c, err := p.cell(key)
 	if err != nil {
@@ -221,18 +225,36 @@ func (tx *Tx) load(space kv.Space, key string) (*kv.Row, error) {
 // while it reads the store. It does not say when it fails: who needs the row
 // will. Held: mu.
 func (p *Partition) fetch(key string) {
-	applied, term := p.applied, p.term
+	id := p.beginFetch(key)
 	p.mu.Unlock()
 	c := newCell(kv.Persistent, key)
 	var err error
 	c.row, c.exists, err = p.store.Load(key, &c.tail)
 	p.mu.Lock()
-	// Whoever wrote it meanwhile has left a cell, until that was applied.
-	if err != nil || p.rows[key] != nil || p.applied != applied || p.term != term {
-		return
+	p.endFetch(c, id, err)
+}
+
+// beginFetch notes that the row of a key without a cell is about to be read.
+func (p *Partition) beginFetch(key string) (id uint64) {
+	p.fetches++
+	id, ok := p.fetching[key]
+	if !ok {
+		id = p.fetches
+		p.fetching[key] = id
 	}
+	return id
+}
+
+// endFetch takes what was read, unless it may be outdated.
+func (p *Partition) endFetch(c *cell, id uint64, err error) {
 	p.stats.CacheMisses++
-	p.fill(c)
+	switch {
+	case p.fetching[c.key] != id:
+	case err != nil:
+		delete(p.fetching, c.key)
+	default:
+		p.fill(c)
+	}
 }
 
 // fill puts a cell with what the store has of a key into the cache. Held: mu.
@@ -240,10 +262,20 @@ func (p *Partition) fill(c *cell) *cell {
 	if _, ok := p.pruning[c.key]; ok {
 		c.tail = kv.Tail{}
 	}
-	p.rows[c.key] = c
+	p.insert(c)
 	p.recent.add(c)
 	p.evict()
 	return c
+}
+
+// insert adds the cell of a persistent key that has none. From here on the key
+// may be written, which makes what is being fetched of it void: the cell may be
+// gone again when the fetch is done.
+func (p *Partition) insert(c *cell) {
+	p.rows[c.key] = c
+	if len(p.fetching) > 0 {
+		delete(p.fetching, c.key)
+	}
 }
 
 // cell returns the cell of a persistent key, from the store if need be.

@@ -45,20 +45,44 @@ func (*Restart) Error() string { return errRestart.Error() }
 // partition's mutex, against the speculative state. ticket holds locks taken
 // before, or is nil. Errors besides those of the work: script.ErrSlowPath,
 // *Blocked, *Busy, or why the partition does not run scripts.
+//
+// A row that is not in memory is fetched without the mutex, and work is done
+// again from the start.
 func (p *Partition) Fast(work Work, ticket *Ticket, nowMs int64, req *Request) (res *script.Result, done Done, err error) {
+	for n := 0; ; n++ {
+		missing := ""
+		res, done, missing, err = p.fast(work, ticket, nowMs, req, n < fetchesMax)
+		if err != errMissing {
+			return res, done, err
+		}
+		p.mu.Lock()
+		p.fetch(missing)
+		p.mu.Unlock()
+	}
+}
+
+// fetchesMax is how many rows are fetched for a run. What is missing after that
+// is read under the mutex.
+const fetchesMax = 8
+
+// errMissing says that a run needs a row that is to be fetched.
+var errMissing = errors.New("partition: row is not in memory")
+
+// fast is one run. If fetch it may fail with errMissing, and the key.
+func (p *Partition) fast(work Work, ticket *Ticket, nowMs int64, req *Request, fetch bool) (res *script.Result, done Done, missing string, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.runnable(); err != nil {
-		return nil, Done{}, err
+		return nil, Done{}, "", err
 	}
 	if req != nil {
 		if res, done, err := p.begin(req); res != nil || err != nil {
-			return res, done, err
+			return res, done, "", err
 		}
 	}
 	tx := &p.tx
 	defer tx.reset()
-	tx.ticket = ticket
+	tx.ticket, tx.fetch = ticket, fetch && p.opts.Faults == 0
 	tx.ts = p.clock.Next(nowMs)
 	tx.now = tx.ts.Millis()
 	if p.faulty(FaultTwoClocks) && p.stats.Fast%2 == 0 {
@@ -67,12 +91,15 @@ func (p *Partition) Fast(work Work, ticket *Ticket, nowMs int64, req *Request) (
 	res, err = work.Do(tx, p.opts.FastSteps)
 	switch {
 	case err == errLocked:
-		return nil, Done{}, &Blocked{tx.blocked}
+		return nil, Done{}, "", &Blocked{tx.blocked}
+	case err == errMissing:
+		return nil, Done{}, tx.missing, err
 	case err != nil && errors.Is(err, script.ErrSlowPath):
-		return nil, Done{}, script.ErrSlowPath
+		return nil, Done{}, "", script.ErrSlowPath
 	}
 	p.stats.Fast++
-	return p.conclude(tx, res, err, tx.ts, req)
+	res, done, err = p.conclude(tx, res, err, tx.ts, req)
+	return res, done, "", err
 }
 
 // SlowOptions do for a run outside the executor what the package does not: all
@@ -316,7 +343,7 @@ func (p *Partition) publish(b *Batch, w *write, commit hlc.Timestamp) {
 	if c == nil {
 		c = newCell(kv.Persistent, w.key)
 		c.row, c.exists = w.base, w.base.Revision >= 0
-		p.rows[w.key] = c
+		p.insert(c)
 	}
 	op.Tail = &c.tail
 	b.Ops = append(b.Ops, op)

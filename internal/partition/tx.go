@@ -22,6 +22,11 @@ type Tx struct {
 	dep    uint64  // newest batch among the rows read
 	misses int     // rows read from the store, on the fast path
 
+	// fetch says that a row that is not in memory ends the run with errMissing;
+	// then missing is its key.
+	fetch   bool
+	missing string
+
 	cells [seenMax]*cell // read so far, the first seen of them; see Tx.see
 	seen  int
 
@@ -67,6 +72,9 @@ func (tx *Tx) reset() {
 		tx.cells[i] = nil
 	}
 	tx.seen, tx.misses, tx.dep = 0, 0, 0
+	if tx.missing != "" {
+		tx.missing = ""
+	}
 	if tx.index != nil {
 		tx.index = nil
 	}
