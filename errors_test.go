@@ -29,7 +29,7 @@ func TestErrorsAreOneLine(t *testing.T) {
 func TestOptionsAreChecked(t *testing.T) {
 	for name, o := range map[string]*Options{
 		"RowCacheBytes": {RowCacheBytes: -1}, "BlockCacheBytes": {BlockCacheBytes: -1}, "MemTableBytes": {MemTableBytes: -1},
-		"EphemeralBytes": {EphemeralBytes: -1}, "IdempotencyBytes": {IdempotencyBytes: -1}, "HistoryRevisions": {HistoryRevisions: -2},
+		"EphemeralBytes": {EphemeralBytes: -1}, "IdempotencyBytes": {IdempotencyBytes: -1}, "HistoryRevisions": {HistoryRevisions: -2}, "SlowBytes": {SlowBytes: -2}, "SlowScripts": {SlowScripts: -1},
 		"Limits.Steps": {Limits: Limits{Steps: -1}},
 	} {
 		db, err := OpenMemory(o)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kahuna/script"
 )
 
 // TestStats: every number of Stats moves when what it counts happens.
@@ -18,6 +20,7 @@ func TestStats(t *testing.T) {
 	o.HistoryAge, o.sweep = time.Millisecond, 5*time.Millisecond
 	o.RowCacheBytes = 50_000
 	o.MemTableBytes = 64 << 10
+	o.SlowScripts, o.SlowBytes, o.AdmissionWait = 1, 32<<20, time.Minute
 	db, err := open("db", o)
 	if err != nil {
 		t.Fatal(err)
@@ -117,12 +120,30 @@ func TestStats(t *testing.T) {
 	until(func(s *Stats) bool { return s.Purged > 0 && s.Pruned > 0 && s.Flushes > 0 })
 
 	run("get k")
+	// A script that waits to be admitted, and one that makes much garbage.
+	place := occupy(db)
+	slow = background("for i in 1..5000 do let x = i end")
+	until(func(s *Stats) bool { return s.SlowScripts == 1 && s.SlowWaiting == 1 })
+	if _, err := db.Run(ctx, "sleep 1", nil, WithAdmissionWait(0)); !errors.Is(err, &Error{Code: script.CodeAdmission}) {
+		t.Errorf("one that does not wait: %v", err)
+	}
+	place.Leave()
+	<-slow
+	slow = background("for i in 1..5 do let x = repeat('x', 500000) end")
+	for over := false; !over; {
+		run("get k")
+		select {
+		case <-slow:
+			over = true
+		default:
+		}
+	}
 
 	s := reflect.ValueOf(db.Stats())
 	for i := range s.NumField() {
 		name := s.Type().Field(i).Name
 		// Those that may be nothing by now, and what needs more load than this.
-		if strings.Contains(" Locks UnappliedBytes LogQueueBytes CompactionDue Stalls Compactions BlockCacheBytes BlockCacheHits EphemeralExpired ", " "+name+" ") {
+		if strings.Contains(" SlowScripts SlowWaiting Locks UnappliedBytes LogQueueBytes CompactionDue Stalls Compactions BlockCacheBytes BlockCacheHits EphemeralExpired ", " "+name+" ") {
 			continue
 		}
 		if s.Field(i).IsZero() {

@@ -24,10 +24,9 @@ type slowRead struct {
 	session *Session
 	// leases are live rows read under locks that others share; see touch.go.
 	leases []lease
-	// more is what to lock in the next run, if this one does not validate;
-	// index finds its points.
-	more  LockSet
-	index map[lockKey]int
+	// more is what to lock in the next run, if this one does not validate,
+	// besides what was read.
+	more LockSet
 }
 
 // loadsYield is after how many rows, read one by one, a run outside the executor
@@ -35,18 +34,12 @@ type slowRead struct {
 // its processor too.
 const loadsYield = 8
 
-// want adds p to more.
-func (r *slowRead) want(p Point) {
-	k := lockKey{p.Space, p.Key}
-	if i, ok := r.index[k]; ok {
-		r.more.Points[i].Write = r.more.Points[i].Write || p.Write
-		return
+// wanted returns what to lock in the next run.
+func (r *slowRead) wanted() LockSet {
+	for k, m := range r.reads {
+		r.more.AddPoint(Point{k.space, k.key, m.write})
 	}
-	if r.index == nil {
-		r.index = map[lockKey]int{}
-	}
-	r.index[k] = len(r.more.Points)
-	r.more.Points = append(r.more.Points, p)
+	return r.more
 }
 
 // unlocked reports whether FaultNoLocks keeps the locks away.
@@ -60,10 +53,17 @@ type readMark struct {
 	modified hlc.Timestamp
 	expires  int64
 	live     bool
+	write    bool // it was read for writing it
+}
+
+// same reports whether m saw what o saw.
+func (m readMark) same(o readMark) bool {
+	m.write = o.write
+	return m == o
 }
 
 func mark(row *kv.Row, now int64) readMark {
-	return readMark{row.Revision, row.Modified, row.Expires, row.Revision >= 0 && row.Live(now)}
+	return readMark{rev: row.Revision, modified: row.Modified, expires: row.Expires, live: row.Revision >= 0 && row.Live(now)}
 }
 
 // noRow is what is read of a key without a row.
@@ -100,16 +100,19 @@ func (tx *Tx) latestSlow(space kv.Space, key string, write bool) (kv.Row, error)
 	if !unlocked {
 		return row, err
 	}
-	// Without the mutex: these may have grown large.
-	tx.slow.want(Point{space, key, write})
 	if err != nil {
+		if err == errRestart {
+			tx.slow.more.AddPoint(Point{space, key, write})
+		}
 		return row, err
 	}
 	k, m := lockKey{space, key}, mark(&row, tx.now)
-	if seen, ok := tx.slow.reads[k]; ok && seen != m {
+	seen, ok := tx.slow.reads[k]
+	m.write = write || ok && seen.write
+	tx.slow.reads[k] = m
+	if ok && !seen.same(m) {
 		return row, errRestart
 	}
-	tx.slow.reads[k] = m
 	return row, nil
 }
 
@@ -539,5 +542,5 @@ func (tx *Tx) validateKey(k lockKey, seen readMark, at hlc.Timestamp) (bool, err
 	if err != nil {
 		return false, err
 	}
-	return mark(row, at.Millis()) == seen && !tx.overtaken(k, row, w != nil), nil
+	return seen.same(mark(row, at.Millis())) && !tx.overtaken(k, row, w != nil), nil
 }

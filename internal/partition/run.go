@@ -131,6 +131,17 @@ func (p *Partition) Slow(work Work, ticket *Ticket, o SlowOptions, req *Request)
 	if stopped(err) {
 		return nil, Done{}, err
 	}
+	res, done, err := tx.concludeSlow(res, err, now, req)
+	if err == errRestart {
+		err = &Restart{tx.slow.wanted()}
+	}
+	return res, done, err
+}
+
+// concludeSlow validates a run outside the executor, and ends it. It returns
+// errRestart when the run is void.
+func (tx *Tx) concludeSlow(res *script.Result, err error, now func() int64, req *Request) (*script.Result, Done, error) {
+	p := tx.p
 	valid := err != errRestart
 	if valid {
 		var bad error
@@ -154,7 +165,7 @@ func (p *Partition) Slow(work Work, ticket *Ticket, o SlowOptions, req *Request)
 	}
 	if !valid {
 		p.stats.Restarts++
-		return nil, Done{}, &Restart{tx.slow.more}
+		return nil, Done{}, errRestart
 	}
 	tx.touchAll()
 	p.stats.Slow++

@@ -33,7 +33,7 @@ type Interactive struct {
 	ctx   context.Context
 	until time.Time
 	limit time.Duration // what until was set from, for its error
-	// pass is that of the script that runs now, if it is one.
+	// pass is that of the script that runs now, once it has taken long.
 	pass *admission.Pass
 }
 
@@ -186,12 +186,18 @@ func (t *Interactive) watch(ctx context.Context, in *script.Interrupt, now time.
 	unwatch := context.AfterFunc(ctx, func() { stop(canceled(ctx.Err())) })
 	expired := timedOut(t.limit.Milliseconds())
 	over := time.AfterFunc(t.until.Sub(now), func() { stop(expired) })
-	t.pass = t.r.Admission.NewPass()
-	t.pass.Enter()
-	in.Yield = func(made int64) { t.r.Waits.GaveWay.add(t.pass.Yield(made, stopped)) }
+	in.Yield = func(made int64) {
+		if t.pass == nil { // it is a long one
+			t.pass = t.r.Admission.NewPass()
+			t.pass.Enter()
+		}
+		t.r.Waits.GaveWay.add(t.pass.Yield(made, stopped))
+	}
 	return func() {
-		t.pass.Leave()
-		t.pass = nil
+		if t.pass != nil {
+			t.pass.Leave()
+			t.pass = nil
+		}
 		over.Stop()
 		unwatch()
 	}
