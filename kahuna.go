@@ -189,23 +189,23 @@ func (p *Program) Warnings() []script.Warning { return p.p.Warnings() }
 func (p *Program) Placeholders() []string { return p.p.Placeholders() }
 
 func (db *DB) run(ctx context.Context, p *script.Program, params Params, opts []RunOption) (*Result, error) {
-	start := time.Now()
+	start := db.node.Moment()
 	res, err := db.execute(ctx, p, params, opts, start)
 	if err != nil {
 		return nil, p.WithWarnings(runError(err))
 	}
-	res.Elapsed = time.Since(start)
+	res.Elapsed = db.node.Moment() - start
 	return res, nil
 }
 
-func (db *DB) execute(ctx context.Context, p *script.Program, params Params, opts []RunOption, start time.Time) (*Result, error) {
+func (db *DB) execute(ctx context.Context, p *script.Program, params Params, opts []RunOption, start time.Duration) (*Result, error) {
 	j := newJob()
 	defer j.free()
 	if err := j.script.Call.Bind(p, params); err != nil {
 		return nil, err
 	}
 	options := j.script.Call.Options()
-	j.job.Sleeps, j.job.TimeoutMs, j.job.NowMs = p.CanSleep(), options.TimeoutMs, db.node.Millis(start)
+	j.job.Sleeps, j.job.TimeoutMs, j.job.NowMs = p.CanSleep(), options.TimeoutMs, db.node.NowAt(start)
 	j.job.Path = txn.Auto
 	j.job.Priority, j.job.AdmissionMs = options.Priority, options.AdmissionWaitMs
 	if j.job.AdmissionMs < 0 {

@@ -100,6 +100,7 @@ type Node struct {
 	group   *group
 	applier *applier
 	owner   *owner
+	clock   *clock
 	// logClosed keeps release from closing the log a second time.
 	logClosed bool
 
@@ -150,7 +151,7 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 
 // start opens the store and returns when it runs scripts.
 func start(ctx context.Context, o Options) (*Node, error) {
-	n := &Node{opts: o, applier: newApplier(), flushed: make(chan struct{}, 1),
+	n := &Node{opts: o, clock: newClock(), applier: newApplier(), flushed: make(chan struct{}, 1),
 		ledChan: make(chan struct{}), failed: make(chan struct{}), closing: make(chan struct{})}
 	if err := n.open(); err != nil {
 		_ = n.release()
@@ -274,16 +275,21 @@ func createRows(o store.Options) error {
 	return syncDir(fs, fs.PathDir(dir))
 }
 
-// Now reads the physical clock in Unix milliseconds.
-func (n *Node) Now() int64 { return n.Millis(time.Now()) }
+// Now reads the physical clock in Unix milliseconds. A clock set before 1970, or
+// beyond what a timestamp holds, counts as the nearest time it does hold.
+func (n *Node) Now() int64 { return n.NowAt(n.Moment()) }
 
-// Millis returns what Now would have returned at t, for who has read the time
-// already. A clock set before 1970, or beyond what a timestamp holds, counts as
-// the nearest time it does hold.
-func (n *Node) Millis(t time.Time) int64 {
-	ms := t.UnixMilli()
+// Moment reads the monotonic clock: two readings tell how long something took.
+func (n *Node) Moment() time.Duration { return n.clock.moment() }
+
+// NowAt returns what Now would have returned at a moment that has just been
+// read.
+func (n *Node) NowAt(at time.Duration) int64 {
+	var ms int64
 	if n.opts.Now != nil {
 		ms = n.opts.Now()
+	} else {
+		ms = n.clock.unixMilli(at)
 	}
 	return min(max(ms, 0), 1<<43)
 }
