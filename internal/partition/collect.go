@@ -15,9 +15,7 @@ func (p *Partition) Purge(keys []string, nowMs int64) (Done, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, key := range keys {
-		if p.rows[key] == nil {
-			p.fetch(key)
-		}
+		p.fetch(key)
 	}
 	if p.stopped != nil {
 		return Done{}, refusal(p.stopped)

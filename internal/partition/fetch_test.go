@@ -122,6 +122,22 @@ func TestFetchOutdated(t *testing.T) {
 	}
 }
 
+// TestFetchLate: a row that got a cell before its fetch began is not fetched:
+// the store may not have its newest version yet.
+func TestFetchLate(t *testing.T) {
+	t.Parallel()
+	p := onDisk(t, vfs.NewMem())
+	p.run(put("k/0", "2"))
+	p.mu.Lock()
+	p.fetch("k/0")
+	p.mu.Unlock()
+	p.run(shows("k/0", "2"))
+	p.run(put("k/0", "3"))
+	p.commit(true)
+	p.evictAll()
+	p.run(shows("k/0", "3"))
+}
+
 // evictAll empties the cache.
 func (p *bench) evictAll() {
 	for p.recent.len > 0 {

@@ -123,7 +123,7 @@ func (tx *Tx) loadSlow(space kv.Space, key string, write bool) (row kv.Row, unlo
 	p := tx.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if space == kv.Persistent && p.rows[key] == nil {
+	if space == kv.Persistent {
 		p.fetch(key)
 	}
 	if tx.ticket.covers(space, key, write) || tx.slow.unlocked(p) {
@@ -224,10 +224,13 @@ func (tx *Tx) load(space kv.Space, key string) (*kv.Row, error) {
 	return c.newest(), nil
 }
 
-// fetch brings a row that has no cell into the cache, and lets go of the mutex
-// while it reads the store. It does not say when it fails: who needs the row
-// will. Held: mu.
+// fetch brings a row into the cache, unless it has a cell, and lets go of the
+// mutex while it reads the store. It does not say when it fails: who needs the
+// row will. Held: mu.
 func (p *Partition) fetch(key string) {
+	if p.rows[key] != nil {
+		return // by now; what the store has may be older
+	}
 	id := p.beginFetch(key)
 	p.mu.Unlock()
 	c := newCell(kv.Persistent, key)
