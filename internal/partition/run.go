@@ -46,7 +46,7 @@ func (*Restart) Error() string { return errRestart.Error() }
 // before, or is nil. Errors besides those of the work: script.ErrSlowPath,
 // *Blocked, *Busy, or why the partition does not run scripts.
 func (p *Partition) Fast(work Work, ticket *Ticket, nowMs int64, req *Request) (res *script.Result, done Done, err error) {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	if err := p.runnable(); err != nil {
 		return nil, Done{}, err
