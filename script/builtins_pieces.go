@@ -9,8 +9,8 @@ import (
 // get the processor, in the middle of a function.
 
 const (
-	pollBytes = 64 << 10
-	pollParts = 2048 // matches, or elements, between two polls
+	pollBytes = 16 << 10
+	pollParts = 1024 // matches, or elements, between two polls
 )
 
 // piece cuts at most pollBytes off s, between two characters.

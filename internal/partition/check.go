@@ -58,6 +58,7 @@ func (tx *Tx) precheck() (valid bool, err error) {
 		if n++; n%checkKeys == 0 {
 			p.mu.Unlock()
 			err := tx.poll()
+			p.giveWay()
 			p.mu.Lock()
 			if err != nil {
 				return false, err

@@ -28,6 +28,7 @@ func (tx *Tx) memoryRows(rng Range, visit func(*memoryRow) error) error {
 	for {
 		chunk = tx.memoryChunk(rng, last, chunk[:0])
 		runtime.Gosched() // as with loadsYield
+		tx.p.giveWay()
 		for i := range chunk {
 			if err := visit(&chunk[i]); err != nil {
 				return err

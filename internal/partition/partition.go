@@ -3,7 +3,9 @@ package partition
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"kahuna/internal/hlc"
 	"kahuna/internal/kv"
@@ -81,6 +83,10 @@ type Partition struct {
 	stats Stats
 
 	checks []*check // those under way
+
+	// inLine counts those who wait in lock: a run outside the executor, which
+	// takes mu again and again, gives way to them.
+	inLine atomic.Int32
 
 	// rangeCheck is held, before mu, by a transaction that validates the ranges
 	// it has read and then commits: two that did so at once would both give way.
@@ -160,6 +166,24 @@ func New(st *store.Store, opts Options) *Partition {
 	p.tx.p = p
 	p.locks.noRanges = p.faulty(FaultPhantoms)
 	return p
+}
+
+// lock locks mu for those whom others wait for.
+func (p *Partition) lock() {
+	if !p.mu.TryLock() {
+		p.inLine.Add(1)
+		p.mu.Lock()
+		p.inLine.Add(-1)
+	}
+}
+
+// giveWay lets those go first who wait for mu: whom letting go of it has woken
+// would find it taken again, for a millisecond, after which sync.Mutex hands it
+// over. It tries for some microseconds.
+func (p *Partition) giveWay() {
+	for i := 0; i < 16 && p.inLine.Load() > 0; i++ {
+		runtime.Gosched()
+	}
 }
 
 // ErrNotLeading refuses scripts where this node does not lead the partition
@@ -369,7 +393,7 @@ func (p *Partition) Next() *Batch {
 // Applied tells that the store shows the batches, which it no longer needs:
 // nothing must use them afterwards.
 func (p *Partition) Applied(batches []*Batch) {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	before := p.unapplied
 	for _, b := range batches {

@@ -30,8 +30,7 @@ type slowRead struct {
 }
 
 // loadsYield is after how many rows, read one by one, a run outside the executor
-// lets others run: who was waiting for the mutex when it let go of it waits for
-// its processor too.
+// lets others run: who got the mutex after it may wait for its processor.
 const loadsYield = 8
 
 // wanted returns what to lock in the next run.
@@ -96,6 +95,7 @@ func (tx *Tx) latestSlow(space kv.Space, key string, write bool) (kv.Row, error)
 	if tx.slow.loads++; tx.slow.loads%loadsYield == 0 {
 		runtime.Gosched()
 	}
+	tx.p.giveWay()
 	row, unlocked, err := tx.loadSlow(space, key, write)
 	if !unlocked {
 		return row, err

@@ -70,7 +70,7 @@ var errMissing = errors.New("partition: row is not in memory")
 
 // fast is one run. If fetch it may fail with errMissing, and the key.
 func (p *Partition) fast(work Work, ticket *Ticket, nowMs int64, req *Request, fetch bool) (res *script.Result, done Done, missing string, err error) {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	if err := p.runnable(); err != nil {
 		return nil, Done{}, "", err
