@@ -12,8 +12,8 @@ import (
 )
 
 // Call is a Program with parameters: one request. It is used by one goroutine
-// at a time. It is taken from a pool; whoever got it from Bind gives it back
-// with Release.
+// at a time. One from Program.Bind is taken from a pool, and given back with
+// Release; one from NewCall is used for one request after the other.
 type Call struct {
 	frame
 	options   *Options // not to be changed
