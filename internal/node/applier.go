@@ -30,11 +30,11 @@ const (
 	// gatherTime is how long an entry may wait for others, gatherBytes how
 	// many bytes of them are enough.
 	gatherTime  = 20 * time.Millisecond
-	gatherBytes = 512 << 10
+	gatherBytes = 128 << 10
 	// mergeBytes and mergeOps bound what is applied in one step; a single
 	// larger entry is a step of its own.
 	mergeBytes = 1 << 20
-	mergeOps   = 256
+	mergeOps   = 1024
 )
 
 // applyItem is a run of committed entries with the batches they came from (nil

@@ -21,7 +21,12 @@ func blockOf(revision int64) int64 { return revision &^ (blockRevisions - 1) }
 func appendKept(block []byte, v *version) []byte {
 	var head [headBytesMax]byte
 	h := appendMeta(head[:0], &v.meta, 0)
-	block = binary.AppendUvarint(block, uint64(len(h)+len(v.bytes)+len(v.text)))
+	size := len(h) + len(v.bytes) + len(v.text)
+	if cap(block) == 0 {
+		// Others like it will follow: with all of them it would grow three times.
+		block = make([]byte, 0, blockRevisions/2*(size+2))
+	}
+	block = binary.AppendUvarint(block, uint64(size))
 	block = append(block, h...)
 	block = append(block, v.bytes...)
 	return append(block, v.text...)

@@ -304,9 +304,11 @@ func (s *Store) pebbleOptions(o *Options, lock *pebble.Lock) *pebble.Options {
 	po.Experimental.CompactionScheduler = newCompactions(s)
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
-		if o.DisableCompression {
-			po.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+		compression := sstable.SnappyCompression
+		if o.DisableCompression || i == 0 { // young tables are soon written again
+			compression = sstable.NoCompression
 		}
+		po.Levels[i].Compression = func() *sstable.CompressionProfile { return compression }
 	}
 	return po
 }
