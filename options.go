@@ -61,9 +61,9 @@ type Options struct {
 	// SlowWaiting bounds how many wait to be admitted: 10,000. More are refused
 	// with code "admission", not applied.
 	SlowWaiting int
-	// SlowBytes is how many bytes of text and arrays those under way may make
-	// together in a second, while other scripts run: 64 MiB times GOMAXPROCS.
-	// -1 is no bound.
+	// SlowBytes is how many bytes of text, arrays and cached rows those under way
+	// may make together in a second, while other scripts run: 16 MiB times
+	// GOMAXPROCS. -1 is no bound.
 	SlowBytes int64
 	// AdmissionWait is how long a script that names no admissionWait waits to
 	// be admitted, before it is refused with code "admission", not applied: 5 s.

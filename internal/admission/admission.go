@@ -16,6 +16,11 @@ type Options struct {
 	Waiting    int           // waiting to be admitted; more are refused
 	Processors int           // compute at once
 	Turn       time.Duration // how long, while others wait for a turn
+	// Stretch is how long one computes without a rest of the length Rest, while
+	// others use the store; zero is for ever. The kernel does not take a
+	// processor from a thread that computes as soon as another one, which waited
+	// for the disk, wants it, but some milliseconds later.
+	Stretch, Rest time.Duration
 	// BytesPerSecond is how many bytes those under way may make together while
 	// others use the store; negative is no bound.
 	BytesPerSecond int64
@@ -70,8 +75,12 @@ type Pass struct {
 	c  *Controller
 	in bool // under way
 
-	turn  bool
-	since time.Time // when the turn began
+	turn   bool
+	since  time.Time // when the turn began
+	rested time.Time // when it began, or the last rest ended
+	// before is Others at the last look, noticed when it had last changed.
+	before  uint64
+	noticed time.Time
 
 	granted chan struct{} // holds one when what was waited for has come
 	list    *list.List    // where it waits, nil when it does not

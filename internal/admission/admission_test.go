@@ -289,6 +289,49 @@ func TestPause(t *testing.T) {
 	})
 }
 
+// TestRest: who computes while others use the store, or have done so a moment
+// ago, rests after each stretch, and keeps its turn.
+func TestRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const stretch, rest = 200 * time.Microsecond, 100 * time.Microsecond
+		o := options()
+		o.Stretch, o.Rest = stretch, rest
+		var others uint64
+		o.Others = func() uint64 { return others }
+		c := New(o)
+		p := c.mustAdmit(t)
+		yield := func(compute, want time.Duration) {
+			t.Helper()
+			time.Sleep(compute)
+			if got := p.Yield(0, never); got != want {
+				t.Errorf("after %v it rests for %v, want %v", compute, got, want)
+			}
+		}
+		yield(0, 0)
+		yield(time.Second, 0) // nobody is there
+		others++
+		yield(stretch-1, 0)
+		yield(1, rest)
+		yield(stretch-1, 0)
+		yield(1, rest) // they may be waiting
+		yield(presence, 0)
+		others++
+		yield(stretch, rest)
+		if s := c.Stats(); s.Computing != 1 {
+			t.Errorf("%d have a turn", s.Computing)
+		}
+		others++
+		stopped := make(chan struct{})
+		close(stopped)
+		time.Sleep(stretch)
+		if got := p.Yield(0, stopped); got != 0 {
+			t.Errorf("stopped, it rests for %v", got)
+		}
+		p.Leave()
+		c.wantIdle(t)
+	})
+}
+
 // TestInvariantADM2: whatever becomes of scripts, what they took is given back,
 // and there are never more than there may be.
 func TestInvariantADM2(t *testing.T) {

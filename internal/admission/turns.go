@@ -5,6 +5,10 @@ import (
 	"time"
 )
 
+// presence is how long others count as there after they have done something:
+// they may be waiting for the processor.
+const presence = 20 * time.Millisecond
+
 // pauseLeast is the shortest pause: a shorter one costs more than it gives.
 const pauseLeast = 5 * time.Millisecond
 
@@ -24,13 +28,33 @@ func (p *Pass) Yield(made int64, stopped <-chan struct{}) time.Duration {
 		return time.Since(now)
 	}
 	if p.turn && (p.c.wanted.Load() == 0 || now.Sub(p.since) < p.c.opts.Turn) {
-		runtime.Gosched()
-		return 0
+		return p.rest(now, stopped)
 	}
 	if p.takeTurn(stopped) {
 		return 0
 	}
 	return time.Since(now)
+}
+
+// rest lets others have the processor for a moment, or two when it is time for
+// a rest, and returns how long that was.
+func (p *Pass) rest(now time.Time, stopped <-chan struct{}) time.Duration {
+	o := &p.c.opts
+	if o.Stretch == 0 || now.Sub(p.rested) < o.Stretch {
+		runtime.Gosched()
+		return 0
+	}
+	p.rested = now
+	if others := o.Others(); others != p.before {
+		p.before, p.noticed = others, now
+	}
+	if now.Sub(p.noticed) > presence {
+		runtime.Gosched()
+		return 0
+	}
+	sleep(o.Rest, stopped)
+	p.rested = time.Now()
+	return p.rested.Sub(now)
 }
 
 func sleep(d time.Duration, stopped <-chan struct{}) {
@@ -52,7 +76,7 @@ func (p *Pass) takeTurn(stopped <-chan struct{}) (free bool) {
 		c.computing++
 		p.turn = true
 		c.mu.Unlock()
-		p.since = time.Now()
+		p.begin()
 		return true
 	}
 	p.stand(&c.ready)
@@ -60,7 +84,7 @@ func (p *Pass) takeTurn(stopped <-chan struct{}) (free bool) {
 	c.mu.Unlock()
 	select {
 	case <-p.granted:
-		p.since = time.Now()
+		p.begin()
 		return false
 	case <-stopped:
 	}
@@ -73,6 +97,12 @@ func (p *Pass) takeTurn(stopped <-chan struct{}) (free bool) {
 	p.stepOut()
 	c.wanted.Add(-1)
 	return false
+}
+
+// begin notes that the turn of p begins.
+func (p *Pass) begin() {
+	p.since = time.Now()
+	p.rested, p.before = p.since, p.c.opts.Others()
 }
 
 // passTurn gives the turn of p, if it has one, to the first who wants it. Held:

@@ -76,7 +76,9 @@ func (o Options) withDefaults() Options {
 	def(&a.Scripts, 8*a.Processors)
 	def(&a.Waiting, 10_000)
 	def(&a.Turn, 2*time.Millisecond)
-	def(&a.BytesPerSecond, 64<<20*int64(processors))
+	def(&a.Stretch, 200*time.Microsecond)
+	def(&a.Rest, 100*time.Microsecond)
+	def(&a.BytesPerSecond, 16<<20*int64(processors))
 	if o.FS == nil {
 		o.FS = vfs.Default
 	}

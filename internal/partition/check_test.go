@@ -79,7 +79,7 @@ func (test *longRun) run(t *testing.T) {
 		p.change(t, test.before)
 	}
 	now, polls := int64(1000), 0
-	o := SlowOptions{Now: func() int64 { return now }, Poll: func() error {
+	o := SlowOptions{Now: func() int64 { return now }, Poll: func(int64) error {
 		if polls++; polls == checkFrom/checkKeys && test.during != nil {
 			p.change(t, test.during)
 		}

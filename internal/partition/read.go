@@ -14,8 +14,10 @@ import (
 // take the mutex one by one, and those without a lock are remembered.
 type slowRead struct {
 	sleep func(ms int64) (now int64, err error)
-	// poll lets others go on, and returns why the run is to stop, or nil.
-	poll  func() error
+	// poll lets others go on, and returns why the run is to stop, or nil. It is
+	// told how many bytes the run has brought into memory since the last time.
+	poll  func(made int64) error
+	made  int64
 	check *check // of a run that has read much
 	loads int    // rows read one by one
 	reads map[lockKey]readMark
@@ -32,6 +34,10 @@ type slowRead struct {
 // loadsYield is after how many rows, read one by one, a run outside the executor
 // lets others run: who got the mutex after it may wait for its processor.
 const loadsYield = 8
+
+// madeMost is how many bytes a run outside the executor may bring into memory
+// before it accounts for them.
+const madeMost = 64 << 10
 
 // wanted returns what to lock in the next run.
 func (r *slowRead) wanted() LockSet {
@@ -95,6 +101,11 @@ func (tx *Tx) latestSlow(space kv.Space, key string, write bool) (kv.Row, error)
 	if tx.slow.loads++; tx.slow.loads%loadsYield == 0 {
 		runtime.Gosched()
 	}
+	if tx.slow.made >= madeMost {
+		if err := tx.poll(); err != nil {
+			return kv.Row{}, err
+		}
+	}
 	tx.p.giveWay()
 	row, unlocked, err := tx.loadSlow(space, key, write)
 	if !unlocked {
@@ -123,7 +134,8 @@ func (tx *Tx) loadSlow(space kv.Space, key string, write bool) (row kv.Row, unlo
 	p := tx.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if space == kv.Persistent {
+	if space == kv.Persistent && p.rows[key] == nil {
+		tx.slow.made += int64(cellOverhead + len(key))
 		p.fetch(key)
 	}
 	if tx.ticket.covers(space, key, write) || tx.slow.unlocked(p) {
@@ -501,7 +513,9 @@ func (tx *Tx) poll() error {
 	if tx.slow == nil || tx.slow.poll == nil {
 		return nil
 	}
-	return tx.slow.poll()
+	made := tx.slow.made
+	tx.slow.made = 0
+	return tx.slow.poll(made)
 }
 
 // validate reports whether everything that was read without a lock is still

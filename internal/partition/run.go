@@ -110,7 +110,7 @@ type SlowOptions struct {
 	// Sleep waits for ms milliseconds and returns the physical time then.
 	Sleep func(ms int64) (now int64, err error)
 	// Poll lets others go on, and returns why the run is to stop, or nil.
-	Poll func() error
+	Poll func(made int64) error
 }
 
 // Slow runs work outside the executor under ticket, which has been granted.

@@ -61,7 +61,7 @@ func (a *attempt) yield(made int64) {
 
 // poll is yield for the engine's own long work. It returns why the job is to
 // stop, or nil.
-func (a *attempt) poll() error {
-	a.yield(0)
+func (a *attempt) poll(made int64) error {
+	a.yield(made)
 	return a.why.Err()
 }
