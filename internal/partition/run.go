@@ -3,6 +3,7 @@ package partition
 import (
 	"errors"
 	"fmt"
+	"runtime"
 
 	"kahuna/internal/hlc"
 	"kahuna/internal/kv"
@@ -58,6 +59,7 @@ func (p *Partition) Fast(work Work, ticket *Ticket, nowMs int64, req *Request) (
 		p.mu.Lock()
 		p.fetch(missing)
 		p.mu.Unlock()
+		runtime.Gosched() // this took long; others may have waited
 	}
 }
 
