@@ -264,6 +264,10 @@ func (p *Partition) beginFetch(key string) (id uint64) {
 }
 
 // endFetch takes what was read, unless it may be outdated.
+//
+// Invariant PART-7: what was read of the store without the mutex comes into the
+// cache only when the key had no cell before, and got none since: whatever
+// changes a row makes one, or ends its fetch as Prune does.
 func (p *Partition) endFetch(c *cell, id uint64, err error) {
 	p.stats.CacheMisses++
 	switch {
