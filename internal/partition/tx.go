@@ -220,7 +220,7 @@ func (tx *Tx) Set(space script.Space, key, value string, o *script.SetOptions) (
 	return script.WriteResult{Done: true, Revision: w.row.Revision, Expires: w.row.Expires, TTL: o.TTL}, nil
 }
 
-// holds judges the conditions of a set (language specification 6.2).
+// holds judges the conditions of a set (docs/language.md, "set").
 func holds(row *kv.Row, live bool, o *script.SetOptions) bool {
 	if o.NX && live || o.XX && !live {
 		return false
