@@ -41,20 +41,27 @@ const (
 )
 
 // plateau judges a series of samples, one for each round. Growth within slack,
-// or by less than a fifth, is noise. So that a single high sample in the middle,
-// a compaction say, does not hide what grows all the time, medians are compared
-// too: of steady growth they show two thirds.
+// or by less than a fifth, is noise; the highest sample of each third, a
+// compaction say, does not count. So that some in the middle do not hide what
+// grows all the time, medians are compared too: of steady growth they show two
+// thirds.
 func plateau(samples []float64, slack float64) verdict {
 	third := len(samples) / 3
 	if third < 4 {
 		return unknown
 	}
-	middle := slices.Max(samples[third : 2*third])
-	last := slices.Max(samples[2*third:])
+	middle := second(samples[third : 2*third])
+	last := second(samples[2*third:])
 	if last > 1.2*middle+slack || median(samples[2*third:]) > 1.25*median(samples[third:2*third])+slack {
 		return growing
 	}
 	return steady
+}
+
+// second returns the second highest sample: one may stand out anywhere.
+func second(samples []float64) float64 {
+	sorted := slices.Sorted(slices.Values(samples))
+	return sorted[len(sorted)-2]
 }
 
 func median(samples []float64) float64 {
@@ -81,7 +88,8 @@ func TestPlateau(t *testing.T) {
 		{"a leak beside as much that stays", series(24, func(i int) float64 { return 20 + float64(i) }), growing},
 		{"a leak with noise", series(24, func(i int) float64 { return float64(i) + float64(i*7919%5) }), growing},
 		{"a leak with one high sample", series(24, func(i int) float64 { return float64(i) + 40*float64(i/12*(23-i)/11) }), growing},
-		{"a jump at the end", series(24, func(i int) float64 { return 100 + 50*float64(i/23) }), growing},
+		{"a jump at the end", series(24, func(i int) float64 { return 100 + 50*float64(i/22) }), growing},
+		{"one high sample at the end", series(24, func(i int) float64 { return 100 + 50*float64(i/23) }), steady},
 		{"too short", series(11, func(int) float64 { return 100 }), unknown},
 	} {
 		if got := plateau(test.samples, 0); got != test.want {

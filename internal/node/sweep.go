@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"time"
 
 	"kahuna/internal/hlc"
@@ -80,7 +81,11 @@ func (n *Node) sweep() {
 		}
 	}
 	n.dying = store.DyingCursor{}
-	n.pruneRound()
+	// The histories of keys that were just purged are none of pruneRound's: a
+	// key may have begun anew meanwhile.
+	if n.applyAcknowledged(context.Background()) == nil {
+		n.pruneRound()
+	}
 }
 
 // pruneRound goes on with the pass through the histories, or begins one when

@@ -38,6 +38,10 @@ func (p *Partition) Purge(keys []string, nowMs int64) (Done, error) {
 		if len(p.checks) > 0 {
 			p.noteWrite(kv.Persistent, c.key)
 		}
+		if c.gone { // it does not fit in the cache; but from here on it has to stay
+			c.gone = false
+			p.insert(c)
+		}
 		p.order(b(), kv.Op{Kind: kv.Purge, Key: c.key, Tail: &c.tail}, c.row)
 		p.supersede(b(), c)
 		c.row, c.exists = kv.Row{Revision: -1, Prev: -1}, false

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -80,6 +81,11 @@ func TestReadDisk(t *testing.T) {
 // the row may have changed since, even if nothing in memory shows it.
 func TestFetchOutdated(t *testing.T) {
 	t.Parallel()
+	prune := func(p *bench) {
+		if _, err := p.Prune([]OldHistory{{Key: "k/0", Revision: 0}}, 1); err != nil {
+			p.b.Fatal(err)
+		}
+	}
 	for name, test := range map[string]struct {
 		meanwhile func(p *bench)
 		used      bool
@@ -96,15 +102,14 @@ func TestFetchOutdated(t *testing.T) {
 			p.evictAll()
 			p.beginFetch("k/0")
 		}, false, "2"},
-		"pruned": {func(p *bench) {
-			if _, err := p.Prune([]OldHistory{{Key: "k/0", Revision: 0}}, 1); err != nil {
-				p.b.Fatal(err)
-			}
-			p.commit(true)
-		}, false, "1"},
-		"another term": {func(p *bench) { p.Stop(ErrNotLeading); p.Lead(2, 0) }, false, "1"},
+		"pruned":                            {func(p *bench) { prune(p); p.commit(true) }, false, "1"},
+		"a prune ordered before is applied": {func(p *bench) { p.commit(true) }, false, "1"},
+		"another term":                      {func(p *bench) { p.Stop(ErrNotLeading); p.Lead(2, 0) }, false, "1"},
 	} {
 		p := onDisk(t, vfs.NewMem())
+		if strings.HasPrefix(name, "a prune ordered before") {
+			prune(p)
+		}
 		id := p.beginFetch("k/0")
 		c := newCell(kv.Persistent, "k/0")
 		var err error
@@ -136,6 +141,41 @@ func TestFetchLate(t *testing.T) {
 	p.commit(true)
 	p.evictAll()
 	p.run(shows("k/0", "3"))
+}
+
+// TestPurgeUncached: a row that does not fit in the cache is purged like any
+// other: who writes the key next begins anew.
+func TestPurgeUncached(t *testing.T) {
+	t.Parallel()
+	p := onFS(t, vfs.NewMem(), 1)
+	p.run(workFunc(func(tx *Tx) error {
+		_, err := tx.Set(kv.Persistent, "k", "1", &script.SetOptions{TTL: 1})
+		return err
+	}))
+	p.commit(true)
+	if _, err := p.Purge([]string{"k"}, 1_000_000); err != nil {
+		t.Fatal(err)
+	}
+	p.run(put("k", "2"))
+	batch := p.Take()
+	logged, err := kv.Decode(batch.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := logged.Ops[len(logged.Ops)-1]
+	if len(logged.Ops) != 2 || last.Row.Revision != 0 || last.Row.Prev != -1 {
+		t.Fatalf("%+v", logged.Ops)
+	}
+	p.index++
+	if err := p.st.Apply(1, p.index, logged); err != nil {
+		t.Fatal(err)
+	}
+	p.Committed(batch.Term)
+	p.Applied([]*Batch{batch})
+	if n := len(p.overlay.fresh); n != 0 {
+		t.Errorf("%d cells are pinned", n)
+	}
+	p.run(shows("k", "2"))
 }
 
 // evictAll empties the cache.

@@ -416,6 +416,7 @@ func (p *Partition) apply(b *Batch) {
 		}
 	}
 	for _, key := range b.pruned {
+		delete(p.fetching, key) // it may have read what was there before
 		if p.pruning[key] == b.Seq {
 			delete(p.pruning, key)
 		}

@@ -267,7 +267,8 @@ func (p *Partition) beginFetch(key string) (id uint64) {
 //
 // Invariant PART-7: what was read of the store without the mutex comes into the
 // cache only when the key had no cell before, and got none since: whatever
-// changes a row makes one, or ends its fetch as Prune does.
+// changes a row makes one, or ends its fetch, as a Prune does when it is ordered
+// and when it is applied.
 func (p *Partition) endFetch(c *cell, id uint64, err error) {
 	p.stats.CacheMisses++
 	switch {

@@ -31,8 +31,11 @@ func namedKey(name string) []byte {
 }
 
 // read returns a copy of the value of a row, nil when there is none.
-func (s *Store) read(key []byte) ([]byte, error) {
-	value, closer, err := s.db.Get(key)
+func (s *Store) read(key []byte) ([]byte, error) { return readFrom(s.db, key) }
+
+// readFrom is read of the store at a moment, or now.
+func readFrom(r pebble.Reader, key []byte) ([]byte, error) {
+	value, closer, err := r.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil
 	}

@@ -101,8 +101,12 @@ func (s *Store) OldVersions(before hlc.Timestamp, after string, budget int, visi
 		return "", ErrClosed
 	}
 	defer s.life.done()
+	// The rows of a key and those of its history have to be of one moment: a
+	// block goes from one to the other.
+	moment := s.db.NewSnapshot()
+	defer closing(moment, &err)
 	prefix := []byte{prefixHistory, spaceByte}
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: prefixEnd(prefix)})
+	it, err := moment.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: prefixEnd(prefix)})
 	if err != nil {
 		return "", readError(err)
 	}
@@ -118,7 +122,7 @@ func (s *Store) OldVersions(before hlc.Timestamp, after string, budget int, visi
 		if !ok || !ok2 {
 			return "", readError(corrupt(it.Key(), "key"))
 		}
-		revision, looked, err := s.oldOf(it, key, before, budget)
+		revision, looked, err := s.oldOf(moment, it, key, before, budget)
 		if err != nil {
 			return "", readError(err)
 		}
@@ -141,14 +145,15 @@ func (s *Store) OldVersions(before hlc.Timestamp, after string, budget int, visi
 }
 
 // oldOf returns the revision below which the versions of key are old, 0 when
-// none is, having looked at no more than limit rows. It moves the iterator.
+// none is, having looked at no more than limit rows. It moves the iterator, which
+// is of the given moment.
 //
 // It goes from the oldest version upwards and stops at the first that is not
 // old: what it looks at, except for one block, is what there is to prune, however
 // long the history is.
-func (s *Store) oldOf(it *pebble.Iterator, key string, before hlc.Timestamp, limit int) (revision int64, looked int, err error) {
+func (s *Store) oldOf(moment *pebble.Snapshot, it *pebble.Iterator, key string, before hlc.Timestamp, limit int) (revision int64, looked int, err error) {
 	k := appendRowKey(nil, prefixRow, key)
-	data, err := s.read(k)
+	data, err := readFrom(moment, k)
 	if err != nil || data == nil {
 		return 0, 1, err
 	}
