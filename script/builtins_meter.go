@@ -39,7 +39,10 @@ var (
 func newMeter(limits *Limits) *meter { return &meter{limits: limits, budget: math.MaxInt64} }
 
 // reset makes m ready for another run under the same limits.
-func (m *meter) reset() { m.memory, m.work, m.made, m.budget = 0, 0, 0, math.MaxInt64 }
+func (m *meter) reset() {
+	m.memory, m.work, m.made, m.budget = 0, 0, 0, math.MaxInt64
+	m.unpolled, m.fresh = 0, 0
+}
 
 // poll gives the outside a chance to stop the run, and others to use the
 // processor. A function that reads or makes much calls it every pollBytes.
