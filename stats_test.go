@@ -129,13 +129,15 @@ func TestStats(t *testing.T) {
 	}
 	place.Leave()
 	<-slow
-	slow = background("for i in 1..5 do let x = repeat('x', 500000) end")
-	for over := false; !over; {
-		run("get k")
-		select {
-		case <-slow:
-			over = true
-		default:
+	for db.Stats().GaveWay.Count == 0 {
+		slow = background("for i in 1..5 do let x = repeat('x', 500000) end")
+		for over := false; !over; {
+			run("get k")
+			select {
+			case <-slow:
+				over = true
+			default:
+			}
 		}
 	}
 
