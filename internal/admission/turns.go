@@ -14,9 +14,9 @@ const pauseLeast = 5 * time.Millisecond
 
 // Yield lets others go on, in the middle of the work of p, which has made bytes
 // of garbage since the last time. It takes a turn if p has none, passes it on
-// when it has had it for long enough and others wait, and pauses when p makes
-// more than its share. It returns how long it waited. When stopped is closed it
-// returns at once, perhaps without a turn.
+// when it has had it for long enough and others wait, rests after each stretch
+// beside others, and pauses when p makes more than its share. It returns how long
+// it waited. When stopped is closed it returns at once, perhaps without a turn.
 func (p *Pass) Yield(made int64, stopped <-chan struct{}) time.Duration {
 	now := time.Now()
 	if pause := p.owed(made, now); pause > 0 {

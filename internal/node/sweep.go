@@ -14,6 +14,10 @@ const (
 	sweepScan  = 512 // history rows looked at in one step
 	sweepSteps = 64  // steps in one round, so that a round ends
 
+	// applyWait is how long a round waits for its purges to be applied: ticks
+	// wait meanwhile.
+	applyWait = time.Second
+
 	// Looking for old versions means going through all histories. One pass
 	// begins every prunePasses-th part of the retention time, so that a
 	// version stays at most so much longer, and takes no more than the
@@ -82,8 +86,11 @@ func (n *Node) sweep() {
 	}
 	n.dying = store.DyingCursor{}
 	// The histories of keys that were just purged are none of pruneRound's: a
-	// key may have begun anew meanwhile.
-	if n.applyAcknowledged(context.Background()) == nil {
+	// key may have begun anew meanwhile. Nor is it urgent when the rows do not
+	// keep up.
+	ctx, cancel := context.WithTimeout(context.Background(), applyWait)
+	defer cancel()
+	if n.applyAcknowledged(ctx) == nil {
 		n.pruneRound()
 	}
 }
