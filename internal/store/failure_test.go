@@ -305,6 +305,54 @@ func TestFailedCompactionStops(t *testing.T) {
 	})
 }
 
+// Pebble collects statistics of tables after it has opened. When it can not read
+// them, it tries again at once and for ever, and must be held back.
+func TestFailedStatisticsPause(t *testing.T) {
+	failures := 0
+	for n := int64(1); ; n++ {
+		mem := vfs.NewMem()
+		s := openMem(t, mem, -1)
+		for i := range uint64(3) {
+			apply(t, s, hlc.Timestamp(i+1), put(fmt.Sprint("k", i), strings.Repeat("v", 5000), 1))
+			if err := s.Flush(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		var reads atomic.Int64
+		synctest.Test(t, func(t *testing.T) {
+			fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+				if strings.HasSuffix(op.Path, ".sst") && (op.Kind == errorfs.OpFileReadAt || op.Kind == errorfs.OpOpen) && reads.Add(1) >= n {
+					return &vfsError{op.Path}
+				}
+				return nil
+			}))
+			s, err := store.Open(store.Options{FS: fs, Dir: "db", CacheBytes: 1, HistoryRevisions: -1})
+			if err != nil {
+				return
+			}
+			time.Sleep(time.Minute) // of the bubble's time: it passes when nothing runs
+			if s.Err() != nil {
+				failures++
+			}
+			if refused := reads.Load() - n + 1; refused > 5000 {
+				t.Errorf("read %d: %d reads in the minute after the failure", n, refused)
+			}
+			if err := s.Close(); s.Err() != nil && !errors.Is(err, store.ErrFailed) {
+				t.Error(err)
+			}
+		})
+		if reads.Load() < n {
+			break
+		}
+	}
+	if failures == 0 {
+		t.Error("no failed read was one of the statistics")
+	}
+}
+
 // stuckFS is a disk on which tables can not be made until released.
 type stuckFS struct {
 	vfs.FS

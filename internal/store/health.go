@@ -85,6 +85,21 @@ func (s *Store) retryPause() {
 	}
 }
 
+// pauseStatistics holds back the collection of table statistics. Pebble repeats
+// it at once and for ever when a table can not be read, and would keep a
+// processor busy until Close. It reports its errors without holding its mutex,
+// unlike others, which are told apart by number: a store that has failed starts
+// no more compactions, and what flushes meets the gate.
+func (s *Store) pauseStatistics(err error) {
+	if !errors.Is(err, ErrFailed) && s.backgroundErrors.Add(1) > maxBackgroundErrors {
+		s.retryPause()
+	}
+}
+
+// maxBackgroundErrors is more than the compactions that run at a time, and the
+// tables that fail in one round of statistics do no harm.
+const maxBackgroundErrors = 16
+
 // listener connects Pebble's events with the store. Pebble calls it with its
 // own mutex held: nothing here may call Pebble.
 func (s *Store) listener() *pebble.EventListener {
@@ -92,6 +107,7 @@ func (s *Store) listener() *pebble.EventListener {
 		BackgroundError: func(err error) {
 			if !errors.Is(err, pebble.ErrClosed) {
 				s.fail(err)
+				s.pauseStatistics(err)
 			}
 		},
 		DataCorruption: func(info pebble.DataCorruptionInfo) {

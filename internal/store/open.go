@@ -78,6 +78,9 @@ type Store struct {
 	failOnce sync.Once
 	failure  atomic.Pointer[error]
 	failed   chan struct{}
+	// backgroundErrors counts what Pebble reported after the failure.
+	backgroundErrors atomic.Int64
+
 	progress chan struct{} // one token: a flush or a compaction ended
 	flushes  atomic.Uint64 // flushes that ended
 
