@@ -3,6 +3,7 @@ package script
 import (
 	"math"
 	"strconv"
+	"strings"
 )
 
 // num is a number on its way through an operator or function: an int64, or a
@@ -79,7 +80,7 @@ func numericForm(s string) (num, bool, *Error) {
 		}
 		return intNum(i), true, nil
 	}
-	fraction := 0
+	fraction, exponent := 0, ""
 	if rest[0] == '.' {
 		fraction = countDigits(rest[1:])
 		rest = rest[1+fraction:]
@@ -92,12 +93,20 @@ func numericForm(s string) (num, bool, *Error) {
 			return num{}, false, nil
 		}
 		rest = rest[1:]
+		exponent = rest
 		if rest != "" && (rest[0] == '-' || rest[0] == '+') {
 			rest = rest[1:]
 		}
 		if rest == "" || countDigits(rest) != len(rest) {
 			return num{}, false, nil
 		}
+	}
+	if len(s) > longFloat {
+		point := digits[whole:]
+		if fraction > 0 {
+			point = point[1:]
+		}
+		s = shortFloat(s[:len(s)-len(digits)], digits[:whole], point[:fraction], exponent)
 	}
 	// The form is one that ParseFloat reads the same way; what can still
 	// fail is the range.
@@ -108,18 +117,104 @@ func numericForm(s string) (num, bool, *Error) {
 	return floatNum(f), true, nil
 }
 
+const (
+	// longFloat is from how many bytes on a number is shortened before
+	// ParseFloat reads it: that takes its time, and of more than 800 digits in
+	// front of a point, or exponents to match, it makes another number.
+	longFloat = 700
+	// floatDigits are enough to tell on which side of the middle between two
+	// float64 a number is, or whether it is the middle, if it is known of the
+	// rest whether it is zero: the longest such middle has 767 digits.
+	floatDigits = 780
+)
+
+// shortFloat returns a text of the same float64 as sign, whole, a point,
+// fraction, and 10 to the power of exponent, which may be empty.
+func shortFloat(sign, whole, fraction, exponent string) string {
+	exp := shortExponent(exponent)
+	if whole = whole[countZeros(whole):]; whole == "" {
+		zeros := countZeros(fraction)
+		fraction = fraction[zeros:]
+		exp -= int64(zeros)
+	}
+	n := min(len(whole), floatDigits)
+	f := min(len(fraction), floatDigits-n)
+	exp += int64(len(whole) - n - f)
+	b := make([]byte, 0, len(sign)+floatDigits+len("01e-1234567890123456789"))
+	b = append(append(append(append(b, sign...), '0'), whole[:n]...), fraction[:f]...)
+	for _, rest := range []string{whole[n:], fraction[f:]} {
+		if countZeros(rest) < len(rest) {
+			b = append(b, '1')
+			exp--
+			break
+		}
+	}
+	return string(strconv.AppendInt(append(b, 'e'), exp, 10))
+}
+
+// shortExponent returns the exponent written by s, a sign and digits or
+// nothing. Those beyond 2^48 are cut: no text is long enough to make up for
+// them.
+func shortExponent(s string) int64 {
+	digits := strings.TrimLeft(s, "+-")
+	digits = digits[countZeros(digits):]
+	exp := int64(1 << 48)
+	if len(digits) < len("123456789012345") {
+		exp = 0
+		for i := range len(digits) {
+			exp = exp*10 + int64(digits[i]-'0')
+		}
+	}
+	if s != "" && s[0] == '-' {
+		return -exp
+	}
+	return exp
+}
+
 // countDigits returns how many decimal digits s begins with.
 func countDigits(s string) int {
 	n := 0
+	for len(s)-n >= 8 && eightDigits(eight(s[n:])) {
+		n += 8
+	}
 	for n < len(s) && s[n]-'0' <= 9 {
 		n++
 	}
 	return n
 }
 
+// countZeros returns how many zeros s begins with.
+func countZeros(s string) int {
+	n := 0
+	for len(s)-n >= 8 && eight(s[n:]) == 0x3030303030303030 {
+		n += 8
+	}
+	for n < len(s) && s[n] == '0' {
+		n++
+	}
+	return n
+}
+
+// eight returns the first eight bytes of s as a word: a text may be very long,
+// and nothing can stop who reads it.
+func eight(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+// eightDigits reports whether each byte of x is a decimal digit. Bytes from
+// 0x80 on have their top bit; of the others those above '9' get it from the
+// sum, and those below '0' by borrowing. A carry or a borrow that reaches the
+// next byte comes from one that has its bit already.
+func eightDigits(x uint64) bool {
+	return (x|(x+0x4646464646464646)|(x-0x3030303030303030))&0x8080808080808080 == 0
+}
+
 // parseInt returns the number written by digits, which are decimal digits,
 // and false when it does not fit.
 func parseInt(digits string, negative bool) (int64, bool) {
+	digits = digits[countZeros(digits):]
 	limit := uint64(math.MaxInt64)
 	if negative {
 		limit++
@@ -140,13 +235,21 @@ func parseInt(digits string, negative bool) (int64, bool) {
 
 // trimASCII returns s without ASCII white space at both ends.
 func trimASCII(s string) string {
-	for len(s) > 0 && isSpace(s[0]) {
-		s = s[1:]
+	const spaces = 0x2020202020202020
+	from, to := 0, len(s)
+	for to-from >= 8 && eight(s[from:]) == spaces {
+		from += 8
 	}
-	for len(s) > 0 && isSpace(s[len(s)-1]) {
-		s = s[:len(s)-1]
+	for to-from >= 8 && eight(s[to-8:]) == spaces {
+		to -= 8
 	}
-	return s
+	for from < to && isSpace(s[from]) {
+		from++
+	}
+	for from < to && isSpace(s[to-1]) {
+		to--
+	}
+	return s[from:to]
 }
 
 func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }

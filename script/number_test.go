@@ -237,8 +237,8 @@ func checkNumericText(t *testing.T, s string) {
 			t.Fatalf("numericText(%q) = %s, want %s", s, shown(v.value(), err), want)
 		}
 	case floatForm.MatchString(trimmed):
-		want, parseErr := strconv.ParseFloat(trimmed, 64)
-		if !ok || (err == nil) != (parseErr == nil) {
+		want, tooLarge := slowFloat(t, trimmed)
+		if !ok || (err != nil) != tooLarge {
 			t.Fatalf("numericText(%q) = %s, %v", s, shown(v.value(), err), ok)
 		}
 		if err == nil && (!v.float || v.f != want) {
@@ -249,9 +249,75 @@ func checkNumericText(t *testing.T, s string) {
 	}
 }
 
+// slowFloat converts s without ParseFloat, which errs in long texts. It
+// reports whether s is too large.
+func slowFloat(t *testing.T, s string) (f float64, tooLarge bool) {
+	mantissa, exponent, found := strings.Cut(strings.ToLower(s), "e")
+	if exp, err := strconv.Atoi(exponent); found && (err != nil || exp > 1e5 || exp < -1e5) {
+		// No text here is so long that its digits make up for that.
+		zero := strings.Trim(mantissa, "+-.0") == ""
+		return 0, !zero && exponent[0] != '-'
+	}
+	x, _, err := big.ParseFloat(s, 10, 20_000, big.ToNearestEven)
+	if err != nil {
+		t.Fatalf("%.100q: %v", s, err)
+	}
+	f, _ = x.Float64()
+	return f, math.IsInf(f, 0)
+}
+
 func TestNumericTextProperty(t *testing.T) {
 	text := rapid.StringMatching(`[ \t]?[+-]?[0-9]{0,22}\.?[0-9]{0,3}([eE][+-]?[0-9]{0,3})?[ x]?`)
 	rapid.Check(t, func(r *rapid.T) { checkNumericText(t, text.Draw(r, "text")) })
+}
+
+// TestLongNumericTextProperty is about what is shortened before it is
+// converted: zeros in front and behind, more digits than count, and the middle
+// between two numbers, from which one digit far behind leads away.
+func TestLongNumericTextProperty(t *testing.T) {
+	zeros := rapid.Map(rapid.IntRange(0, 1500), func(n int) string { return strings.Repeat("0", n) })
+	middle := new(big.Float).SetPrec(2000).SetMantExp(big.NewFloat(1), -1074)
+	middle.Mul(middle, big.NewFloat(1.5))
+	digits := rapid.OneOf(rapid.StringMatching(`[0-9]{1,40}`), rapid.StringOfN(rapid.RuneFrom([]rune("0123456789")), 700, 1300, -1),
+		rapid.Just(middle.Text('f', 1100)[2:]), rapid.Just("9007199254740993"))
+	exponent := rapid.OneOf(rapid.Just(""), rapid.StringMatching(`[eE][+-]?0{0,900}[0-9]{1,4}`), rapid.Just("e-99999999999999999999"), rapid.Just("E+123456"))
+	space := rapid.Map(rapid.IntRange(0, 20), func(n int) string { return strings.Repeat(" ", n) })
+	rapid.Check(t, func(r *rapid.T) {
+		whole := zeros.Draw(r, "zeros in front") + digits.Draw(r, "whole") + zeros.Draw(r, "zeros behind")
+		fraction := zeros.Draw(r, "zeros in front") + digits.Draw(r, "fraction") + zeros.Draw(r, "zeros behind")
+		point := rapid.SampledFrom([]string{"", ".", "." + fraction}).Draw(r, "point")
+		if rapid.Bool().Draw(r, "small") {
+			whole, point = "0", "."+fraction
+		}
+		sign := rapid.SampledFrom([]string{"", "+", "-"}).Draw(r, "sign")
+		checkNumericText(t, space.Draw(r, "space")+sign+whole+point+exponent.Draw(r, "exponent")+space.Draw(r, "space"))
+	})
+}
+
+// TestHugeNumericText converts texts as long as a value may be, for which
+// ParseFloat alone gets some wrong.
+func TestHugeNumericText(t *testing.T) {
+	const n = 16 << 20
+	zeros, sevens := strings.Repeat("0", n-20), strings.Repeat("7", n-20)
+	for _, c := range []struct{ name, text, want string }{
+		{"zeros", zeros + "1", "1"},
+		{"spaces", strings.Repeat(" ", n/2) + "1" + strings.Repeat(" ", n/2-1), "1"},
+		{"digits", sevens, "range: integer out of range"},
+		{"small", "0." + zeros + "1", "float 0"},
+		{"small made large", "0." + zeros + "1e16777199", "float 100"},
+		{"fraction", "0." + sevens, "float 0.7777777777777778"},
+		{"large", sevens + ".", "range: float overflow"},
+		{"large made small", sevens + "e-16777195", "float 7.777777777777778"},
+		{"exponent", "-1e" + zeros + "1", "float -10"},
+		{"huge exponent", "1e" + sevens, "range: float overflow"},
+		{"huge exponent of zero", "0e" + sevens, "float 0"},
+		{"tiny exponent", "1e-" + sevens, "float 0"},
+	} {
+		v, ok, err := numericText(c.text)
+		if got := shown(v.value(), err); !ok || got != c.want {
+			t.Errorf("%s: %.100s, want %s", c.name, got, c.want)
+		}
+	}
 }
 
 func FuzzNumericText(f *testing.F) {
