@@ -21,7 +21,8 @@ const valueBytes = 56
 // Invariant VALUE-2: an array of a run has a depth of at most
 // Limits.Nesting and a weight of at most Limits.MemoryBytes / valueBytes. So a walk of it ends
 // soon, although sharing makes arrays exponentially large with few values:
-// let a = [a, a], thirty times.
+// let a = [a, a], thirty times. A text in it counts as one value, however long
+// it is: who reads the texts too uses meter.examine.
 const depthBits = 14 // for maxNesting and one more
 
 // newArray makes an array of elems, which belong to it from then on, and

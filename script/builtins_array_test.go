@@ -237,8 +237,7 @@ func TestPairWork(t *testing.T) {
 		{String("a"), String("b"), 0},
 		{long, longer, 1024 / bytesPerStep},
 		{long, Int(1), 0},
-		{array, flatArray(nil), 0},
-		{array, array, 512 * valueBytes / bytesPerStep},
+		{array, array, 0}, // meter.equal counts
 	} {
 		if got := pairWork(&c.l, &c.r); got != c.want {
 			t.Errorf("pairWork = %d, want %d", got, c.want)

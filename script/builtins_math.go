@@ -76,12 +76,12 @@ func callRound(_ *callEnv, args []Value) (Value, *Error) {
 	return Float(math.RoundToEven(n.f*p) / p), nil
 }
 
-func callMin(_ *callEnv, args []Value) (Value, *Error) { return extreme("min", -1, args) }
-func callMax(_ *callEnv, args []Value) (Value, *Error) { return extreme("max", 1, args) }
+func callMin(e *callEnv, args []Value) (Value, *Error) { return extreme(e, "min", -1, args) }
+func callMax(e *callEnv, args []Value) (Value, *Error) { return extreme(e, "max", 1, args) }
 
 // extreme returns the first of the arguments that no other beats; one beats
 // another when it compares to it as sign.
-func extreme(name string, sign int, args []Value) (Value, *Error) {
+func extreme(e *callEnv, name string, sign int, args []Value) (Value, *Error) {
 	best, err := numberArg(name, &args[0])
 	if err != nil {
 		return Null, err
@@ -93,6 +93,9 @@ func extreme(name string, sign int, args []Value) (Value, *Error) {
 		}
 		if compareNumbers(n, best) == sign {
 			best = n
+		}
+		if err := e.meter.passed(len(args[i].str)); err != nil {
+			return Null, err
 		}
 	}
 	return best.value(), nil

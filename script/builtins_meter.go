@@ -165,6 +165,18 @@ const bytesPerStep = 256
 // read counts bytes that a function reads without making as many.
 func (m *meter) read(bytes int) { m.work += int64(bytes) }
 
+// examine is read for a function that may read more than is known before: it
+// stops when that is too much for the rest of the budget, and polls.
+func (m *meter) examine(bytes int) *Error {
+	if m == nil {
+		return nil
+	}
+	if m.read(bytes); m.work > m.budget-m.made {
+		return slowFault
+	}
+	return m.passed(bytes)
+}
+
 // takeWork returns the steps that the functions called since the last
 // takeWork took beyond one per call, so that reading a long string again and
 // again is not free.
@@ -175,15 +187,11 @@ func (m *meter) takeWork() int64 {
 }
 
 // pairWork returns the steps that comparing l with r takes beyond one. It is
-// 0 unless both are long strings or arrays.
+// 0 unless both are long strings; what comparing arrays takes is counted by
+// meter.equal.
 func pairWork(l, r *Value) int64 {
-	switch {
-	case l.kind == KindString && r.kind == KindString:
+	if l.kind == KindString && r.kind == KindString {
 		return int64(min(len(l.str), len(r.str)) / bytesPerStep)
-	case l.kind == KindArray && r.kind == KindArray:
-		_, a := measure(*l)
-		_, b := measure(*r)
-		return min(a, b) * valueBytes / bytesPerStep
 	}
 	return 0
 }

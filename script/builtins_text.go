@@ -267,15 +267,13 @@ func callContains(e *callEnv, args []Value) (Value, *Error) {
 		return Bool(i >= 0), nil
 	case KindArray:
 		elems := x.Elems()
-		e.meter.read(len(elems) * valueBytes)
 		for i := range elems {
-			if equal(&elems[i], &args[1]) {
-				return Bool(true), nil
-			}
-			work := pairWork(&elems[i], &args[1]) * bytesPerStep
-			e.meter.work += work
-			if err := e.meter.passed(int(work) + pollBytes/pollParts); err != nil {
+			if err := e.meter.examine(compareBytes(&elems[i], &args[1])); err != nil {
 				return Null, err
+			}
+			same, err := e.meter.equal(&elems[i], &args[1])
+			if err != nil || same {
+				return Bool(same), err
 			}
 		}
 		return Bool(false), nil

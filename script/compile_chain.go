@@ -143,7 +143,7 @@ func (c *compiler) link(x syntax.Expr) (l link, val *Value) {
 // fold computes a link of two constants, when that can not fail and costs no
 // steps.
 func (l *link) fold(a, b Value) (Value, bool) {
-	if pairWork(&a, &b) != 0 {
+	if pairWork(&a, &b) != 0 || a.kind == KindArray && b.kind == KindArray {
 		return Null, false
 	}
 	switch l.op {
@@ -231,8 +231,8 @@ func (l *link) apply(f *frame, v Value) (Value, error) {
 	}
 	switch l.op {
 	case linkEqual, linkNotEqual:
-		f.steps += pairWork(&v, &w)
-		return Bool(equal(&v, &w) == (l.op == linkEqual)), nil
+		same, err := f.equal(&v, &w, l.pos)
+		return Bool(same == (l.op == linkEqual)), err
 	case linkOrder:
 		return f.ordered(l.bin, &v, &w, l.pos)
 	}
@@ -263,6 +263,19 @@ func (l *link) logic(f *frame, v Value) (Value, error) {
 	}
 	b, err = f.condition(word, v, l.pos)
 	return Bool(b), err
+}
+
+func (f *frame) equal(a, b *Value, pos syntax.Pos) (bool, error) {
+	f.steps += pairWork(a, b)
+	if a.kind != KindArray {
+		return equal(a, b), nil
+	}
+	same, fault := f.meter.equal(a, b)
+	f.steps += f.meter.takeWork()
+	if fault != nil {
+		return false, f.at(fault, pos)
+	}
+	return same, nil
 }
 
 func (f *frame) ordered(op syntax.Op, a, b *Value, pos syntax.Pos) (Value, error) {

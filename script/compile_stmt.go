@@ -212,8 +212,11 @@ func (c *compiler) switchCases(s *syntax.Switch) func(*frame) (flow, error) {
 				if err := f.reads(&v, &w, pos); err != nil {
 					return flowEnd, err
 				}
-				f.steps += pairWork(&v, &w)
-				if equal(&v, &w) {
+				same, err := f.equal(&v, &w, pos)
+				if err != nil {
+					return flowEnd, err
+				}
+				if same {
 					return branches[i].body.run(f)
 				}
 			}

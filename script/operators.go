@@ -221,8 +221,8 @@ func compareIntFloat(i int64, f float64) int {
 	return cmp.Compare(0, f-float64(whole))
 }
 
-// equal returns l == r. It has a result for all values and, for the arrays of
-// a run (Invariant VALUE-2), ends soon: see pairWork.
+// equal returns l == r. It has a result for all values. A run compares with
+// meter.equal, which can be stopped.
 func equal(l, r *Value) bool {
 	if l.kind == r.kind {
 		switch l.kind {
@@ -235,9 +235,19 @@ func equal(l, r *Value) bool {
 		case KindFloat:
 			return l.float() == r.float()
 		}
-		return equalArrays(l, r, 1)
+		same, _ := (*meter)(nil).equalArrays(l, r, 1)
+		return same
 	}
 	return equalKinds(l, r)
+}
+
+// equal returns l == r. An array is read as far as it is the same, and what is
+// read of it counts: a few elements may share one long text.
+func (m *meter) equal(l, r *Value) (bool, *Error) {
+	if l.kind == KindArray && r.kind == KindArray {
+		return m.equalArrays(l, r, 1)
+	}
+	return equal(l, r), nil
 }
 
 // equalKinds compares two values of different types.
@@ -260,25 +270,44 @@ func equalKinds(l, r *Value) bool {
 }
 
 // equalArrays compares two arrays at the given depth. Below the greatest
-// depth a script can reach only identical arrays are equal.
-func equalArrays(l, r *Value, depth int) bool {
+// depth a script can reach only identical arrays are equal. Without a meter
+// there is no error.
+func (m *meter) equalArrays(l, r *Value, depth int) (bool, *Error) {
 	if l.arr == r.arr {
-		return true
+		return true, nil
 	}
 	a, b := l.Elems(), r.Elems()
 	if len(a) != len(b) || depth > maxNesting {
-		return false
+		return false, nil
 	}
 	for i := range a {
+		if err := m.examine(compareBytes(&a[i], &b[i])); err != nil {
+			return false, err
+		}
+		same := false
 		if a[i].kind == KindArray && b[i].kind == KindArray {
-			if !equalArrays(&a[i], &b[i], depth+1) {
-				return false
+			var err *Error
+			if same, err = m.equalArrays(&a[i], &b[i], depth+1); err != nil {
+				return false, err
 			}
-		} else if !equal(&a[i], &b[i]) {
-			return false
+		} else {
+			same = equal(&a[i], &b[i])
+		}
+		if !same {
+			return false, nil
 		}
 	}
-	return true
+	return true, nil
+}
+
+// compareBytes returns how many bytes are read to compare two elements, what
+// is in them aside if they are arrays. Two texts are read if they are as long,
+// and one beside something else since it may spell it.
+func compareBytes(l, r *Value) int {
+	if l.kind == KindString && r.kind == KindString && len(l.str) != len(r.str) {
+		return valueBytes
+	}
+	return valueBytes + max(len(l.str), len(r.str))
 }
 
 // condition returns v as the condition of word, such as "if" or "&&"

@@ -159,8 +159,7 @@ func (o *oracle) stmt(s syntax.Stmt) string {
 		for _, c := range s.Cases {
 			for _, x := range c.Values {
 				w := o.eval(x)
-				o.steps += pairWork(&v, &w)
-				if equal(&v, &w) {
+				if o.equal(&v, &w) {
 					return o.block(c.Body)
 				}
 			}
@@ -415,11 +414,17 @@ func (o *oracle) operator(x syntax.Expr) Value {
 	return Bool(o.condition("||", v, l.Pos) || o.condition("||", o.eval(l.Y), l.Pos))
 }
 
+func (o *oracle) equal(a, b *Value) bool {
+	o.steps += pairWork(a, b)
+	same, _ := o.meter.equal(a, b)
+	o.steps += o.meter.takeWork()
+	return same
+}
+
 func (o *oracle) binary(x *syntax.Binary, a, b Value) Value {
 	switch x.Op {
 	case syntax.Eq, syntax.NotEq:
-		o.steps += pairWork(&a, &b)
-		return Bool(equal(&a, &b) == (x.Op == syntax.Eq))
+		return Bool(o.equal(&a, &b) == (x.Op == syntax.Eq))
 	case syntax.Less, syntax.LessEq, syntax.Greater, syntax.GreaterEq:
 		o.steps += pairWork(&a, &b)
 		v, e := order(x.Op, &a, &b)

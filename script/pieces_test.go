@@ -93,16 +93,22 @@ func TestStopInsideFunction(t *testing.T) {
 	limits := Limits{Steps: 1 << 40, MemoryBytes: 1 << 40}.WithDefaults()
 	stop := errors.New("stopped")
 	big := strings.Repeat("aé\"b", 1<<20)
+	many := strings.Repeat(", @n", 20)
 	for _, source := range []string{
 		"len(@v)", "upper(@v)", "lower(@v)", "concat(@v, @v)", "to_json(@v)", "to_json([@v, 1])", "trim(@s)",
 		"substring(@v, 3000000)", "index_of(@v, 'no')", "contains(@v, 'no')", "replace(@v, 'a', 'xy')",
 		"replace(@v, 'éx', 'y')", "repeat('abc', 5000000)", "split(@v, 'no')", "join([@v, @v], @v)",
+		"max(@n" + many + ")", "min(@n" + many + ")",
+		// Small arrays, of texts that are long and not the same one.
+		"[@v, @v, @v, @v] == [@w, @w, @w, @w]", "[[@v, @v], [@v, @v]] != [[@w, @w], [@w, @w]]", "contains([@v, @v, @v, @v], @w2)",
+		"contains([1, [@v, @v, @v, @v]], [@w, @w, @w, @w])", "[1, 1, 1, 1] == [@n, @n, @n, @n]", "contains([@n, @n, @n, @n], 2)",
 	} {
 		p, err := Compile("return "+source, &limits)
 		if err != nil {
 			t.Fatal(err)
 		}
-		call, err := p.Bind(map[string]any{"v": big, "s": strings.Repeat(" ", 5<<20)})
+		call, err := p.Bind(map[string]any{"v": big, "w": strings.Clone(big), "w2": big[1:] + "x",
+			"n": strings.Repeat("0", 5<<20) + "1", "s": strings.Repeat(" ", 5<<20)})
 		if err != nil {
 			t.Fatal(err)
 		}

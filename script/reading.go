@@ -14,22 +14,13 @@ const longRead = 4 << 10
 // and b: in the executor too much of it sends the run to the slow path, outside
 // it is a place to be stopped at and to let others run.
 func (f *frame) reads(a, b *Value, pos syntax.Pos) error {
-	if len(a.str)+len(b.str) < longRead && (a.kind != KindArray || b.kind != KindArray) {
+	if len(a.str)+len(b.str) < longRead {
 		return nil
 	}
-	return f.readsLong(a, b, pos)
+	return f.readsLong(int64(len(a.str)+len(b.str)), pos)
 }
 
-func (f *frame) readsLong(a, b *Value, pos syntax.Pos) error {
-	n := int64(len(a.str) + len(b.str))
-	if a.kind == KindArray && b.kind == KindArray {
-		_, x := measure(*a)
-		_, y := measure(*b)
-		n = min(x, y) * valueBytes
-	}
-	if n < longRead {
-		return nil
-	}
+func (f *frame) readsLong(n int64, pos syntax.Pos) error {
 	if f.budget != math.MaxInt64 {
 		if f.meter.made += n; f.meter.made > f.meter.budget {
 			return ErrSlowPath
