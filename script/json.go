@@ -58,8 +58,8 @@ func jsonSize(v Value, depth int, limit int64, m *meter) (int64, bool) {
 		}
 		elems := v.Elems()
 		n = 2 + int64(max(len(elems)-1, 0))
-		for i, e := range elems {
-			if i%pollParts == pollParts-1 && m.poll() != nil {
+		for _, e := range elems {
+			if m.passed(pollBytes/pollParts) != nil {
 				return 0, false
 			}
 			size, ok := jsonSize(e, depth+1, limit-n, m)
@@ -94,10 +94,8 @@ func writeJSON(b *strings.Builder, v Value, depth int, m *meter) *Error {
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			if i%pollParts == pollParts-1 {
-				if err := m.poll(); err != nil {
-					return err
-				}
+			if err := m.passed(pollBytes / pollParts); err != nil {
+				return err
 			}
 			if err := writeJSON(b, e, depth+1, m); err != nil {
 				return err

@@ -211,6 +211,15 @@ func eightDigits(x uint64) bool {
 	return (x|(x+0x4646464646464646)|(x-0x3030303030303030))&0x8080808080808080 == 0
 }
 
+// eightSpaces reports whether isSpace is true for each byte of x. No sum
+// reaches the next byte, unless one has its top bit, which no space has.
+func eightSpaces(x uint64) bool {
+	const top = 0x8080808080808080
+	blank := ^((x ^ 0x2020202020202020) + 0x7F7F7F7F7F7F7F7F)
+	control := (x + 0x7777777777777777) &^ (x + 0x7272727272727272) // from 9 up, but not from 14
+	return x&top == 0 && (blank|control)&top == top
+}
+
 // parseInt returns the number written by digits, which are decimal digits,
 // and false when it does not fit.
 func parseInt(digits string, negative bool) (int64, bool) {
@@ -235,12 +244,11 @@ func parseInt(digits string, negative bool) (int64, bool) {
 
 // trimASCII returns s without ASCII white space at both ends.
 func trimASCII(s string) string {
-	const spaces = 0x2020202020202020
 	from, to := 0, len(s)
-	for to-from >= 8 && eight(s[from:]) == spaces {
+	for to-from >= 8 && eightSpaces(eight(s[from:])) {
 		from += 8
 	}
-	for to-from >= 8 && eight(s[to-8:]) == spaces {
+	for to-from >= 8 && eightSpaces(eight(s[to-8:])) {
 		to -= 8
 	}
 	for from < to && isSpace(s[from]) {

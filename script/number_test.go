@@ -1,6 +1,7 @@
 package script
 
 import (
+	"bytes"
 	"math"
 	"math/big"
 	"regexp"
@@ -281,7 +282,7 @@ func TestLongNumericTextProperty(t *testing.T) {
 	digits := rapid.OneOf(rapid.StringMatching(`[0-9]{1,40}`), rapid.StringOfN(rapid.RuneFrom([]rune("0123456789")), 700, 1300, -1),
 		rapid.Just(middle.Text('f', 1100)[2:]), rapid.Just("9007199254740993"))
 	exponent := rapid.OneOf(rapid.Just(""), rapid.StringMatching(`[eE][+-]?0{0,900}[0-9]{1,4}`), rapid.Just("e-99999999999999999999"), rapid.Just("E+123456"))
-	space := rapid.Map(rapid.IntRange(0, 20), func(n int) string { return strings.Repeat(" ", n) })
+	space := rapid.OneOf(rapid.StringMatching(`[ \t\n\v\f\r]{0,40}`), rapid.StringMatching(`[ \t]{9}[\x08\x0e\x1f!\x80\xa0 ]`))
 	rapid.Check(t, func(r *rapid.T) {
 		whole := zeros.Draw(r, "zeros in front") + digits.Draw(r, "whole") + zeros.Draw(r, "zeros behind")
 		fraction := zeros.Draw(r, "zeros in front") + digits.Draw(r, "fraction") + zeros.Draw(r, "zeros behind")
@@ -292,6 +293,27 @@ func TestLongNumericTextProperty(t *testing.T) {
 		sign := rapid.SampledFrom([]string{"", "+", "-"}).Draw(r, "sign")
 		checkNumericText(t, space.Draw(r, "space")+sign+whole+point+exponent.Draw(r, "exponent")+space.Draw(r, "space"))
 	})
+}
+
+// TestEightBytes: what is found out about eight bytes at a time is true for
+// each of them, whatever its neighbours are.
+func TestEightBytes(t *testing.T) {
+	for _, other := range []byte("\x00\x08\t\r\x0e\x1f !/09:\x7f\x80\xb9\xff") {
+		for at := range 8 {
+			for c := range 256 {
+				b := bytes.Repeat([]byte{other}, 8)
+				b[at] = byte(c)
+				digits, spaces := true, true
+				for _, c := range b {
+					digits = digits && '0' <= c && c <= '9'
+					spaces = spaces && isSpace(c)
+				}
+				if x := eight(string(b)); eightDigits(x) != digits || eightSpaces(x) != spaces {
+					t.Fatalf("%q: digits %v, spaces %v, want %v, %v", b, eightDigits(x), eightSpaces(x), digits, spaces)
+				}
+			}
+		}
+	}
 }
 
 // TestHugeNumericText converts texts as long as a value may be, for which

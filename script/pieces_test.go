@@ -93,11 +93,19 @@ func TestStopInsideFunction(t *testing.T) {
 	limits := Limits{Steps: 1 << 40, MemoryBytes: 1 << 40}.WithDefaults()
 	stop := errors.New("stopped")
 	big := strings.Repeat("aé\"b", 1<<20)
+	pairs := func() any {
+		var a any = 1
+		for range 14 {
+			a = []any{a, a}
+		}
+		return a
+	}
 	many := strings.Repeat(", @n", 20)
 	for _, source := range []string{
 		"len(@v)", "upper(@v)", "lower(@v)", "concat(@v, @v)", "to_json(@v)", "to_json([@v, 1])", "trim(@s)",
 		"substring(@v, 3000000)", "index_of(@v, 'no')", "contains(@v, 'no')", "replace(@v, 'a', 'xy')",
 		"replace(@v, 'éx', 'y')", "repeat('abc', 5000000)", "split(@v, 'no')", "join([@v, @v], @v)",
+		"to_json(@pairs)", "[@pairs] == [@pairs2]",
 		"max(@n" + many + ")", "min(@n" + many + ")",
 		// Small arrays, of texts that are long and not the same one.
 		"[@v, @v, @v, @v] == [@w, @w, @w, @w]", "[[@v, @v], [@v, @v]] != [[@w, @w], [@w, @w]]", "contains([@v, @v, @v, @v], @w2)",
@@ -107,7 +115,7 @@ func TestStopInsideFunction(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		call, err := p.Bind(map[string]any{"v": big, "w": strings.Clone(big), "w2": big[1:] + "x",
+		call, err := p.Bind(map[string]any{"v": big, "w": strings.Clone(big), "pairs": pairs(), "pairs2": pairs(), "w2": big[1:] + "x",
 			"n": strings.Repeat("0", 5<<20) + "1", "s": strings.Repeat(" ", 5<<20)})
 		if err != nil {
 			t.Fatal(err)
