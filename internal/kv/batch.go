@@ -129,37 +129,13 @@ const (
 	opBytesMin = 3
 )
 
-// Encoder builds the encoding of a Batch piece by piece. It allocates only to
-// grow its buffer. The zero Encoder is an empty batch. It is not safe for
-// concurrent use.
-type Encoder struct {
+// encoder builds the encoding of a Batch.
+type encoder struct {
 	buf  []byte
-	ops  uint32
-	time hlc.Timestamp
-	last hlc.Timestamp
+	last hlc.Timestamp // the time written last
 }
 
-// Reset makes the batch empty and gives it a buffer to append to, whose
-// content is overwritten; nil is fine. The slice that Bytes returned before
-// belongs to the caller from then on, unless it is the one passed here.
-func (e *Encoder) Reset(buf []byte) {
-	*e = Encoder{buf: buf[:0]}
-}
-
-// Empty reports whether nothing was appended since Reset.
-func (e *Encoder) Empty() bool { return len(e.buf) <= batchHeader }
-
-// Len returns the size of the encoding so far in bytes.
-func (e *Encoder) Len() int { return max(len(e.buf), batchHeader) }
-
-// Ops returns the number of Ops appended since Reset.
-func (e *Encoder) Ops() int { return int(e.ops) }
-
-// Observe makes the time of the batch at least t.
-func (e *Encoder) Observe(t hlc.Timestamp) { e.time = max(e.time, t) }
-
-// Op appends an effect. The key must not be empty.
-func (e *Encoder) Op(op *Op) {
+func (e *encoder) op(op *Op) {
 	tag := byte(op.Kind) & tagKind
 	if op.Space == Ephemeral {
 		tag |= tagSpace
@@ -195,11 +171,9 @@ func (e *Encoder) Op(op *Op) {
 		b = binary.AppendVarint(b, row.Revision)
 	}
 	e.buf = b
-	e.ops++
 }
 
-// Result appends a result to remember. Its key must not be empty.
-func (e *Encoder) Result(r *StoredResult) {
+func (e *encoder) result(r *StoredResult) {
 	b := e.begin(recordResult, r.Key)
 	b = append(b, r.Request[:]...)
 	b = e.appendTime(b, r.Time)
@@ -207,32 +181,11 @@ func (e *Encoder) Result(r *StoredResult) {
 	e.buf = append(b, r.Result...)
 }
 
-// DropResult appends an idempotency key to forget. It must not be empty.
-func (e *Encoder) DropResult(key string) { e.buf = e.begin(recordDrop, key) }
-
-// Bytes returns the encoding. It is valid until the next call of another
-// method.
-func (e *Encoder) Bytes() []byte {
-	e.start()
-	binary.BigEndian.PutUint64(e.buf[1:], uint64(e.time))
-	binary.BigEndian.PutUint32(e.buf[9:], e.ops)
-	return e.buf
-}
-
-func (e *Encoder) start() {
-	if len(e.buf) == 0 {
-		var header [batchHeader]byte
-		header[0] = batchVersion
-		e.buf = append(e.buf, header[:]...)
-	}
-}
-
-func (e *Encoder) begin(tag byte, key string) []byte {
-	e.start()
+func (e *encoder) begin(tag byte, key string) []byte {
 	return appendString(append(e.buf, tag), key)
 }
 
-func (e *Encoder) appendTime(b []byte, t hlc.Timestamp) []byte {
+func (e *encoder) appendTime(b []byte, t hlc.Timestamp) []byte {
 	b = binary.AppendVarint(b, int64(t-e.last))
 	e.last = t
 	return b
@@ -242,20 +195,45 @@ func appendString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// Encode returns the encoding of a whole batch in a new slice.
+// Size returns about how many bytes the encoding of op takes, some more rather
+// than less.
+func (op *Op) Size() int { return len(op.Key) + len(op.Row.Value) + recordBytes }
+
+// Size returns about how many bytes the encoding of r takes.
+func (r *StoredResult) Size() int {
+	return len(r.Key) + len(r.Request) + len(r.Result) + recordBytes
+}
+
+// recordBytes is what a usual record has beside its texts.
+const recordBytes = 16
+
+// Encode returns the encoding of a whole batch in a new slice. No key may be
+// empty.
 func (b *Batch) Encode() []byte {
-	var e Encoder
-	e.Observe(b.Time)
+	size := batchHeader
 	for i := range b.Ops {
-		e.Op(&b.Ops[i])
+		size += b.Ops[i].Size()
 	}
 	for _, key := range b.DropResults {
-		e.DropResult(key)
+		size += len(key) + recordBytes
 	}
 	for i := range b.Results {
-		e.Result(&b.Results[i])
+		size += b.Results[i].Size()
 	}
-	return e.Bytes()
+	e := encoder{buf: make([]byte, batchHeader, size)}
+	e.buf[0] = batchVersion
+	binary.BigEndian.PutUint64(e.buf[1:], uint64(b.Time))
+	binary.BigEndian.PutUint32(e.buf[9:], uint32(len(b.Ops)))
+	for i := range b.Ops {
+		e.op(&b.Ops[i])
+	}
+	for _, key := range b.DropResults {
+		e.buf = e.begin(recordDrop, key)
+	}
+	for i := range b.Results {
+		e.result(&b.Results[i])
+	}
+	return e.buf
 }
 
 // DecodeError is the error of Decode.
@@ -268,7 +246,7 @@ func (e *DecodeError) Error() string {
 	return fmt.Sprintf("batch damaged at byte %d: %s", e.Offset, e.Detail)
 }
 
-// Decode reads what an Encoder wrote. The strings of the batch alias one copy
+// Decode reads what Encode wrote. The strings of the batch alias one copy
 // of data, so each of them keeps the whole of it in memory; data itself is not
 // kept. It never panics and never allocates more than a fixed multiple of
 // len(data), whatever the data. Its error is a *DecodeError.

@@ -1,7 +1,6 @@
 package kv_test
 
 import (
-	"bytes"
 	"errors"
 	"math"
 	"reflect"
@@ -111,43 +110,23 @@ func TestDecodeTruncated(t *testing.T) {
 	}
 }
 
-func TestEncoderReuse(t *testing.T) {
+func TestEncodeSize(t *testing.T) {
 	op := kv.Op{Kind: kv.Put, Key: "counter/1", Row: kv.Row{Value: "12345", Revision: 8, Prev: 7, Modified: hlc.At(1_790_000_000_000)}}
-	var e kv.Encoder
-	if !e.Empty() {
-		t.Fatal("new encoder is not empty")
-	}
-	e.Op(&op)
-	e.Observe(9)
-	e.Observe(4)
-	first := bytes.Clone(e.Bytes())
-	buf := e.Bytes()
-	e.Reset(buf)
-	if !e.Empty() || e.Ops() != 0 {
-		t.Fatal("reset encoder is not empty")
-	}
-	e.Op(&op)
-	e.Observe(9)
-	if !bytes.Equal(first, e.Bytes()) || e.Len() != len(first) || e.Empty() || e.Ops() != 1 {
-		t.Fatal("second batch differs from the first")
-	}
-	if n := testing.AllocsPerRun(100, func() {
-		e.Reset(buf)
-		for range 3 {
-			e.Op(&op)
-		}
-		buf = e.Bytes()
-	}); n != 0 {
-		t.Fatalf("%v allocations for a batch in a used buffer", n)
+	batch := kv.Batch{Ops: []kv.Op{op}, Time: 9}
+	n := len(batch.Encode())
+	for range 63 {
+		batch.Ops = append(batch.Ops, op)
 	}
 	// All but the first operation of a script cost little more than key and
 	// value.
-	e.Reset(nil)
-	e.Op(&op)
-	n := e.Len()
-	e.Op(&op)
-	if extra := e.Len() - n - len(op.Key) - len(op.Row.Value); extra > 8 {
-		t.Fatalf("%d bytes around key and value", extra)
+	if extra := len(batch.Encode()) - n - 63*(len(op.Key)+len(op.Row.Value)); extra > 63*8 {
+		t.Fatalf("%d bytes around key and value", extra/63)
+	}
+	if size := len(batch.Encode()); size > 64*op.Size() {
+		t.Fatalf("%d bytes, Size says %d", size, 64*op.Size())
+	}
+	if n := testing.AllocsPerRun(100, func() { batch.Encode() }); n != 1 {
+		t.Fatalf("%v allocations", n)
 	}
 	empty, err := kv.Decode((&kv.Batch{}).Encode())
 	if err != nil || !reflect.DeepEqual(empty, &kv.Batch{}) {
@@ -187,24 +166,25 @@ func FuzzDecodeBatch(f *testing.F) {
 	})
 }
 
-func BenchmarkEncodeOp(b *testing.B) {
-	op := kv.Op{Kind: kv.Put, Key: "counter/1", Row: kv.Row{Value: "12345", Revision: 8, Prev: 7, Modified: hlc.At(1_790_000_000_000)}}
-	var e kv.Encoder
-	b.ReportAllocs()
-	for b.Loop() {
-		if e.Len() > 1<<16 {
-			e.Reset(e.Bytes())
-		}
-		e.Op(&op)
-	}
-}
-
-func BenchmarkDecode64(b *testing.B) {
+func batch64() *kv.Batch {
 	var batch kv.Batch
 	for range 64 {
 		batch.Ops = append(batch.Ops, kv.Op{Kind: kv.Put, Key: "counter/1", Row: kv.Row{Value: "12345", Revision: 8, Prev: 7, Modified: hlc.At(1_790_000_000_000)}})
 	}
-	data := batch.Encode()
+	return &batch
+}
+
+func BenchmarkEncode64(b *testing.B) {
+	batch := batch64()
+	b.SetBytes(int64(len(batch.Encode())))
+	b.ReportAllocs()
+	for b.Loop() {
+		batch.Encode()
+	}
+}
+
+func BenchmarkDecode64(b *testing.B) {
+	data := batch64().Encode()
 	b.SetBytes(int64(len(data)))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -46,8 +46,9 @@ func (g *group) unlock() {
 	}
 	runtime.Gosched()
 	if b := g.part.Next(); b != nil {
+		data := b.Entry().Encode()
 		g.mu.Lock()
-		g.propose(b)
+		g.propose(b, data)
 		g.drain()
 		g.unlock()
 	}
@@ -59,15 +60,16 @@ func (g *group) flush() {
 	if b == nil {
 		return
 	}
+	data := b.Entry().Encode() // a large one takes its time: nobody waits for a lock
 	g.mu.Lock()
 	defer g.unlock()
-	g.propose(b)
+	g.propose(b, data)
 	g.drain()
 }
 
-// propose gives b to the replica. Held: mu.
-func (g *group) propose(b *partition.Batch) {
-	err := g.replica.Propose(b.Term, b.Data)
+// propose gives b, encoded as data, to the replica. Held: mu.
+func (g *group) propose(b *partition.Batch, data []byte) {
+	err := g.replica.Propose(b.Term, data)
 	if err == nil {
 		return
 	}
@@ -210,7 +212,7 @@ func (g *group) applyEntry(m *merged, e *replica.Entry, b *partition.Batch) erro
 	batch := &kv.Batch{}
 	switch {
 	case b != nil:
-		batch = &kv.Batch{Time: b.Time, Ops: b.Ops, Results: b.Stored, DropResults: b.Dropped}
+		batch = b.Entry()
 	case len(e.Data) > 0:
 		var err error
 		if batch, err = kv.Decode(e.Data); err != nil {

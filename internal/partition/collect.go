@@ -95,7 +95,7 @@ func (p *Partition) Forget(keys []string, nowMs int64) (Done, error) {
 			return nil
 		}
 		batch := b()
-		batch.enc.DropResult(keys[i])
+		batch.size += len(keys[i])
 		batch.Dropped = append(batch.Dropped, keys[i])
 		return nil
 	})
@@ -119,8 +119,7 @@ func (p *Partition) collect(now hlc.Timestamp, n int, step func(b func() *Batch,
 	batch := func() *Batch {
 		if b == nil {
 			b = p.openBatch()
-			before = b.enc.Len()
-			b.enc.Observe(now)
+			before = b.size
 			b.Time = max(b.Time, now)
 		}
 		return b
@@ -143,5 +142,5 @@ func (p *Partition) order(b *Batch, op kv.Op, old kv.Row) {
 		op.Old = &b.olds[len(b.olds)-1]
 	}
 	b.Ops = append(b.Ops, op)
-	b.enc.Op(&op)
+	b.size += op.Size()
 }

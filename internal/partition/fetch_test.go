@@ -158,7 +158,7 @@ func TestPurgeUncached(t *testing.T) {
 	}
 	p.run(put("k", "2"))
 	batch := p.Take()
-	logged, err := kv.Decode(batch.Data)
+	logged, err := kv.Decode(batch.Entry().Encode())
 	if err != nil {
 		t.Fatal(err)
 	}

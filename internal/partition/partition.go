@@ -100,7 +100,6 @@ type Partition struct {
 	inflight *Batch // proposed, and not committed or, when settling, followed
 	settling bool   // inflight is committed; Next has not been called
 	lastSeq  uint64 // newest batch opened
-	lastLen  int    // of the entry of the batch taken last
 	durable  uint64 // newest batch committed
 	// waiting holds the batches after durable, oldest first: the one on its
 	// way and the open one.
@@ -129,9 +128,8 @@ type Stats struct {
 type Batch struct {
 	Seq  uint64
 	Term uint64
-	// Data is the entry. Ops are the same effects in memory, with hints.
-	Data []byte
-	Ops  []kv.Op
+	// Ops are the effects, with hints.
+	Ops []kv.Op
 	// Stored and Dropped are the idempotency results in it.
 	Stored  []kv.StoredResult
 	Dropped []string
@@ -143,13 +141,19 @@ type Batch struct {
 	Err     error
 	ReadErr error
 
-	enc      kv.Encoder
+	size     int      // of the entry, about
 	olds     []kv.Row // what Ops' hints point to
 	cells    []*cell
 	pruned   []string
 	scripts  int
 	proposed bool
 	bytes    int64
+}
+
+// Entry returns the effects of a batch that takes no more of them. It shares
+// their memory.
+func (b *Batch) Entry() *kv.Batch {
+	return &kv.Batch{Time: b.Time, Ops: b.Ops, Results: b.Stored, DropResults: b.Dropped}
 }
 
 // New returns a partition over st that leads nothing yet.
@@ -312,8 +316,6 @@ func (p *Partition) openBatch() *Batch {
 		p.spare[n-1] = effects{}
 		p.spare = p.spare[:n-1]
 	}
-	// Most often it becomes about as long as the one before.
-	b.enc.Reset(make([]byte, 0, min(p.lastLen+p.lastLen/8, 64<<10)))
 	p.open = b
 	p.waiting = append(p.waiting, b)
 	p.stats.Batches++
@@ -340,9 +342,7 @@ func (p *Partition) take() *Batch {
 	p.open = nil
 	p.inflight = b
 	b.proposed = true
-	p.lastLen = b.enc.Len()
-	b.Data = b.enc.Bytes()
-	if b.enc.Len() >= p.opts.BatchBytes {
+	if b.size >= p.opts.BatchBytes {
 		p.signalRoom()
 	}
 	assert(b.Seq == p.durable+1, "PART-1: batch out of order")

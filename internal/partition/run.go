@@ -197,7 +197,7 @@ func (*Full) Error() string { return "partition: too much is waiting to be writt
 // line.
 func (p *Partition) full() bool {
 	return p.unapplied >= p.opts.UnappliedBytes ||
-		p.open != nil && p.open.enc.Len() >= p.opts.BatchBytes
+		p.open != nil && p.open.size >= p.opts.BatchBytes
 }
 
 // runnable returns why no script can run here now, or nil. After a storage
@@ -301,10 +301,9 @@ func (p *Partition) concludeInLine(tx *Tx, res *script.Result, err error, commit
 		}
 	}
 	b := p.openBatch()
-	before := b.enc.Len()
+	before := b.size
 	b.scripts++
 	p.stats.BatchedScripts++
-	b.enc.Observe(commit)
 	b.Time = max(b.Time, commit)
 	for i := range tx.writes {
 		if w := &tx.writes[i]; w.space == kv.Persistent {
@@ -312,7 +311,7 @@ func (p *Partition) concludeInLine(tx *Tx, res *script.Result, err error, commit
 		}
 	}
 	if req != nil {
-		b.enc.Result(&stored)
+		b.size += stored.Size()
 		b.Stored = append(b.Stored, stored)
 		p.keepResult(&stored, res, b.Seq)
 	}
@@ -324,7 +323,7 @@ func (p *Partition) concludeInLine(tx *Tx, res *script.Result, err error, commit
 // account adds what b grew by since it was before bytes long. The rows in
 // memory weigh about as much again.
 func (p *Partition) account(b *Batch, before int) {
-	n := int64(2 * (b.enc.Len() - before))
+	n := int64(2 * (b.size - before))
 	b.bytes += n
 	p.unapplied += n
 }
@@ -360,7 +359,7 @@ func (p *Partition) publish(b *Batch, w *write, commit hlc.Timestamp) {
 	}
 	op.Tail = &c.tail
 	b.Ops = append(b.Ops, op)
-	b.enc.Op(&op)
+	b.size += op.Size()
 	p.supersede(b, c)
 	c.row, c.exists = row, true
 }
