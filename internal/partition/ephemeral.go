@@ -100,10 +100,13 @@ func (e *ephemeral) drop(c *cell, now hlc.Timestamp) {
 	e.touched = max(e.touched, c.touched)
 }
 
-// shrink brings the space below its bound, at most n rows at a time so that
-// one script does not pay for all.
-func (e *ephemeral) shrink(now hlc.Timestamp, n int, pinned func(*cell) bool) {
-	for ; n > 0 && e.use.bytes > e.maxBytes; n-- {
+// shrink brings the space below its bound, by at most n rows, and reports
+// whether it is done: there, or where only rows that pinned holds are left.
+func (e *ephemeral) shrink(now hlc.Timestamp, n int, pinned func(*cell) bool) (done bool) {
+	for ; e.use.bytes > e.maxBytes; n-- {
+		if n == 0 {
+			return false
+		}
 		if d, ok := e.dying.Min(); ok && d.at <= now.Millis() && !pinned(d.c) {
 			e.drop(d.c, now)
 			e.expired++
@@ -111,11 +114,12 @@ func (e *ephemeral) shrink(now hlc.Timestamp, n int, pinned func(*cell) bool) {
 		}
 		c := e.use.victim(pinned)
 		if c == nil {
-			return
+			return true
 		}
 		e.drop(c, now)
 		e.evictions++
 	}
+	return true
 }
 
 // sweep removes up to n rows that ended at or before cutoff.

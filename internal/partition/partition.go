@@ -84,6 +84,9 @@ type Partition struct {
 
 	checks []*check // those under way
 
+	// untidy says that rows are left to evict: see tidy.
+	untidy atomic.Bool
+
 	// inLine counts those who wait in lock: a run outside the executor, which
 	// takes mu again and again, gives way to them.
 	inLine atomic.Int32
@@ -393,6 +396,11 @@ func (p *Partition) Next() *Batch {
 // Applied tells that the store shows the batches, which it no longer needs:
 // nothing must use them afterwards.
 func (p *Partition) Applied(batches []*Batch) {
+	p.applyAll(batches)
+	p.tidy()
+}
+
+func (p *Partition) applyAll(batches []*Batch) {
 	p.lock()
 	defer p.mu.Unlock()
 	before := p.unapplied
@@ -455,26 +463,6 @@ func (p *Partition) settle(c *cell) {
 	if p.overlay.remove(c) || !c.counted {
 		p.recent.add(c)
 	}
-}
-
-// evict brings the row cache below its bound. What pinned cells leave in the
-// way, later calls clear.
-func (p *Partition) evict() {
-	for p.recent.bytes > p.opts.CacheBytes {
-		c := p.recent.victim(nil)
-		if c == nil {
-			return
-		}
-		p.dropCell(c)
-	}
-}
-
-// dropCell forgets a cell that is not pinned.
-func (p *Partition) dropCell(c *cell) {
-	p.recent.remove(c)
-	p.touchElsewhere(c.touched)
-	delete(p.rows, c.key)
-	c.gone = true
 }
 
 // Close refuses scripts from now on with cause and returns the newest batch

@@ -54,6 +54,7 @@ func (p *Partition) Fast(work Work, ticket *Ticket, nowMs int64, req *Request) (
 		missing := ""
 		res, done, missing, err = p.fast(work, ticket, nowMs, req, n < fetchesMax)
 		if err != errMissing {
+			p.tidy()
 			return res, done, err
 		}
 		p.mu.Lock()
@@ -134,6 +135,7 @@ func (p *Partition) Slow(work Work, ticket *Ticket, o SlowOptions, req *Request)
 		return nil, Done{}, err
 	}
 	res, done, err := tx.concludeSlow(res, err, now, req)
+	p.tidy()
 	if err == errRestart {
 		err = &Restart{tx.slow.wanted()}
 	}
@@ -406,7 +408,7 @@ func (p *Partition) publishEphemeral(tx *Tx, seq uint64, commit hlc.Timestamp) {
 		p.eph.put(w, &row, seq)
 	}
 	if wrote {
-		p.eph.shrink(commit, 64+2*len(tx.writes), p.isLocked)
+		p.evictEphemeral()
 	}
 }
 

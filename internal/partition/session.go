@@ -177,6 +177,7 @@ func (s *Session) Commit() (done Done, err error) {
 			err = conflictError("")
 		}
 	}
+	defer p.tidy()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err == nil {
