@@ -60,6 +60,45 @@ func TestInvariantPART6(t *testing.T) {
 	}
 }
 
+// TestOutlivedAfterLastCall: a row ends after the last call of a transaction
+// without locks that has read it. A script sees it gone, and not yet what the
+// transaction has written: neither can come first.
+func TestOutlivedAfterLastCall(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	for _, space := range []string{"", "e"} {
+		for _, read := range []string{"get `lease/a`", "get by bucket lease", "scan by prefix 'lease/'"} {
+			t.Run(space+read, func(t *testing.T) {
+				var now atomic.Int64
+				now.Store(1_700_000_000_000)
+				db := openTest(t, "", &Options{now: now.Load})
+				if _, err := db.Run(ctx, space+"set `lease/a` 1 ex 10", nil); err != nil {
+					t.Fatal(err)
+				}
+				tx, err := db.Begin(ctx, &TxOptions{Optimistic: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer tx.Rollback()
+				if _, err := tx.Set(ctx, "mine", "1", nil); err != nil {
+					t.Fatal(err)
+				}
+				if res, err := tx.Run(ctx, space+read, nil); err != nil || len(res.Entries) != 1 {
+					t.Fatal(res, err)
+				}
+				now.Add(10)
+				res, err := db.Run(ctx, "let gone = "+space+"get `lease/a`; let mine = get mine; return is_null(gone) && is_null(mine)", nil)
+				if err != nil || res.Text() != "true" {
+					t.Fatal(res, err)
+				}
+				if err := tx.Commit(ctx); !errors.Is(err, ErrConflict) {
+					t.Errorf("commit: %v, want ErrConflict", err)
+				}
+			})
+		}
+	}
+}
+
 // TestLeaseOutlivedUnseen: a row that ends while a transaction is open is no
 // conflict when nobody has seen it end.
 func TestLeaseOutlivedUnseen(t *testing.T) {

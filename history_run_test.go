@@ -199,13 +199,14 @@ type historyClock struct {
 	simulated bool
 	ms        atomic.Int64
 	back      atomic.Int64
+	floor     atomic.Int64 // it is not set back further
 }
 
 func (c *historyClock) now() int64 {
 	if !c.simulated {
 		return time.Now().UnixMilli()
 	}
-	return c.ms.Load() - c.back.Load()
+	return max(c.ms.Load()-c.back.Load(), c.floor.Load())
 }
 
 // tick lets time pass.
@@ -222,11 +223,11 @@ func (c *historyClock) tick(rng *rand.Rand) {
 	}
 }
 
-// restart sets the clock right: a store that opens again knows only the times
-// it has written, not those that somebody has read.
+// restart sets the clock right, for good: a store that opens again knows only
+// the times it has written, not those that somebody has read.
 func (c *historyClock) restart() {
 	c.back.Store(0)
-	c.ms.Add(1)
+	c.floor.Store(c.ms.Add(1))
 }
 
 // life is one opening of the store.

@@ -40,6 +40,7 @@ func (s *Session) readUnlocked(rng Range, visit func(string, kv.Row) error) erro
 	var failed error
 	err := s.tx.rangeRows(rng, func(key string, row kv.Row) error {
 		digest.add(key, &row, s.tx.now)
+		s.tx.borrow(rng.Space, key, &row) // the digest is of the time of a call
 		if failed == nil {
 			failed = visit(key, row)
 		}

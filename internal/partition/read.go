@@ -24,7 +24,7 @@ type slowRead struct {
 	row   kv.Row // what was read last: under the mutex it may change
 	// session is set in an interactive transaction.
 	session *Session
-	// leases are live rows read under locks that others share; see touch.go.
+	// leases are live rows that end, see touch.go.
 	leases []lease
 	// more is what to lock in the next run, if this one does not validate,
 	// besides what was read.

@@ -11,7 +11,8 @@ import (
 // it ends; in between others run, with later times. That is void when it shows:
 //
 //   - when it saw a row live which has ended meanwhile, and somebody else has
-//     touched that row since (a shared lock lets readers pass);
+//     touched that row since (a shared lock lets readers pass, and a range that
+//     is validated has not changed);
 //   - when it touched a key without a lock, and somebody with a later time
 //     than its own has written that key, or read what it writes.
 //
@@ -21,7 +22,8 @@ import (
 // is one time for all of them: it can only be too late, which costs a run that
 // was not in vain.
 
-// lease is a row that was read as live under a lock that others may share.
+// lease is a row that was read as live under a lock that others may share, or in
+// a range that is validated.
 type lease struct {
 	key     lockKey
 	expires int64
