@@ -32,10 +32,11 @@ func newClient(r *historyRun, no int) *client {
 
 // live works through one life of the store.
 func (c *client) live(l *life) {
-	for _, q := range c.pending {
-		c.send(l, q)
-	}
+	pending := c.pending
 	c.pending = nil
+	for _, q := range pending {
+		c.send(l, q) // its outcome may be unknown once more
+	}
 	for range c.run.plan.rounds {
 		select {
 		case <-l.stop:
