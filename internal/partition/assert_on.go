@@ -2,6 +2,12 @@
 
 package partition
 
+const (
+	largeSet = 2
+	pieceMax = 1
+	evictMax = 2
+)
+
 // assertAlone panics when t, which has just got its locks, has them together
 // with somebody else.
 func (l *lockTable) assertAlone(t *Ticket) {

@@ -70,11 +70,7 @@ func (tx *Tx) precheck() (valid bool, err error) {
 		if ok, err := tx.validateKey(k, seen, hlc.At(tx.now)); !ok {
 			return false, err
 		}
-		if cell := p.cellOf(k); cell != nil {
-			cell.touch(at)
-		} else {
-			p.touchElsewhere(at)
-		}
+		p.touchKey(k, at)
 	}
 	return true, nil
 }

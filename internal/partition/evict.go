@@ -6,9 +6,6 @@ import "runtime"
 // a bound evicts only a few rows while it keeps others waiting; the rest it
 // evicts before it returns, some at a time.
 
-// evictMax is how many rows are evicted without letting go of the mutex.
-const evictMax = 256
-
 // evict brings the row cache below its bound, or leaves that to tidy. What
 // pinned cells leave in the way, later calls clear.
 func (p *Partition) evict() {

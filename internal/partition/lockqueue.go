@@ -20,8 +20,19 @@ func (q *queue) place(e *entry) {
 	e.queue = q
 	q.count[e.mode]++
 	after := q.tail
-	for after != nil && after != q.granted && after.ticket.rank > e.ticket.rank {
-		after = after.prev
+	for after != nil && after != q.granted {
+		o := after
+		if o.ticket.large != nil && o.ticket.granted() {
+			if after = o.prev; after == q.granted {
+				after = o
+			}
+			q.promote(o)
+			continue
+		}
+		if o.ticket.rank <= e.ticket.rank {
+			break
+		}
+		after = o.prev
 	}
 	q.link(e, after)
 }

@@ -80,6 +80,16 @@ func (s *LockSet) AddPoint(p Point) {
 	}
 }
 
+// index makes findPoint quick.
+func (s *LockSet) index() {
+	if len(s.Points) >= indexFrom && len(s.points) != len(s.Points) {
+		s.points = make(map[lockKey]int, 2*len(s.Points))
+		for i, q := range s.Points {
+			s.points[lockKey{q.Space, q.Key}] = i
+		}
+	}
+}
+
 func (s *LockSet) findPoint(p Point) (int, bool) {
 	if len(s.Points) < indexFrom {
 		for i := range s.Points {
@@ -89,12 +99,7 @@ func (s *LockSet) findPoint(p Point) (int, bool) {
 		}
 		return 0, false
 	}
-	if len(s.points) != len(s.Points) {
-		s.points = make(map[lockKey]int, 2*len(s.Points))
-		for i, q := range s.Points {
-			s.points[lockKey{q.Space, q.Key}] = i
-		}
-	}
+	s.index()
 	i, ok := s.points[lockKey{p.Space, p.Key}]
 	return i, ok
 }
@@ -124,7 +129,12 @@ type Ticket struct {
 	rank uint64
 	// entries are its places in line, by what it stands in line for.
 	entries map[resource]*entry
-	waits   int     // entries that are not admitted yet
+	waits   int // entries that are not admitted yet
+	// large is what a large request is for, else nil. Points up to next have
+	// been looked at to take their places, up to left to leave them.
+	large      *LockSet
+	next, left int
+
 	holder  *holder // of an interactive transaction, else nil
 	Granted chan struct{}
 }

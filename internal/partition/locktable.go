@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/tidwall/btree"
@@ -28,6 +29,12 @@ import (
 //
 // To take a place, to be admitted and to leave costs a few steps, however many
 // stand in line, but for a holder that passes others: it takes a step for each.
+//
+// A script that has read a hundred thousand keys, and is to run again with
+// locks, would keep the executor for long. It takes its places as a reader of
+// keys bit by bit, but as if it had taken all of them at once: who wants to
+// write one of those keys meanwhile has it take that place first. It leaves bit
+// by bit too.
 
 // resource is what a queue is for. The zero value is the whole partition.
 type resource struct {
@@ -100,6 +107,10 @@ type queue struct {
 
 // lockTable is guarded by the partition's mutex.
 type lockTable struct {
+	// large is from how many keys on a script's request takes its places bit by
+	// bit, piece how many at a time.
+	large, piece int
+
 	lastNo uint64
 	queues map[resource]*queue
 	// written are the queues of keys that somebody writes, in the order of
@@ -111,12 +122,15 @@ type lockTable struct {
 	// active are the requests, and what holders have.
 	active map[*Ticket]struct{}
 	ready  []*Ticket // admitted everywhere, and about to be told
+	// arriving are the large requests that have not taken all their places.
+	arriving []*Ticket
 	// noRanges is FaultPhantoms.
 	noRanges bool
 }
 
 func newLockTable() lockTable {
-	return lockTable{queues: map[resource]*queue{}, prefixes: map[int]int{}, active: map[*Ticket]struct{}{},
+	return lockTable{large: largeSet, piece: pieceMax,
+		queues: map[resource]*queue{}, prefixes: map[int]int{}, active: map[*Ticket]struct{}{},
 		written: btree.NewBTreeGOptions(func(a, b *queue) bool {
 			if a.of.space != b.of.space {
 				return a.of.space < b.of.space
@@ -125,12 +139,60 @@ func newLockTable() lockTable {
 		}, btree.Options{NoLocks: true})}
 }
 
-// enqueue adds a request of a script for set. It may be granted at once.
+// enqueue adds a request of a script for set, which must not be changed until it
+// is released. It may be granted at once. If it is large, arrive is to be called
+// until it says that nothing is left.
 func (l *lockTable) enqueue(set *LockSet) *Ticket {
 	l.lastNo++
 	t := l.request(set, nil)
 	l.admit(t)
 	return t
+}
+
+// arrive has t take some of the places that it has not taken. It reports
+// whether there are more.
+func (l *lockTable) arrive(t *Ticket) (more bool) {
+	if !slices.Contains(l.arriving, t) {
+		return false
+	}
+	for n := 0; t.next < len(t.large.Points); t.next++ {
+		p := &t.large.Points[t.next]
+		r := pointOf(p.Space, p.Key)
+		if t.entries[r] != nil {
+			continue
+		}
+		if n++; n > l.piece {
+			return true
+		}
+		l.takePlace(t, r)
+	}
+	l.arrived(t)
+	if t.waits--; t.waits == 0 {
+		l.ready = append(l.ready, t)
+	}
+	l.tell()
+	return false
+}
+
+func (l *lockTable) arrived(t *Ticket) {
+	l.arriving = slices.DeleteFunc(l.arriving, func(o *Ticket) bool { return o == t })
+}
+
+// takePlace has t, which is arriving, take its place as a reader of the key r.
+func (l *lockTable) takePlace(t *Ticket, r resource) {
+	e := &entry{ticket: t, mode: shared}
+	t.entries[r] = e
+	t.waits++
+	q := l.queue(r)
+	q.add(e)
+	l.advance(q)
+}
+
+// absent reports whether t, which is arriving, has still to take its place at
+// the key r.
+func (t *Ticket) absent(r resource) bool {
+	_, wanted := t.large.findPoint(Point{Space: r.space, Key: r.text})
+	return wanted && t.entries[r] == nil
 }
 
 // enqueueFor adds a request of an interactive transaction, which has none that
@@ -149,8 +211,12 @@ func (l *lockTable) enqueueFor(h *holder, set *LockSet, key string) *Ticket {
 
 // request makes a ticket and puts it in line.
 func (l *lockTable) request(set *LockSet, h *holder) *Ticket {
-	t := &Ticket{table: l, rank: l.lastNo, holder: h, Granted: make(chan struct{}),
-		entries: make(map[resource]*entry, len(set.Points)+len(set.Ranges))}
+	large := h == nil && len(set.Points) >= l.large
+	places := len(set.Ranges)
+	if !large {
+		places += len(set.Points)
+	}
+	t := &Ticket{table: l, rank: l.lastNo, holder: h, Granted: make(chan struct{}), entries: make(map[resource]*entry, places)}
 	if h != nil && len(h.base.entries) > 0 {
 		t.rank = h.age
 	}
@@ -158,8 +224,15 @@ func (l *lockTable) request(set *LockSet, h *holder) *Ticket {
 		l.openRange(r)
 		t.want(rangeOf(r), shared)
 	}
+	if large {
+		t.large = set
+		l.arriving = append(l.arriving, t)
+	}
 	for i := range set.Points {
 		p := &set.Points[i]
+		if t.large != nil && !p.Write {
+			continue // see arrive
+		}
 		m := shared
 		if p.Write {
 			m = exclusive
@@ -175,9 +248,19 @@ func (l *lockTable) request(set *LockSet, h *holder) *Ticket {
 	}
 	l.active[t] = struct{}{}
 	t.waits = len(t.entries)
+	if t.large != nil {
+		t.waits++ // until it has arrived
+	}
 	for r, e := range t.entries {
+		if e.mode == exclusive && r.kind == pointKind {
+			for _, o := range l.arriving {
+				if o != t && o.absent(r) {
+					l.takePlace(o, r)
+				}
+			}
+		}
 		l.queue(r).add(e)
-		l.noteWriter(e.queue)
+		l.noteWriter(e)
 	}
 	return t
 }
@@ -309,9 +392,10 @@ func (l *lockTable) writtenIn(r Range, visit func(*queue) bool) {
 	}
 }
 
-// noteWriter keeps written.
-func (l *lockTable) noteWriter(q *queue) {
-	if q.of.kind != pointKind {
+// noteWriter keeps written when e has come or gone.
+func (l *lockTable) noteWriter(e *entry) {
+	q := e.queue
+	if q.of.kind != pointKind || e.mode != exclusive {
 		return
 	}
 	if q.count[exclusive] > 0 {
@@ -352,6 +436,9 @@ func (l *lockTable) tell() {
 		if h := t.holder; h != nil {
 			l.merge(h)
 			continue
+		}
+		if t.large != nil {
+			continue // place promotes where somebody may pass
 		}
 		for _, e := range t.entries {
 			e.queue.promote(e)
@@ -422,21 +509,51 @@ func (l *lockTable) releaseAll(h *holder) {
 
 // release gives up a ticket, granted or not.
 func (l *lockTable) release(t *Ticket) {
+	for l.releaseSome(t) {
+	}
+}
+
+// releaseSome is release, at most some places of a large request at a time. It
+// reports whether there are more.
+func (l *lockTable) releaseSome(t *Ticket) (more bool) {
 	if _, ok := l.active[t]; !ok {
-		return
+		return false
+	}
+	if t.large != nil {
+		l.arrived(t)
+		for n := 0; t.left < len(t.large.Points); t.left++ {
+			p := &t.large.Points[t.left]
+			r := pointOf(p.Space, p.Key)
+			e := t.entries[r]
+			if e == nil {
+				continue
+			}
+			if n++; n > l.piece {
+				l.tell()
+				return true
+			}
+			delete(t.entries, r)
+			l.leave(e)
+		}
 	}
 	delete(l.active, t)
-	for r, e := range t.entries {
-		q := e.queue
-		q.remove(e)
-		l.noteWriter(q)
-		if q.head == nil {
-			l.drop(r)
-			continue
-		}
-		l.advance(q)
+	for _, e := range t.entries {
+		l.leave(e)
 	}
 	l.tell()
+	return false
+}
+
+// leave takes e out of its queue.
+func (l *lockTable) leave(e *entry) {
+	q := e.queue
+	q.remove(e)
+	l.noteWriter(e)
+	if q.head == nil {
+		l.drop(q.of)
+		return
+	}
+	l.advance(q)
 }
 
 // drop removes an empty queue.
@@ -468,6 +585,13 @@ func (l *lockTable) lockedByOther(own *Ticket, space kv.Space, key string, write
 	}
 	if q := l.queues[everything]; q != nil && q.others(own, exclusive) {
 		return true
+	}
+	if write {
+		for _, t := range l.arriving {
+			if t != own && t.absent(pointOf(space, key)) {
+				return true
+			}
+		}
 	}
 	locked := false
 	if write && !l.noRanges {

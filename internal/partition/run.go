@@ -148,6 +148,9 @@ func (tx *Tx) concludeSlow(res *script.Result, err error, now func() int64, req 
 	p := tx.p
 	valid := err != errRestart
 	if valid {
+		if stop := tx.touchLarge(); stop != nil {
+			return nil, Done{}, stop
+		}
 		var bad error
 		if valid, bad = tx.precheck(); bad != nil {
 			return nil, Done{}, bad
@@ -419,12 +422,19 @@ func (p *Partition) isLocked(c *cell) bool {
 
 // Acquire queues a request for locks. The ticket must be released.
 func (p *Partition) Acquire(set *LockSet) *Ticket {
+	set.index()
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	t := p.locks.enqueue(set)
+	for p.locks.arrive(t) {
+		p.mu.Unlock()
+		runtime.Gosched()
+		p.giveWay()
+		p.mu.Lock()
+	}
 	if !t.granted() {
 		p.stats.LockWaits++
 	}
+	p.mu.Unlock()
 	return t
 }
 
@@ -434,8 +444,13 @@ func (p *Partition) Release(t *Ticket) {
 		return
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.locks.release(t)
+	for p.locks.releaseSome(t) {
+		p.mu.Unlock()
+		runtime.Gosched()
+		p.giveWay()
+		p.mu.Lock()
+	}
+	p.mu.Unlock()
 }
 
 // Busy says that the script of the same idempotency key is running: wait for

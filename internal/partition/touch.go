@@ -1,6 +1,8 @@
 package partition
 
 import (
+	"slices"
+
 	"kahuna/internal/hlc"
 	"kahuna/internal/kv"
 )
@@ -58,16 +60,9 @@ func (p *Partition) cellOf(k lockKey) *cell {
 // touched: what it has locked, and what it has read without.
 func (tx *Tx) touchAll() {
 	at := tx.time()
-	point := func(k lockKey) {
-		if c := tx.p.cellOf(k); c != nil {
-			c.touch(at)
-		} else {
-			tx.p.touchElsewhere(at)
-		}
-	}
 	if tx.slow.check == nil { // else check has
 		for k := range tx.slow.reads {
-			point(k)
+			tx.p.touchKey(k, at)
 		}
 	}
 	if s := tx.slow.session; s != nil && len(s.ranges) > 0 {
@@ -76,13 +71,50 @@ func (tx *Tx) touchAll() {
 	if tx.ticket == nil {
 		return
 	}
+	if set := tx.ticket.large; set != nil {
+		if len(set.Ranges) > 0 || set.All {
+			tx.p.touchElsewhere(at)
+		}
+		return // touchLarge has noted the keys
+	}
 	for r, e := range tx.ticket.entries {
 		switch {
 		case r.kind == pointKind:
-			point(lockKey{r.space, r.text})
+			tx.p.touchKey(lockKey{r.space, r.text}, at)
 		case e.mode == exclusive || r.kind != wholeKind && e.mode == shared:
 			tx.p.touchElsewhere(at) // not for an intent, nor for a lock on something
 		}
+	}
+}
+
+// touchLarge is touchAll for the keys of a large request, some at a time: they
+// are locked, so it does no harm that others see them touched before the end.
+// The mutex is not held.
+func (tx *Tx) touchLarge() error {
+	if tx.ticket == nil || tx.ticket.large == nil {
+		return nil
+	}
+	at := tx.time()
+	for points := range slices.Chunk(tx.ticket.large.Points, pieceMax) {
+		tx.p.mu.Lock()
+		for _, pt := range points {
+			tx.p.touchKey(lockKey{pt.Space, pt.Key}, at)
+		}
+		tx.p.mu.Unlock()
+		if err := tx.poll(); err != nil {
+			return err
+		}
+		tx.p.giveWay()
+	}
+	return nil
+}
+
+// touchKey notes that k was seen at time at.
+func (p *Partition) touchKey(k lockKey, at hlc.Timestamp) {
+	if c := p.cellOf(k); c != nil {
+		c.touch(at)
+	} else {
+		p.touchElsewhere(at)
 	}
 }
 
