@@ -40,7 +40,7 @@ func (p *Partition) evictEphemeral() {
 
 // tidy evicts what evict and evictEphemeral have left. Held: nothing.
 func (p *Partition) tidy() {
-	for p.untidy.Swap(false) {
+	for p.untidy.Load() && p.untidy.Swap(false) {
 		p.lock()
 		p.evict()
 		p.evictEphemeral()

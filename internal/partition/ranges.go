@@ -49,7 +49,10 @@ func (s *Session) readUnlocked(rng Range, visit func(string, kv.Row) error) erro
 		}
 		return nil
 	})
-	s.ranges = append(s.ranges, rangeMark{rng, digest})
+	if s.ranges == nil {
+		s.ranges = map[rangeMark]struct{}{}
+	}
+	s.ranges[rangeMark{rng, digest}] = struct{}{}
 	if failed != nil {
 		return failed
 	}
@@ -65,7 +68,7 @@ func (s *Session) checkRanges() error {
 		return nil
 	}
 	var set LockSet
-	for _, m := range s.ranges {
+	for m := range s.ranges {
 		set.AddRange(m.rng)
 	}
 	p.mu.Lock()
@@ -77,8 +80,11 @@ func (s *Session) checkRanges() error {
 		}
 	}
 	p.mu.Unlock()
-	for i := 0; i < len(s.ranges) && err == nil; i++ {
-		err = s.checkRange(&s.ranges[i])
+	for m := range s.ranges {
+		if err != nil {
+			break
+		}
+		err = s.checkRange(m)
 	}
 	if err != nil {
 		s.freeRanges()
@@ -86,7 +92,7 @@ func (s *Session) checkRanges() error {
 	return err
 }
 
-func (s *Session) checkRange(m *rangeMark) error {
+func (s *Session) checkRange(m rangeMark) error {
 	plain := &Tx{p: s.tx.p}
 	var digest rangeDigest
 	err := plain.rangeRows(m.rng, func(key string, row kv.Row) error {

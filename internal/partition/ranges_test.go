@@ -106,6 +106,34 @@ func TestRangeWithoutLocks(t *testing.T) {
 	}
 }
 
+// TestRangeReadAgain: a transaction that reads the same range again and again
+// remembers it, and the rows in it that end, once.
+func TestRangeReadAgain(t *testing.T) {
+	for name, begin := range map[string]func(*testing.T, *Partition) *Session{"optimistic": optimistic, "locks": session} {
+		p := leader(t)
+		for _, key := range []string{"b/1", "b/2"} {
+			p.change(t, func(tx *Tx) error {
+				_, err := tx.Set(kv.Ephemeral, key, "1", &script.SetOptions{TTL: 5000})
+				return err
+			})
+		}
+		s := begin(t, p)
+		for range 100 {
+			if _, err := s.Do(workFunc(func(tx *Tx) error {
+				return tx.Scan(kv.Ephemeral, false, "b", 0, func(script.Row) error { return nil })
+			}), nil); err != nil {
+				t.Fatal(name, err)
+			}
+		}
+		if n, rows := len(s.ranges), len(s.tx.slow.leases.ends); n > 1 || rows != 2 {
+			t.Errorf("%s: %d ranges and %d rows are remembered", name, n, rows)
+		}
+		if _, err := s.Commit(); err != nil {
+			t.Errorf("%s: commit: %v", name, err)
+		}
+	}
+}
+
 // TestRangeLockedByOther: a transaction without locks does not wait for who
 // writes in what it has read.
 func TestRangeLockedByOther(t *testing.T) {

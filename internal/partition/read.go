@@ -25,7 +25,7 @@ type slowRead struct {
 	// session is set in an interactive transaction.
 	session *Session
 	// leases are live rows that end, see touch.go.
-	leases []lease
+	leases leases
 	// more is what to lock in the next run, if this one does not validate,
 	// besides what was read.
 	more LockSet

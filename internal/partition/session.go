@@ -14,7 +14,7 @@ type Session struct {
 	tx     *Tx
 	holder *holder // nil without locks
 	opts   SessionOptions
-	ranges []rangeMark
+	ranges map[rangeMark]struct{}
 	undo   undoLog
 }
 

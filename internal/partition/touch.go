@@ -24,11 +24,21 @@ import (
 // is one time for all of them: it can only be too late, which costs a run that
 // was not in vain.
 
-// lease is a row that was read as live under a lock that others may share, or in
-// a range that is validated.
-type lease struct {
-	key     lockKey
-	expires int64
+// leases are the rows that were read as live under a lock that others may share,
+// or in a range that is validated.
+type leases struct {
+	ends  map[lockKey]int64 // when they end
+	first int64             // the first of these, if there are any
+}
+
+func (l *leases) add(k lockKey, end int64) {
+	if l.ends == nil {
+		l.ends, l.first = map[lockKey]int64{}, end
+	}
+	l.first = min(l.first, end)
+	if old, ok := l.ends[k]; !ok || end < old {
+		l.ends[k] = end
+	}
 }
 
 // time returns the latest time that the transaction has seen.
@@ -121,18 +131,19 @@ func (p *Partition) touchKey(k lockKey, at hlc.Timestamp) {
 // borrow remembers row if it is live and will end.
 func (tx *Tx) borrow(space kv.Space, key string, row *kv.Row) {
 	if row.Revision >= 0 && row.Expires != 0 && row.Live(tx.now) {
-		tx.slow.leases = append(tx.slow.leases, lease{lockKey{space, key}, row.Expires})
+		tx.slow.leases.add(lockKey{space, key}, row.Expires)
 	}
 }
 
 // outlived reports whether a row that the transaction saw live has ended by
 // now for somebody else. The mutex is held.
 func (tx *Tx) outlived(now int64) bool {
-	if tx.p.faulty(FaultTime) {
+	l := &tx.slow.leases
+	if tx.p.faulty(FaultTime) || now < l.first {
 		return false
 	}
-	for _, l := range tx.slow.leases {
-		if l.expires <= now && tx.p.touchedAt(l.key) >= hlc.At(l.expires) {
+	for k, end := range l.ends {
+		if end <= now && tx.p.touchedAt(k) >= hlc.At(end) {
 			return true
 		}
 	}
