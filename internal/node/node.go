@@ -160,8 +160,9 @@ func start(ctx context.Context, o Options) (*Node, error) {
 		return nil, openError(o.Dir, err)
 	}
 	go n.applier.run(n.fail)
-	n.background.Add(1)
+	n.background.Add(2)
 	go n.housekeep()
+	go n.sweepAgain()
 
 	n.group.mu.Lock()
 	err := n.group.replica.Campaign()

@@ -14,8 +14,7 @@ const (
 	sweepScan  = 512 // history rows looked at in one step
 	sweepSteps = 64  // steps in one round, so that a round ends
 
-	// applyWait is how long a round waits for its purges to be applied: ticks
-	// wait meanwhile.
+	// applyWait is how long a round waits for its purges to be applied.
 	applyWait = time.Second
 
 	// Looking for old versions means going through all histories. One pass
@@ -34,14 +33,11 @@ type pruner struct {
 	began int64  // of the pass under way, or of the last one, Unix milliseconds
 }
 
-// housekeep ticks the replica, compacts the log, and sweeps, until the node
-// closes.
+// housekeep ticks the replica and compacts the log, until the node closes.
 func (n *Node) housekeep() {
 	defer n.background.Done()
 	tick := time.NewTicker(n.opts.TickInterval)
 	defer tick.Stop()
-	sweep := time.NewTicker(n.opts.SweepInterval)
-	defer sweep.Stop()
 	for {
 		select {
 		case <-n.closing:
@@ -53,11 +49,27 @@ func (n *Node) housekeep() {
 			n.group.unlock()
 		case <-n.flushed:
 			n.compactLog()
-		case <-sweep.C:
-			n.sweep()
 		case <-n.store.Failed():
 			n.fail(n.store.Err())
 			return
+		}
+	}
+}
+
+// sweepAgain sweeps until the node closes or fails. It waits for what it
+// orders, and ticks and the log are not to wait for that.
+func (n *Node) sweepAgain() {
+	defer n.background.Done()
+	sweep := time.NewTicker(n.opts.SweepInterval)
+	defer sweep.Stop()
+	for {
+		select {
+		case <-n.closing:
+			return
+		case <-n.failed:
+			return
+		case <-sweep.C:
+			n.sweep()
 		}
 	}
 }
@@ -131,6 +143,8 @@ func (n *Node) order(done partition.Done, err error) error {
 	select {
 	case <-done.Batch.Done:
 		return done.Batch.Err
+	case <-n.failed:
+		return n.Err()
 	case <-n.closing:
 		return nil
 	}
