@@ -65,3 +65,30 @@ func TestEvictForLargeRow(t *testing.T) {
 	p.run(benchGet{kv.Persistent, "large/1"})
 	within("large row is read")
 }
+
+// TestEvictedTouch: when a key was touched last is not forgotten with its row,
+// in either space (Invariant PART-6).
+func TestEvictedTouch(t *testing.T) {
+	t.Parallel()
+	p := onStore(t, 1<<20)
+	for _, space := range []script.Space{kv.Persistent, kv.Ephemeral} {
+		p.run(benchSet{space, "k"})
+	}
+	p.commit(true)
+	for _, space := range []script.Space{kv.Persistent, kv.Ephemeral} {
+		k := lockKey{space, "k"}
+		p.run(benchGet{space, "k"})
+		at := p.clock.Last()
+		if space == kv.Persistent {
+			p.evictAll()
+		} else {
+			p.eph.drop(p.eph.cells["k"], 0)
+		}
+		if p.cellOf(k) != nil {
+			t.Fatalf("%v: it is not evicted", space)
+		}
+		if got := p.touchedAt(k); got < at {
+			t.Errorf("%v: touched at %d, want %d or later", space, got, at)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -28,5 +29,28 @@ func TestNewerResult(t *testing.T) {
 		if err = errUnreadable(err); !errors.As(err, &e) || e.Outcome != script.OutcomeUnknown || !strings.Contains(err.Error(), want) {
 			t.Errorf("version %d: %v, want %q", version, err, want)
 		}
+	}
+}
+
+// TestResultRemembered: a repeated request gets all that the first got, and
+// damage does not go unnoticed.
+func TestResultRemembered(t *testing.T) {
+	want := &script.Result{Type: script.TypeSet, Outcome: script.Applied, Op: script.OpSet,
+		Entries: []script.Entry{
+			{Key: "k", HasValue: true, Value: "v", Revision: 300, Expires: 1_700_000_000_000, Modified: 1 << 60},
+			{Key: "none", Revision: -1},
+		},
+		Warnings: []script.Warning{{Line: 3, Column: 200, Text: "a warning"}, {Line: 4, Column: 1, Text: "another"}}}
+	data := encodeResult(want)
+	if got, err := decodeResult(data); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v %v, want %+v", got, err, want)
+	}
+	for n := range data {
+		if got, err := decodeResult(data[:n]); err == nil {
+			t.Errorf("the first %d of %d bytes: %+v", n, len(data), got)
+		}
+	}
+	if got, err := decodeResult(append(data, 0)); err == nil {
+		t.Errorf("a byte too many: %+v", got)
 	}
 }

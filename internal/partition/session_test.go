@@ -2,6 +2,7 @@ package partition
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -90,5 +91,114 @@ func TestInvariantLOCK3(t *testing.T) {
 	case <-ended:
 	case <-time.After(20 * time.Second):
 		t.Fatal("the partition hangs")
+	}
+}
+
+// TestCallUndone: what a call wrote before it failed is gone, for the calls
+// that follow and for the commit, whether the transaction has written few keys
+// or many.
+func TestCallUndone(t *testing.T) {
+	for _, before := range []int{0, 1, indexFrom - 1, indexFrom, 3 * indexFrom} {
+		p := leader(t)
+		s := session(t, p)
+		do := func(f func(tx *Tx) error) error {
+			_, err := s.Do(workFunc(f), nil)
+			return err
+		}
+		put := func(tx *Tx, key, value string) error {
+			_, err := tx.Set(kv.Ephemeral, key, value, &script.SetOptions{})
+			return err
+		}
+		key := func(i int) string { return fmt.Sprint("k/", i) }
+		want := func(when string, tx *Tx) error {
+			for i := range before + 5 {
+				row, err := tx.Get(kv.Ephemeral, key(i))
+				if err != nil {
+					return err
+				}
+				if (row.Revision >= 0) != (i < before) || i < before && row.Value != "first" {
+					t.Errorf("%d keys, %s: %s is %q", before, when, key(i), row.Value)
+				}
+			}
+			return nil
+		}
+		failure := errors.New("no more")
+		if err := do(func(tx *Tx) error {
+			for i := range before {
+				if err := put(tx, key(i), "first"); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if err := do(func(tx *Tx) error {
+			for i := range before + 5 {
+				if err := put(tx, key(i), "second"); err != nil {
+					return err
+				}
+			}
+			return failure
+		}); err != failure {
+			t.Fatalf("%v, want %v", err, failure)
+		}
+		if err := do(func(tx *Tx) error { return want("after it", tx) }); err != nil {
+			t.Fatal(err)
+		}
+		if err := do(func(tx *Tx) error { return put(tx, "other", "third") }); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		p.change(t, func(tx *Tx) error {
+			if row, err := tx.Get(kv.Ephemeral, "other"); err != nil || row.Value != "third" {
+				t.Errorf("%d keys: other is %q, %v", before, row.Value, err)
+			}
+			return want("committed", tx)
+		})
+	}
+}
+
+// TestStopDropsUnsure: when the log fails, ephemeral rows whose script also
+// wrote rows that may be lost are not shown any more. Others are.
+func TestStopDropsUnsure(t *testing.T) {
+	p := onStore(t, 1<<20)
+	put := func(space script.Space, key string) func(*Tx) error {
+		return func(tx *Tx) error {
+			_, err := tx.Set(space, key, "1", &script.SetOptions{})
+			return err
+		}
+	}
+	both := func(name string) {
+		p.change(t, func(tx *Tx) error {
+			if err := put(kv.Persistent, name)(tx); err != nil {
+				return err
+			}
+			return put(kv.Ephemeral, name)(tx)
+		})
+	}
+	p.change(t, put(kv.Ephemeral, "alone"))
+	both("durable")
+	p.commit(true)
+	both("lost")
+	// Reads a row that may be lost, and tells of it.
+	p.change(t, func(tx *Tx) error {
+		row, err := tx.Get(kv.Persistent, "lost")
+		if err != nil || row.Revision < 0 {
+			t.Errorf("lost is not there: %v", err)
+		}
+		return put(kv.Ephemeral, "depends")(tx)
+	})
+	p.Stop(&script.Error{Code: script.CodeStorage, Message: "the disk failed"})
+	for key, want := range map[string]bool{"alone": true, "durable": true, "lost": false, "depends": false} {
+		p.change(t, func(tx *Tx) error {
+			row, err := tx.Get(kv.Ephemeral, key)
+			if (row.Revision >= 0) != want {
+				t.Errorf("%s is shown: %v, want %v", key, !want, want)
+			}
+			return err
+		})
 	}
 }
