@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -182,5 +183,30 @@ func TestPurgeUncached(t *testing.T) {
 func (p *bench) evictAll() {
 	for p.recent.len > 0 {
 		p.dropCell(p.recent.victim(nil))
+	}
+}
+
+// TestFastMisses: a script that needs many rows that are not in memory does not
+// keep the executor waiting for all of them.
+func TestFastMisses(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{fetchesMax + 32, fetchesMax + 33} {
+		p := onStore(t, 1<<20)
+		for i := range n {
+			p.run(benchSet{script.Persistent, longKey(i)})
+		}
+		p.commit(true)
+		p.evictAll()
+		_, _, err := p.Fast(workFunc(func(tx *Tx) error {
+			for i := range n {
+				if _, err := tx.Get(kv.Persistent, longKey(i)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}), nil, 1, nil)
+		if slow := n > fetchesMax+int(p.opts.FastMisses); errors.Is(err, script.ErrSlowPath) != slow || !slow && err != nil {
+			t.Errorf("%d rows: %v, slow path: %v", n, err, slow)
+		}
 	}
 }
