@@ -197,6 +197,7 @@ func TestFastMisses(t *testing.T) {
 		}
 		p.commit(true)
 		p.evictAll()
+		before := p.Stats().CacheMisses
 		_, _, err := p.Fast(workFunc(func(tx *Tx) error {
 			for i := range n {
 				if _, err := tx.Get(kv.Persistent, longKey(i)); err != nil {
@@ -207,6 +208,9 @@ func TestFastMisses(t *testing.T) {
 		}), nil, 1, nil)
 		if slow := n > fetchesMax+int(p.opts.FastMisses); errors.Is(err, script.ErrSlowPath) != slow || !slow && err != nil {
 			t.Errorf("%d rows: %v, slow path: %v", n, err, slow)
+		}
+		if misses := p.Stats().CacheMisses - before; misses != uint64(n) {
+			t.Errorf("%d rows: %d misses", n, misses)
 		}
 	}
 }
