@@ -209,6 +209,41 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 }
 
+// TestPruneGoesOn: old versions are found behind more keys with young ones than
+// one step looks at.
+func TestPruneGoesOn(t *testing.T) {
+	t.Parallel()
+	var now atomic.Int64
+	now.Store(1_700_000_000_000)
+	db := openTest(t, "", &Options{HistoryAge: time.Minute, sweep: 5 * time.Millisecond, now: now.Load})
+	run := func(src string) *Result {
+		res, err := db.Run(context.Background(), src, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res
+	}
+	for range 20 { // the newest eight are not in the history
+		run("set z 1")
+	}
+	now.Add(50_000)
+	for range 20 {
+		run("for i in 1..1000 do set (concat('a/', i)) 1 end")
+	}
+	now.Add(20_000)
+	deadline := time.Now().Add(20 * time.Second)
+	for run("get z at 1").Entries[0].HasValue {
+		if time.Now().After(deadline) {
+			t.Fatalf("not pruned: %+v", db.Stats())
+		}
+		time.Sleep(5 * time.Millisecond)
+		now.Add(10) // passes through the histories begin by this clock
+	}
+	if !run("get 'a/1' at 1").Entries[0].HasValue {
+		t.Error("a young version was pruned")
+	}
+}
+
 // TestSweep: what has ended is collected after the retention, in both spaces,
 // and then counts from 0 again; what lives stays.
 func TestSweep(t *testing.T) {
