@@ -3,8 +3,10 @@ package kahuna
 import (
 	"context"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"kahuna/script"
@@ -25,19 +27,68 @@ func TestErrorsAreOneLine(t *testing.T) {
 	}
 }
 
-// TestOptionsAreChecked: sizes below zero are refused, by name.
+// TestOptionsAreChecked: an option that the store would not keep as it is given
+// is refused, with its name, its value, and what is allowed.
 func TestOptionsAreChecked(t *testing.T) {
-	for name, o := range map[string]*Options{
-		"RowCacheBytes": {RowCacheBytes: -1}, "BlockCacheBytes": {BlockCacheBytes: -1}, "MemTableBytes": {MemTableBytes: -1},
-		"EphemeralBytes": {EphemeralBytes: -1}, "IdempotencyBytes": {IdempotencyBytes: -1}, "HistoryRevisions": {HistoryRevisions: -2}, "SlowBytes": {SlowBytes: -2}, "SlowScripts": {SlowScripts: -1},
-		"Limits.Steps": {Limits: Limits{Steps: -1}},
+	for _, tt := range []struct {
+		options Options
+		want    string
+	}{
+		{Options{HistoryRevisions: -2}, "HistoryRevisions must be -1 or more, got -2"},
+		{Options{HistoryAge: -5}, "HistoryAge must be -1, 0, or 1ms or more, got -5ns"},
+		{Options{HistoryAge: time.Microsecond}, "HistoryAge must be -1, 0, or 1ms or more, got 1µs"},
+		{Options{IdempotencyAge: -1}, "IdempotencyAge must be 0, or 10m0s or more, got -1ns"},
+		{Options{IdempotencyAge: time.Second}, "IdempotencyAge must be 0, or 10m0s or more, got 1s"},
+		{Options{IdempotencyBytes: -1}, "IdempotencyBytes must be 0 to 1125899906842624, got -1"},
+		{Options{RowCacheBytes: -1}, "RowCacheBytes must be 0 to 1125899906842624, got -1"},
+		{Options{BlockCacheBytes: -1}, "BlockCacheBytes must be 0 to 1125899906842624, got -1"},
+		{Options{MemTableBytes: 1}, "MemTableBytes must be 0, or 65536 to 1073741824, got 1"},
+		{Options{MemTableBytes: 2 << 30}, "MemTableBytes must be 0, or 65536 to 1073741824, got 2147483648"},
+		{Options{EphemeralBytes: -1}, "EphemeralBytes must be 0 to 1125899906842624, got -1"},
+		{Options{SlowProcessors: -1}, "SlowProcessors must be 0 to 65536, got -1"},
+		{Options{SlowScripts: -1}, "SlowScripts must be 0 to 1073741824, got -1"},
+		{Options{SlowWaiting: -1}, "SlowWaiting must be 0 to 1073741824, got -1"},
+		{Options{SlowBytes: -2}, "SlowBytes must be -1 to 1125899906842624, got -2"},
+		{Options{AdmissionWait: -time.Second}, "AdmissionWait must be 0, or 1ms or more, got -1s"},
+		{Options{AdmissionWait: time.Microsecond}, "AdmissionWait must be 0, or 1ms or more, got 1µs"},
+		{Options{AdmissionWait: time.Minute}, "AdmissionWait must be at most Limits.AdmissionMs, which is 30000 ms, got 1m0s"},
+		{Options{Programs: -1}, "Programs must be 0 to 1073741824, got -1"},
+		{Options{Limits: Limits{KeyBytes: 1 << 20}}, "Limits.KeyBytes must be 0 to 32768, got 1048576"},
+		{Options{Limits: Limits{Steps: -1}}, "Limits.Steps must be 0 or more, got -1"},
+		{Options{Limits: Limits{SleepMs: 1 << 44}}, "Limits.SleepMs must be 0 to 8796093022208, got 17592186044416"},
+		{Options{Limits: Limits{TimeoutMaxMs: 1 << 60}}, "Limits.TimeoutMaxMs must be 0 to 8796093022208, got 1152921504606846976"},
+		{Options{Limits: Limits{TimeoutMs: 600_000}}, "Limits.TimeoutMs must be at most Limits.TimeoutMaxMs, which is 300000, got 600000"},
 	} {
-		db, err := OpenMemory(o)
+		db, err := OpenMemory(&tt.options)
 		if err == nil {
 			_ = db.Close()
 		}
-		if err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("%s: %v", name, err)
+		var e *Error
+		if !errors.As(err, &e) || e.Code != script.CodeBadRequest || e.Message != tt.want || e.Hint == "" {
+			t.Errorf("%v, want %s", err, tt.want)
 		}
+	}
+	// Every option and limit is among them: none is taken unseen.
+	for _, o := range []any{&Options{}, &Limits{}} {
+		fields := reflect.ValueOf(o).Elem()
+		for i := range fields.NumField() {
+			field := fields.Type().Field(i)
+			if !field.IsExported() || !fields.Field(i).CanInt() {
+				continue
+			}
+			fields.Field(i).SetInt(-5)
+			bad, ok := o.(*Options)
+			if !ok {
+				bad = &Options{Limits: *o.(*Limits)}
+			}
+			if err := bad.check(); err == nil || !strings.Contains(err.Error(), field.Name+" must be ") {
+				t.Errorf("%s = -5: %v", field.Name, err)
+			}
+			fields.Field(i).SetInt(0)
+		}
+	}
+	if err := (&Options{HistoryAge: -1, HistoryRevisions: -1, SlowBytes: -1, IdempotencyAge: 10 * time.Minute,
+		AdmissionWait: time.Millisecond, MemTableBytes: 64 << 10, Limits: Limits{TimeoutMs: 300_000}}).check(); err != nil {
+		t.Error(err)
 	}
 }

@@ -68,7 +68,7 @@ func TestIdempotencyRetention(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := context.Background()
 		mem := vfs.NewCrashableMem()
-		o := Options{IdempotencyAge: time.Minute} // cut to the ten minutes it must be
+		o := Options{IdempotencyAge: 10 * time.Minute}
 		db := openFiles(t, mem, o)
 		first, err := sendKey(ctx, db, "k", 5)
 		if err != nil {

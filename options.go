@@ -3,6 +3,8 @@ package kahuna
 import (
 	"fmt"
 	"log/slog"
+	"math"
+	"strconv"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -92,51 +94,100 @@ const (
 	writtenKeysMost  = 500_000
 )
 
-// check refuses limits that the store can not keep.
+// setting is an option with what is allowed for it beside 0, its default.
+type setting struct {
+	name               string
+	value, least, most int64
+	unbounded          bool // -1 is allowed: no bound
+	duration           bool // in nanoseconds
+}
+
+// error returns why the value is refused, nil if it is not.
+func (s *setting) error() error {
+	if s.value == 0 || s.value >= s.least && s.value <= s.most || s.unbounded && s.value == -1 {
+		return nil
+	}
+	render := func(v int64) string {
+		if s.duration {
+			return time.Duration(v).String()
+		}
+		return strconv.FormatInt(v, 10)
+	}
+	least, hint := render(s.least), "0 is the default"
+	if s.unbounded {
+		hint = "-1 is no bound, 0 is the default"
+	}
+	switch {
+	case s.unbounded && s.least > 0:
+		least = "-1, 0, or " + least
+	case s.unbounded:
+		least = "-1"
+	case s.least > 0:
+		least = "0, or " + least
+	}
+	allowed := least + " to " + render(s.most)
+	if s.most >= forever {
+		allowed = least + " or more"
+	}
+	return &Error{Op: "open", Code: script.CodeBadRequest,
+		Message: fmt.Sprintf("%s must be %s, got %s", s.name, allowed, render(s.value)), Hint: hint}
+}
+
+// check refuses options that the store cannot keep as they are.
 func (o *Options) check() error {
-	l := &o.Limits
-	if o.HistoryRevisions < -1 {
-		return &Error{Op: "open", Code: script.CodeBadRequest,
-			Message: fmt.Sprintf("HistoryRevisions must be -1 or more, got %d", o.HistoryRevisions), Hint: "-1 keeps all, 0 is the default"}
-	}
-	if o.SlowBytes < -1 {
-		return &Error{Op: "open", Code: script.CodeBadRequest,
-			Message: fmt.Sprintf("SlowBytes must be -1 or more, got %d", o.SlowBytes), Hint: "-1 is no bound, 0 is the default"}
-	}
-	for _, field := range []struct {
-		name  string
-		value int64
-	}{
-		{"RowCacheBytes", o.RowCacheBytes}, {"BlockCacheBytes", o.BlockCacheBytes}, {"MemTableBytes", o.MemTableBytes},
-		{"EphemeralBytes", o.EphemeralBytes}, {"IdempotencyBytes", o.IdempotencyBytes},
-		{"SlowProcessors", int64(o.SlowProcessors)}, {"SlowScripts", int64(o.SlowScripts)},
-		{"SlowWaiting", int64(o.SlowWaiting)}, {"AdmissionWait", int64(o.AdmissionWait)},
+	const (
+		countMost = 1 << 30
+		bytesMost = 1 << 50
+		msMost    = 1 << 43 // what a time.Duration holds
+		ever      = math.MaxInt64
+		ms        = int64(time.Millisecond)
+	)
+	l, used := &o.Limits, o.Limits.WithDefaults()
+	for _, s := range []setting{
+		{name: "HistoryRevisions", value: o.HistoryRevisions, most: ever, unbounded: true},
+		{name: "HistoryAge", value: int64(o.HistoryAge), least: ms, most: ever, unbounded: true, duration: true},
+		{name: "IdempotencyAge", value: int64(o.IdempotencyAge), least: int64(10 * time.Minute), most: ever, duration: true},
+		{name: "IdempotencyBytes", value: o.IdempotencyBytes, most: bytesMost},
+		{name: "RowCacheBytes", value: o.RowCacheBytes, most: bytesMost},
+		{name: "BlockCacheBytes", value: o.BlockCacheBytes, most: bytesMost},
+		{name: "MemTableBytes", value: o.MemTableBytes, least: 64 << 10, most: 1 << 30},
+		{name: "EphemeralBytes", value: o.EphemeralBytes, most: bytesMost},
+		{name: "SlowProcessors", value: int64(o.SlowProcessors), most: 1 << 16},
+		{name: "SlowScripts", value: int64(o.SlowScripts), most: countMost},
+		{name: "SlowWaiting", value: int64(o.SlowWaiting), most: countMost},
+		{name: "SlowBytes", value: o.SlowBytes, most: bytesMost, unbounded: true},
+		{name: "AdmissionWait", value: int64(o.AdmissionWait), least: ms, most: ever, duration: true},
+		{name: "Programs", value: int64(o.Programs), most: countMost},
+
+		{name: "Limits.KeyBytes", value: int64(l.KeyBytes), most: keyBytesMost},
+		{name: "Limits.ValueBytes", value: int64(l.ValueBytes), most: writtenBytesMost},
+		{name: "Limits.WrittenBytes", value: l.WrittenBytes, most: writtenBytesMost},
+		{name: "Limits.WrittenKeys", value: int64(l.WrittenKeys), most: writtenKeysMost},
+		{name: "Limits.Steps", value: l.Steps, most: forever},
+		{name: "Limits.Elements", value: int64(l.Elements), most: forever},
+		{name: "Limits.SourceBytes", value: int64(l.SourceBytes), most: forever},
+		{name: "Limits.Statements", value: int64(l.Statements), most: forever},
+		{name: "Limits.Nesting", value: int64(l.Nesting), most: 1000},
+		{name: "Limits.Rows", value: int64(l.Rows), most: forever},
+		{name: "Limits.MemoryBytes", value: l.MemoryBytes, most: forever},
+		{name: "Limits.SleepMs", value: l.SleepMs, most: msMost},
+		{name: "Limits.TimeoutMaxMs", value: l.TimeoutMaxMs, most: msMost},
+		{name: "Limits.TimeoutMs", value: l.TimeoutMs, most: msMost},
+		{name: "Limits.AdmissionMs", value: l.AdmissionMs, most: msMost},
 	} {
-		if field.value < 0 {
-			return &Error{Op: "open", Code: script.CodeBadRequest,
-				Message: fmt.Sprintf("%s must not be negative, got %d", field.name, field.value), Hint: "0 is the default"}
+		if err := s.error(); err != nil {
+			return err
 		}
 	}
-	for _, field := range []struct {
-		name        string
-		value, most int64
-	}{
-		{"KeyBytes", int64(l.KeyBytes), keyBytesMost},
-		{"ValueBytes", int64(l.ValueBytes), writtenBytesMost},
-		{"WrittenBytes", l.WrittenBytes, writtenBytesMost},
-		{"WrittenKeys", int64(l.WrittenKeys), writtenKeysMost},
-		{"Steps", l.Steps, forever}, {"Elements", int64(l.Elements), forever},
-		{"SourceBytes", int64(l.SourceBytes), forever}, {"Statements", int64(l.Statements), forever},
-		{"Nesting", int64(l.Nesting), 1000}, {"Rows", int64(l.Rows), forever},
-		{"MemoryBytes", l.MemoryBytes, forever}, {"SleepMs", l.SleepMs, forever},
-		{"TimeoutMs", l.TimeoutMs, forever}, {"TimeoutMaxMs", l.TimeoutMaxMs, forever},
-		{"AdmissionMs", l.AdmissionMs, forever},
-	} {
-		if field.value < 0 || field.value > field.most {
-			return &Error{Op: "open", Code: script.CodeBadRequest,
-				Message: fmt.Sprintf("Limits.%s must be 0 to %d, got %d", field.name, field.most, field.value),
-				Hint:    "0 is the default"}
-		}
+	if l.TimeoutMs > used.TimeoutMaxMs {
+		return &Error{Op: "open", Code: script.CodeBadRequest, Message: fmt.Sprintf(
+			"Limits.TimeoutMs must be at most Limits.TimeoutMaxMs, which is %d, got %d", used.TimeoutMaxMs, l.TimeoutMs),
+			Hint: "raise Limits.TimeoutMaxMs too"}
+	}
+	if wait := o.AdmissionWait.Milliseconds(); wait > used.AdmissionMs {
+		return &Error{Op: "open", Code: script.CodeBadRequest, Message: fmt.Sprintf(
+			"AdmissionWait must be at most Limits.AdmissionMs, which is %d ms, got %v", used.AdmissionMs, o.AdmissionWait),
+			Hint: "raise Limits.AdmissionMs too"}
 	}
 	return nil
 }
