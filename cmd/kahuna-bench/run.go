@@ -27,7 +27,7 @@ func (r *run) start(s sideSpec) (*child, error) {
 	if s.Dir == "" {
 		s.Dir = filepath.Join(r.dir, s.Name)
 		if s.Kind != "store" {
-			if err := os.MkdirAll(s.Dir, 0o755); err != nil {
+			if err := os.MkdirAll(s.Dir, 0o700); err != nil {
 				return nil, err
 			}
 		}

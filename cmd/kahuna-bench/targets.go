@@ -36,7 +36,7 @@ func measureTargets(ctx context.Context, f *flags, say func(string)) (_ *report,
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(f.Embedded, 0o755); err != nil {
+	if err := os.MkdirAll(f.Embedded, 0o700); err != nil {
 		return nil, err
 	}
 	dir, err := os.MkdirTemp(f.Embedded, "kahuna-bench-")

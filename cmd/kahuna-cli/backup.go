@@ -163,10 +163,11 @@ func publish(temp, name string, force bool) error {
 	return os.Rename(temp, name)
 }
 
-// createTemp creates a new file beside name, with the permissions of any file.
+// createTemp creates a new file beside name that no other user can read: a
+// backup has everything that the store has.
 func createTemp(name string) (*os.File, error) {
 	for i := 0; ; i++ {
-		f, err := os.OpenFile(fmt.Sprintf("%s.tmp-%d-%d", name, os.Getpid(), i), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		f, err := os.OpenFile(fmt.Sprintf("%s.tmp-%d-%d", name, os.Getpid(), i), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 		if !errors.Is(err, fs.ErrExist) {
 			return f, err
 		}

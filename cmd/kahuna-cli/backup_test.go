@@ -22,6 +22,9 @@ func TestWriteFile(t *testing.T) {
 	broken := errors.New("broken")
 	write := func(text string, err error) func(io.Writer) (kahuna.BackupInfo, error) {
 		return func(w io.Writer) (kahuna.BackupInfo, error) {
+			if info, err := w.(*os.File).Stat(); err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("while it is written: %v, %v", info.Mode(), err)
+			}
 			_, werr := io.WriteString(w, text)
 			return kahuna.BackupInfo{}, errors.Join(werr, err)
 		}
@@ -47,6 +50,9 @@ func TestWriteFile(t *testing.T) {
 		_, err := writeFile(name, tt.force, tt.write)
 		if (err == nil) != (tt.failed == "") || err != nil && !strings.Contains(err.Error(), tt.failed) {
 			t.Errorf("%s: %v, want %q", tt.what, err, tt.failed)
+		}
+		if info, err := os.Stat(name); err == nil && tt.holds != "theirs" && info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: the file has mode %v", tt.what, info.Mode())
 		}
 		data, _ := os.ReadFile(name)
 		if string(data) != tt.holds {

@@ -26,7 +26,7 @@ import (
 
 // Options say how a node runs. Zero fields take their defaults.
 type Options struct {
-	FS  vfs.FS // the disk; vfs.NewMem() for a store without files
+	FS  vfs.FS // the disk; vfs.NewMem() for a store without files; that of the machine, see privateFS
 	Dir string
 
 	Partition        partition.Options // see defaults
@@ -80,7 +80,7 @@ func (o Options) withDefaults() Options {
 	def(&a.Rest, 100*time.Microsecond)
 	def(&a.BytesPerSecond, 16<<20*int64(processors))
 	if o.FS == nil {
-		o.FS = vfs.Default
+		o.FS = privateFS{vfs.Default}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

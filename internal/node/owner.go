@@ -26,7 +26,7 @@ func makeDir(fs vfs.FS, dir string) (made bool, err error) {
 		return false, fmt.Errorf("%s is a file; a store is a directory", dir)
 	}
 	made = err != nil
-	if err := fs.MkdirAll(dir, 0o755); err != nil {
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
 		return false, err
 	}
 	for parent := fs.PathDir(dir); ; parent = fs.PathDir(parent) {
@@ -106,7 +106,7 @@ func resolve(fs vfs.FS, dir string) (string, error) {
 	if s, ok := fs.(*shadow.FS); ok {
 		fs = s.FS
 	}
-	if fs != vfs.Default {
+	if _, ok := fs.(privateFS); !ok {
 		return dir, nil
 	}
 	abs, err := filepath.Abs(dir)

@@ -191,7 +191,7 @@ func makeDir(fs vfs.FS, dir string) error {
 		p = fs.PathDir(p)
 		parents = append(parents, p)
 	}
-	if err := fs.MkdirAll(dir, 0o755); err != nil {
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	for _, p := range parents {

@@ -264,7 +264,7 @@ func (s *Store) settle(path string) error {
 // since the lock is of the process and told apart by name: through two names
 // one process could open a directory twice.
 func (s *Store) lockDir(resolve bool) (*pebble.Lock, error) {
-	if err := s.gate.MkdirAll(s.dir, 0o755); err != nil {
+	if err := s.gate.MkdirAll(s.dir, 0o700); err != nil {
 		return nil, err
 	}
 	if resolve {
