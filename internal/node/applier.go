@@ -21,7 +21,7 @@ type applier struct {
 	items   []applyItem
 	bytes   int // of the entries in items
 	due     bool
-	timer   *time.Timer // sets due
+	timer   *time.Timer // sets due; made by the first put
 	closing bool
 	done    chan struct{}
 }
@@ -51,14 +51,17 @@ type applyItem struct {
 func newApplier() *applier {
 	a := &applier{done: make(chan struct{})}
 	a.work.L = &a.mu
-	a.timer = time.AfterFunc(time.Hour, a.hurry)
 	return a
 }
 
 func (a *applier) put(item applyItem) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.items) == 0 {
+	switch {
+	case len(a.items) > 0:
+	case a.timer == nil:
+		a.timer = time.AfterFunc(gatherTime, a.hurry)
+	default:
 		a.timer.Reset(gatherTime)
 	}
 	a.items = append(a.items, item)
@@ -118,7 +121,11 @@ func (a *applier) close() {
 	a.mu.Unlock()
 	a.work.Signal()
 	<-a.done
-	a.timer.Stop()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.timer != nil {
+		a.timer.Stop()
+	}
 }
 
 // merged is a run of entries that are applied in one step.

@@ -38,8 +38,7 @@ func (r *Replica) Tick() {
 			// and on a disk slower than an election nobody would ever be elected.
 			return
 		}
-		r.touch()
-		_ = r.rn.Campaign() // not an error when it is not possible now
+		r.elect()
 	}
 }
 
@@ -83,10 +82,17 @@ func (r *Replica) tryCampaign() {
 		r.campaign = r.st.Applied < r.st.Commit
 		return
 	}
-	r.touch()
-	_ = r.rn.Campaign()
+	r.elect()
 	r.sync()
 	r.campaign = r.role == raft.StateFollower && r.st.Applied < r.st.Commit
+}
+
+// elect asks Raft for an election, which it may put off.
+func (r *Replica) elect() {
+	r.touch()
+	r.asking = true
+	_ = r.rn.Campaign() // not an error when it is not possible now
+	r.asking = false
 }
 
 // Propose asks for data to become the next entry of the log, in this term.

@@ -125,6 +125,7 @@ type Replica struct {
 	jointTicks   int    // since a joint membership that ends by itself was seen
 	reads        uint64 // ReadIndex calls in this term
 	campaign     bool   // Campaign was called and Raft was not ready for it
+	asking       bool   // Raft is being asked for an election
 }
 
 // New returns the replica that cfg.Storage holds, or a new one.
@@ -171,7 +172,7 @@ func New(cfg Config) (r *Replica, err error) {
 		CheckQuorum:               true,
 		PreVote:                   true,
 		ReadOnlyOption:            raft.ReadOnlySafe,
-		Logger:                    raftLogger{cfg.Logger.With("group", cfg.Group, "replica", cfg.ID)},
+		Logger:                    raftLogger{cfg.Logger.With("group", cfg.Group, "replica", cfg.ID), &r.asking},
 		// A batch belongs to the leader and term it was executed in.
 		DisableProposalForwarding: true,
 		StepDownOnRemoval:         true,
