@@ -21,6 +21,7 @@ func TestStats(t *testing.T) {
 	o.RowCacheBytes = 50_000
 	o.MemTableBytes = 64 << 10
 	o.SlowScripts, o.SlowBytes, o.AdmissionWait = 1, 32<<20, time.Minute
+	o.Limits.AdmissionMs = time.Minute.Milliseconds()
 	db, err := open("db", o)
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -10,6 +12,7 @@ import (
 // flags is the command line.
 type flags struct {
 	Embedded    string        `help:"Directory of the store; made when missing. Without it workloads run on a store in memory." placeholder:"DIR"`
+	Existing    bool          `help:"Run the workload in a store that DIR has already. It writes rows of its own, as key/0, over those that are there."`
 	Concurrency int           `help:"Callers at once. Default: 64, with --rate 1024." placeholder:"N"`
 	Duration    time.Duration `default:"10s" help:"How long to measure."`
 	Warmup      time.Duration `default:"1s" help:"How long to run before measuring."`
@@ -82,10 +85,28 @@ func (f *flags) checkWorkload(name string) error {
 			return usagef("--%s must be at least %d, got %d", c.flag, c.at, c.value)
 		}
 	}
+	if f.Existing && f.Embedded == "" {
+		return usagef("--existing is for --embedded DIR")
+	}
 	if name == "transfer" && f.Keys < 2 {
 		return usagef("transfer needs two accounts: --keys must be at least 2")
 	}
 	return nil
+}
+
+// checkExisting refuses a directory that has a store, which may be somebody's,
+// unless it is named as one.
+func (f *flags) checkExisting() error {
+	if f.Embedded == "" || f.Existing {
+		return nil
+	}
+	for _, part := range []string{"rows", "log"} {
+		if _, err := os.Stat(filepath.Join(f.Embedded, part)); err == nil {
+			return usagef("%s has a store already, and the workload would write its rows into it: "+
+				"name another directory, or add --existing", f.Embedded)
+		}
+	}
+	return nil // there is none, or opening it tells more
 }
 
 // checkTargets refuses flags that only workloads have.
@@ -98,7 +119,7 @@ func (f *flags) checkTargets(parsed *kong.Context) error {
 			continue
 		}
 		switch name := given.Flag.Name; name {
-		case "concurrency", "duration", "warmup", "keys", "value-size", "ephemeral", "rate", "seed", "row-cache",
+		case "existing", "concurrency", "duration", "warmup", "keys", "value-size", "ephemeral", "rate", "seed", "row-cache",
 			"cpuprofile", "memprofile":
 			return usagef("--%s is for workloads: targets sets its own", name)
 		}

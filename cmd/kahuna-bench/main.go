@@ -99,6 +99,9 @@ func runWorkload(ctx context.Context, f *flags, name string, stdout, stderr io.W
 	if err != nil {
 		return err
 	}
+	if err := f.checkExisting(); err != nil {
+		return err
+	}
 	db, err := openStore(f)
 	if err != nil {
 		return err
