@@ -57,7 +57,7 @@ func backupInfo(n node.BackupInfo) BackupInfo {
 func (db *DB) Backup(ctx context.Context, w io.Writer) (BackupInfo, error) {
 	info, err := db.node.Backup(ctx, w)
 	if err != nil {
-		return BackupInfo{}, err
+		return BackupInfo{}, runError(err)
 	}
 	return backupInfo(info), nil
 }

@@ -240,10 +240,14 @@ func (db *DB) execute(ctx context.Context, p *script.Program, params Params, opt
 	return db.node.Runner.Run(ctx, &j.job)
 }
 
-// runError makes sure that every error is an *Error.
+// runError makes sure that every error is an *Error that belongs to the caller.
+// The engine gives the same one to many callers.
 func runError(err error) error {
-	var e *Error
-	if errors.As(err, &e) {
+	switch e, ok := err.(*Error); {
+	case ok:
+		own := *e
+		return &own
+	case errors.As(err, &e):
 		return err
 	}
 	return &Error{Op: "run", Code: script.CodeStorage, Message: err.Error(), Err: err}

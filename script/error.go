@@ -75,7 +75,7 @@ type Error struct {
 	// not compile. The first error among them is this Error.
 	Diagnostics []syntax.Diagnostic
 	// Warnings are the remarks on the script, as a Result has them: a failure
-	// does not make them go away. They must not be changed.
+	// does not make them go away.
 	Warnings []Warning
 	// Err is the cause outside Kahuna, or nil.
 	Err error

@@ -164,9 +164,9 @@ func (p *Program) Placeholders() []string {
 	return names
 }
 
-// Warnings returns the remarks on the script, in source order. They must not
-// be changed. Every Result of the program carries them.
-func (p *Program) Warnings() []Warning { return p.warnings }
+// Warnings returns a copy of the remarks on the script, in source order. Every
+// Result of the program carries them.
+func (p *Program) Warnings() []Warning { return slices.Clone(p.warnings) }
 
 // WithWarnings returns err with the warnings of the program, for an engine to
 // answer with: err is what binding or running the program failed with, whether
@@ -178,7 +178,7 @@ func (p *Program) WithWarnings(err error) error {
 		return err
 	}
 	c := *e
-	c.Warnings = p.warnings
+	c.Warnings = p.Warnings()
 	return &c
 }
 

@@ -6,7 +6,7 @@ func (f *frame) result() (*Result, error) {
 	l := &f.last
 	r := &Result{Type: l.typ, Outcome: Applied, Op: ops[l.op]}
 	if f.prog.warnings != nil {
-		r.Warnings = f.prog.warnings
+		r.Warnings = f.prog.Warnings()
 	}
 	switch l.kind {
 	case lastNone:

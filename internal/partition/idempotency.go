@@ -21,13 +21,13 @@ type Request struct {
 type pendingResult struct {
 	seq     uint64
 	request [32]byte
-	res     *script.Result
+	data    []byte // encoded: the result itself is the caller's
 	bytes   int64
 }
 
 // keepResult remembers a result until the store shows it.
-func (p *Partition) keepResult(stored *kv.StoredResult, res *script.Result, seq uint64) {
-	r := &pendingResult{seq: seq, request: stored.Request, res: res, bytes: store.ResultBytes(stored.Key, len(stored.Result))}
+func (p *Partition) keepResult(stored *kv.StoredResult, seq uint64) {
+	r := &pendingResult{seq: seq, request: stored.Request, data: stored.Result, bytes: store.ResultBytes(stored.Key, len(stored.Result))}
 	p.results[stored.Key] = r
 	p.resultBytes += r.bytes
 }
@@ -54,9 +54,13 @@ func (p *Partition) remembered(req *Request) (*script.Result, Done, error) {
 		if r.request != req.Fingerprint {
 			return nil, Done{}, errForeignRequest(req.Key)
 		}
+		res, err := decodeResult(r.data)
+		if err != nil {
+			return nil, Done{}, errUnreadable(err)
+		}
 		p.line.Lock()
 		defer p.line.Unlock()
-		return copyResult(r.res), Done{Batch: p.batchOf(r.seq), Wrote: true, Logged: true, Propose: p.inflight == nil}, nil
+		return res, Done{Batch: p.batchOf(r.seq), Wrote: true, Logged: true, Propose: p.inflight == nil}, nil
 	}
 	if running := p.running[req.Key]; running != nil {
 		return nil, Done{}, &Busy{running}
@@ -152,13 +156,6 @@ func (r *Request) stored(res *script.Result, commit hlc.Timestamp) (kv.StoredRes
 			Hint:    "return less, or send the script without a key"}
 	}
 	return kv.StoredResult{Key: r.Key, Request: r.Fingerprint, Time: commit, Result: data}, nil
-}
-
-func copyResult(res *script.Result) *script.Result {
-	c := script.Result{Type: res.Type, Op: res.Op, Outcome: res.Outcome}
-	c.Entries = append(c.Entries, res.Entries...)
-	c.Warnings = append(c.Warnings, res.Warnings...)
-	return &c
 }
 
 const resultVersion = 1

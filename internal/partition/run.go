@@ -318,7 +318,7 @@ func (p *Partition) concludeInLine(tx *Tx, res *script.Result, err error, commit
 	if req != nil {
 		b.size += stored.Size()
 		b.Stored = append(b.Stored, stored)
-		p.keepResult(&stored, res, b.Seq)
+		p.keepResult(&stored, b.Seq)
 	}
 	p.publishEphemeral(tx, b.Seq, commit)
 	p.account(b, before)
