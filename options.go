@@ -31,6 +31,11 @@ type Options struct {
 	// written to a file: 64 MiB. It begins small and grows with what is written;
 	// in the worst case there are five times as much.
 	MemTableBytes int64
+	// LogBytes is how long the log gets before the rows are written to files,
+	// however few of them there are, so that the log can be cut: 256 MiB, at
+	// least 64 KiB. It is also about the most that Open has to replay after a
+	// crash.
+	LogBytes int64
 	// EphemeralBytes bounds the ephemeral space: 256 MiB. When it is full,
 	// rows that have ended go first, then, about, those not used for the
 	// longest time.
@@ -83,6 +88,7 @@ type Options struct {
 	keepLog     bool // tests: the log is never compacted
 	sweep       time.Duration
 	segment     int64
+	logEntries  int64
 	now         func() int64
 	faults      partition.Faults // tests of histories: see there
 }
@@ -151,6 +157,7 @@ func (o *Options) check() error {
 		{name: "RowCacheBytes", value: o.RowCacheBytes, most: bytesMost},
 		{name: "BlockCacheBytes", value: o.BlockCacheBytes, most: bytesMost},
 		{name: "MemTableBytes", value: o.MemTableBytes, least: 64 << 10, most: 1 << 30},
+		{name: "LogBytes", value: o.LogBytes, least: 64 << 10, most: bytesMost},
 		{name: "EphemeralBytes", value: o.EphemeralBytes, most: bytesMost},
 		{name: "SlowProcessors", value: int64(o.SlowProcessors), most: 1 << 16},
 		{name: "SlowScripts", value: int64(o.SlowScripts), most: countMost},
@@ -207,7 +214,7 @@ func (o *Options) node(dir string) node.Options {
 		Admission: admission.Options{Scripts: o.SlowScripts, Waiting: o.SlowWaiting, Processors: o.SlowProcessors,
 			BytesPerSecond: o.SlowBytes},
 		BlockCacheBytes: o.BlockCacheBytes, HistoryRevisions: o.HistoryRevisions,
-		SweepInterval: o.sweep, SegmentBytes: o.segment, MemTableBytes: o.MemTableBytes, DisableSync: o.disableSync, KeepLog: o.keepLog, Now: o.now, Logger: o.Logger,
+		LogBytes: o.LogBytes, LogEntries: o.logEntries, SweepInterval: o.sweep, SegmentBytes: o.segment, MemTableBytes: o.MemTableBytes, DisableSync: o.disableSync, KeepLog: o.keepLog, Now: o.now, Logger: o.Logger,
 	}
 	if o.HistoryAge < 0 {
 		n.Partition.RetentionMs = forever

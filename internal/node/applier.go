@@ -57,6 +57,9 @@ func newApplier() *applier {
 func (a *applier) put(item applyItem) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.closing {
+		return // it is in the log
+	}
 	switch {
 	case len(a.items) > 0:
 	case a.timer == nil:

@@ -34,6 +34,8 @@ type Options struct {
 	BlockCacheBytes  int64             // Pebble's block cache: 64 MiB
 	MemTableBytes    int64             // 64 MiB
 	SegmentBytes     int64             // of the log: 64 MiB
+	LogBytes         int64             // of log that the rows still need, before they are flushed: 256 MiB
+	LogEntries       int64             // the same in entries, which take memory: 131,072
 	HistoryRevisions int64             // 128; -1 unlimited
 	TickInterval     time.Duration     // of Raft: 100 ms
 	SweepInterval    time.Duration     // 1 s
@@ -67,6 +69,8 @@ func (o Options) withDefaults() Options {
 	def(&o.BlockCacheBytes, 64<<20)
 	def(&o.MemTableBytes, 64<<20)
 	def(&o.SegmentBytes, 64<<20)
+	def(&o.LogBytes, 256<<20)
+	def(&o.LogEntries, 1<<17)
 	def(&o.HistoryRevisions, 128)
 	def(&o.TickInterval, 100*time.Millisecond)
 	def(&o.SweepInterval, time.Second)
@@ -123,6 +127,9 @@ type Node struct {
 	// of the sweeper
 	dying  store.DyingCursor
 	pruner pruner
+
+	// flushing says that boundLog began a flush. It is housekeep's.
+	flushing bool
 }
 
 // The directories of a store.
@@ -171,7 +178,9 @@ func start(ctx context.Context, o Options) (*Node, error) {
 	if err == nil {
 		select {
 		case <-n.ledChan:
-			return n, nil
+			if err = n.boundSegments(); err == nil {
+				return n, nil
+			}
 		case <-n.failed:
 			err = n.failure.Load()
 		case <-ctx.Done():
@@ -247,6 +256,7 @@ func (n *Node) open() (err error) {
 		return err
 	}
 	n.group = g
+	n.compactLog()
 	o.Admission.Others = g.part.Ran
 	n.Runner = &txn.Runner{Partition: g.part, Admission: admission.New(o.Admission), Now: n.Now, Flush: g.flush, Closed: n.closing}
 	return nil
@@ -356,11 +366,23 @@ func (n *Node) close() error {
 		}
 	}
 	n.background.Wait()
-	// The log first: its callbacks feed the applier.
+	n.settle()
 	err := n.log.Close()
 	n.logClosed = true
-	n.applier.close()
 	return errors.Join(err, n.release())
+}
+
+// settle applies what is acknowledged and flushes it, so that the log has to
+// keep none of it and the next Open has nothing to replay. What is not on disk
+// for good stays in the log.
+func (n *Node) settle() {
+	// An answer goes out and its entry goes to the applier under this mutex.
+	n.group.mu.Lock()
+	n.group.mu.Unlock()
+	n.applier.close()
+	if n.Err() == nil && n.store.Flush() == nil {
+		n.compactLog()
+	}
 }
 
 // release closes what open opened.

@@ -33,7 +33,7 @@ type pruner struct {
 	began int64  // of the pass under way, or of the last one, Unix milliseconds
 }
 
-// housekeep ticks the replica and compacts the log, until the node closes.
+// housekeep ticks the replica and keeps the log short, until the node closes.
 func (n *Node) housekeep() {
 	defer n.background.Done()
 	tick := time.NewTicker(n.opts.TickInterval)
@@ -47,7 +47,9 @@ func (n *Node) housekeep() {
 			n.group.replica.Tick()
 			n.group.drain()
 			n.group.unlock()
+			n.boundLog()
 		case <-n.flushed:
+			n.flushing = false
 			n.compactLog()
 		case <-n.store.Failed():
 			n.fail(n.store.Err())
@@ -70,15 +72,6 @@ func (n *Node) sweepAgain() {
 			return
 		case <-sweep.C:
 			n.sweep()
-		}
-	}
-}
-
-// compactLog lets go of the entries that the store has on disk.
-func (n *Node) compactLog() {
-	if index := n.store.FlushedIndex(n.group.id); index > 0 && !n.opts.KeepLog {
-		if err := n.group.log.Compact(index); err != nil {
-			n.opts.Logger.Warn("log not compacted", "index", index, "error", err)
 		}
 	}
 }

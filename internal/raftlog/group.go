@@ -69,6 +69,15 @@ func (g *Group) LastIndex() (uint64, error) {
 	return g.state.last, nil
 }
 
+// Retained returns how many entries the log keeps for the group, those above the
+// last compacted index, and how many bytes they take in the files.
+func (g *Group) Retained() (entries uint64, bytes int64) {
+	g.log.mu.RLock()
+	defer g.log.mu.RUnlock()
+	s := &g.state
+	return s.last - s.mark.Index, s.bytes
+}
+
 // Term implements raft.Storage: raft.ErrCompacted below FirstIndex()-1,
 // raft.ErrUnavailable above LastIndex().
 func (g *Group) Term(i uint64) (uint64, error) {

@@ -88,15 +88,17 @@ func (j *janitor) retire(s *segment) bool {
 	return true
 }
 
-// stop ends the goroutine, waits for it, and removes the spare.
+// stop ends the goroutine, waits for it, and removes the spare and the segments
+// that are left to remove.
 func (j *janitor) stop() {
 	j.mu.Lock()
 	j.stopped = true
 	j.cond.Broadcast()
 	j.mu.Unlock()
 	<-j.done
-	for _, s := range j.old {
-		_ = s.file.Close()
+	if len(j.old) > 0 {
+		j.dispose(j.old)
+		j.old = nil
 	}
 	if j.spare != nil {
 		_ = j.spare.file.Close()

@@ -98,6 +98,7 @@ type groupState struct {
 	base  uint64
 	last  uint64
 	runs  []*run
+	bytes int64 // of the records of runs
 	terms []termRun
 }
 
@@ -112,7 +113,7 @@ func (s *groupState) clear(c *cache) {
 		c.remove(r)
 		r.seg.live--
 	}
-	s.runs, s.terms = nil, nil
+	s.runs, s.bytes, s.terms = nil, 0, nil
 }
 
 // reset makes the log begin behind m, with no entries.
@@ -143,6 +144,7 @@ func (s *groupState) truncate(c *cache, from uint64) {
 		}
 		c.remove(r)
 		r.seg.live--
+		s.bytes -= int64(r.size)
 		s.runs[len(s.runs)-1] = nil
 		s.runs = s.runs[:len(s.runs)-1]
 	}
@@ -168,6 +170,7 @@ func (s *groupState) add(c *cache, r *run, terms []termRun) (gap bool) {
 	}
 	s.last = r.last()
 	s.runs = append(s.runs, r)
+	s.bytes += int64(r.size)
 	r.seg.live++
 	for _, t := range terms {
 		if k := len(s.terms); k == 0 || s.terms[k-1].term != t.term {
@@ -195,6 +198,7 @@ func (s *groupState) compact(c *cache, m Mark) {
 	for k < len(s.runs) && s.runs[k].last() <= m.Index {
 		c.remove(s.runs[k])
 		s.runs[k].seg.live--
+		s.bytes -= int64(s.runs[k].size)
 		s.runs[k] = nil
 		k++
 	}

@@ -480,7 +480,7 @@ func (a *applier) supersede(key string, old, next *version) {
 		// next follows the same kept version as old did, and answers for it.
 		next.hasPrev, next.prevExpires = old.hasPrev, old.prevExpires
 	}
-	a.dropOutdated(key, old.row.Revision, next.row.Revision, next.singles)
+	a.dropOutdated(key, old.row.Revision, next)
 }
 
 // keeps reports whether a revision is kept next to a newest one.

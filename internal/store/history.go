@@ -16,18 +16,20 @@ const (
 	pointMax = 64
 )
 
-// dropOutdated deletes what a step of the newest revision from old to newest
-// pushes out of the kept number: blocks when all of them is out. All that was
-// out before the step is gone, so only as much can be concerned as the revision
-// grows by: one version, unless a script wrote the key several times.
-func (a *applier) dropOutdated(key string, old, newest int64, singles bool) {
+// dropOutdated deletes what a step of the newest revision from old to that of
+// next pushes out of the kept number: blocks when all of them is out. All that
+// was out before the step is gone, so only as much can be concerned as the
+// revision grows by: one version, unless a script wrote the key several times.
+// Nothing is deleted of norev versions, which left nothing.
+func (a *applier) dropOutdated(key string, old int64, next *version) {
 	n := a.store.history
 	if n < 0 {
 		return
 	}
 	n = max(n, 1)
+	newest, kept := next.row.Revision, next.row.KeptPrev()
 	from := max(old-n+1, 0) // the oldest revision that can be there
-	if first, last := from, min(newest-n, old-1); singles && last >= first {
+	if first, last := from, min(newest-n, kept, old-1); next.singles && last >= first {
 		if last-first >= pointMax {
 			a.deleteRange(key, blockOf(last+1))
 			first = blockOf(last + 1)
@@ -39,7 +41,7 @@ func (a *applier) dropOutdated(key string, old, newest int64, singles bool) {
 	if n == 1 {
 		return // no version was ever kept
 	}
-	first, last := blockOf(from), min(blockOf(newest-n+1)-blockRevisions, blockOf(old))
+	first, last := blockOf(from), min(blockOf(newest-n+1)-blockRevisions, blockOf(kept))
 	if last-first >= pointMax*blockRevisions {
 		a.deleteRange(key, last+blockRevisions)
 		return
@@ -64,7 +66,7 @@ func (a *applier) dropHistory(key string, newest *version, below int64) error {
 		below = blockOf(below)
 	}
 	// The block of the newest version is in its L row.
-	blocks := blockOf(min(below, revision)) / blockRevisions
+	blocks := blockOf(min(below, revision, newest.row.KeptPrev()+blockRevisions)) / blockRevisions
 	switch {
 	case below <= 0, !newest.singles && blocks == 0:
 	case !newest.singles && blocks <= blindMax:

@@ -201,11 +201,25 @@ func (s *Store) Flush() error {
 	return s.flush()
 }
 
-func (s *Store) flush() error {
-	if err := s.Err(); err != nil {
-		return err
+// BeginFlush is Flush that does not wait. Options.OnFlush tells the end.
+func (s *Store) BeginFlush() error {
+	if !s.life.begin() {
+		return ErrClosed
 	}
-	done, err := s.db.AsyncFlush()
+	defer s.life.done()
+	_, err := s.beginFlush()
+	return err
+}
+
+func (s *Store) beginFlush() (done <-chan struct{}, err error) {
+	if err := s.Err(); err != nil {
+		return nil, err
+	}
+	return s.db.AsyncFlush()
+}
+
+func (s *Store) flush() error {
+	done, err := s.beginFlush()
 	if err != nil {
 		return err
 	}
