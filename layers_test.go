@@ -21,7 +21,7 @@ var layers = [][]string{
 	{"kahuna/internal/txn"},
 	{"kahuna/internal/partition", "kahuna/internal/admission"},
 	{"kahuna/internal/replica", "kahuna/internal/raftlog", "kahuna/internal/store", "kahuna/internal/backup"},
-	{"kahuna/internal/kv", "kahuna/internal/shadow"},
+	{"kahuna/internal/kv", "kahuna/internal/keyorder", "kahuna/internal/shadow"},
 	{"kahuna/internal/hlc"},
 	// Beside the engine: what tests and tools share.
 	{"kahuna/internal/model", "kahuna/internal/listappend", "kahuna/internal/register"},
@@ -51,7 +51,8 @@ var forbidden = []struct {
 }{
 	{[]string{"kahuna/script"}, []string{"kahuna/internal", "github.com/", "go.etcd.io/", "os", "net", "log"},
 		"the language knows nothing of an engine, and does no I/O"},
-	{[]string{"kahuna/internal/partition", "kahuna/internal/replica", "kahuna/internal/kv", "kahuna/internal/hlc"},
+	{[]string{"kahuna/internal/partition", "kahuna/internal/replica", "kahuna/internal/kv", "kahuna/internal/hlc",
+		"kahuna/internal/keyorder"},
 		[]string{"time", "os", "net", "math/rand$", "crypto/rand", "github.com/cockroachdb/pebble"},
 		"what decides is pure: it reads no clock and does no I/O"},
 	{[]string{"kahuna/internal/txn", "kahuna/internal/admission"}, []string{"os", "net", "github.com/", "go.etcd.io/"},
