@@ -27,10 +27,31 @@ type group struct {
 
 	// mu guards the replica. Held: briefly, never while waiting for I/O.
 	mu      sync.Mutex
-	replica *replica.Replica
+	replica raftReplica
 	leading uint64 // term in which Lead was ordered, 0 for none
 	// answered says that a batch was committed: unlock is to propose the next.
 	answered bool
+	// postponed is a batch that the replica did not take, or nil: tick proposes
+	// it again.
+	postponed *postponed
+}
+
+// postponed is a batch, and its encoding.
+type postponed struct {
+	batch *partition.Batch
+	data  []byte
+}
+
+// raftReplica is what a group needs of its replica. A *replica.Replica is one;
+// tests of the group have another, which does what the test says.
+type raftReplica interface {
+	Tick()
+	Campaign() error
+	Propose(term uint64, data []byte) error
+	Ready() (replica.Ready, bool)
+	Appended(*replica.Append) error
+	Applied(*replica.Apply) error
+	Err() error
 }
 
 // unlock gives mu up, and proposes the next batch when one was committed. First
@@ -67,14 +88,35 @@ func (g *group) flush() {
 	g.drain()
 }
 
-// propose gives b, encoded as data, to the replica. Held: mu.
+// propose gives b, encoded as data, to the replica. A leader that drops it, since
+// it hands its leadership over or too much is on its way, may take it later, in
+// the same term; whoever does not lead in the term of b never will. Held: mu.
 func (g *group) propose(b *partition.Batch, data []byte) {
 	err := g.replica.Propose(b.Term, data)
-	if err == nil {
-		return
+	switch {
+	case err == nil:
+	case errors.Is(err, replica.ErrProposalDropped):
+		g.part.Postponed(b)
+		g.postponed = &postponed{b, data}
+	default:
+		g.part.Refused(b, &script.Error{Code: script.CodeRetry, Retry: true, Err: err,
+			Message: "the write was not accepted: " + err.Error()})
 	}
-	g.part.Refused(b, &script.Error{Code: script.CodeRetry, Retry: true, Err: err,
-		Message: "the write was not accepted: " + err.Error()})
+}
+
+// tick moves the replica's time on, and proposes again what it did not take.
+func (g *group) tick() {
+	g.mu.Lock()
+	defer g.unlock()
+	g.replica.Tick()
+	g.drain()
+	if again := g.postponed; again != nil {
+		g.postponed = nil
+		if g.part.Resume(again.batch) {
+			g.propose(again.batch, again.data)
+			g.drain()
+		}
+	}
 }
 
 // drain does what the replica asks for until it asks for nothing. Held: mu.
@@ -186,8 +228,7 @@ func (g *group) lead(term uint64) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.leading == term {
-		g.part.Lead(term, hwm)
+	if g.leading == term && g.part.Lead(term, hwm) {
 		g.node.led()
 	}
 	return nil

@@ -121,6 +121,7 @@ type Node struct {
 	failure    atomic.Pointer[script.Error]
 	closeOnce  sync.Once
 	closing    chan struct{}
+	idle       chan struct{} // closed when the node closes and nothing is on its way any more
 	closeErr   error
 	background sync.WaitGroup
 
@@ -160,16 +161,12 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 
 // start opens the store and returns when it runs scripts.
 func start(ctx context.Context, o Options) (*Node, error) {
-	n := &Node{opts: o, clock: newClock(), applier: newApplier(), flushed: make(chan struct{}, 1),
-		ledChan: make(chan struct{}), failed: make(chan struct{}), closing: make(chan struct{})}
+	n := newNode(o)
 	if err := n.open(); err != nil {
 		_ = n.release()
 		return nil, openError(o.Dir, err)
 	}
-	go n.applier.run(n.fail)
-	n.background.Add(2)
-	go n.housekeep()
-	go n.sweepAgain()
+	n.run()
 
 	n.group.mu.Lock()
 	err := n.group.replica.Campaign()
@@ -189,6 +186,20 @@ func start(ctx context.Context, o Options) (*Node, error) {
 	}
 	_ = n.Close()
 	return nil, openError(o.Dir, err)
+}
+
+func newNode(o Options) *Node {
+	return &Node{opts: o, clock: newClock(), applier: newApplier(), flushed: make(chan struct{}, 1),
+		ledChan: make(chan struct{}), failed: make(chan struct{}), closing: make(chan struct{}),
+		idle: make(chan struct{})}
+}
+
+// run starts the goroutines, which Close ends.
+func (n *Node) run() {
+	go n.applier.run(n.fail)
+	n.background.Add(2)
+	go n.housekeep()
+	go n.sweepAgain()
 }
 
 func (n *Node) open() (err error) {
@@ -348,8 +359,10 @@ func (n *Node) isClosing() bool {
 }
 
 // Close ends the node: new scripts are refused, those waiting are stopped,
-// what is ordered becomes durable, files are flushed and closed. It returns the
-// same error every time.
+// what is ordered becomes durable, files are flushed and closed. A leader that
+// has lost its quorum gives up what is ordered within two election time-outs,
+// and Close with it: the outcome of what was proposed is then unknown. It
+// returns the same error every time.
 func (n *Node) Close() error {
 	n.closeOnce.Do(func() { n.closeErr = n.close() })
 	return n.closeErr
@@ -365,6 +378,7 @@ func (n *Node) close() error {
 		case <-n.failed:
 		}
 	}
+	close(n.idle)
 	n.background.Wait()
 	n.settle()
 	err := n.log.Close()

@@ -33,20 +33,19 @@ type pruner struct {
 	began int64  // of the pass under way, or of the last one, Unix milliseconds
 }
 
-// housekeep ticks the replica and keeps the log short, until the node closes.
+// housekeep ticks the replica and keeps the log short, until nothing is on its
+// way any more in a node that closes: without ticks a leader could neither
+// propose again what was dropped nor notice that it has lost its quorum.
 func (n *Node) housekeep() {
 	defer n.background.Done()
 	tick := time.NewTicker(n.opts.TickInterval)
 	defer tick.Stop()
 	for {
 		select {
-		case <-n.closing:
+		case <-n.idle:
 			return
 		case <-tick.C:
-			n.group.mu.Lock()
-			n.group.replica.Tick()
-			n.group.drain()
-			n.group.unlock()
+			n.group.tick()
 			n.boundLog()
 		case <-n.flushed:
 			n.flushing = false

@@ -128,7 +128,7 @@ func (p *Partition) Remembered(req *Request) (*script.Result, Done, error) {
 func (p *Partition) Reserve(req *Request) (*script.Result, Done, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.runnable(); err != nil {
+	if err := p.admits(nil, req); err != nil {
 		return nil, Done{}, err
 	}
 	res, done, err := p.begin(req)

@@ -121,7 +121,7 @@ func (s *LockSet) AddRange(r Range) {
 // empty reports whether there is nothing to lock.
 func (s *LockSet) empty() bool { return len(s.Points)+len(s.Ranges) == 0 && !s.All }
 
-// Ticket is one request for locks. Granted is closed when it holds them all.
+// Ticket is one request for locks.
 type Ticket struct {
 	table *lockTable
 	// rank orders requests that wait: its number, or the age of its holder
@@ -135,7 +135,9 @@ type Ticket struct {
 	large      *LockSet
 	next, left int
 
-	holder  *holder // of an interactive transaction, else nil
+	holder *holder // of an interactive transaction, else nil
+	term   uint64  // of a script: in which it was requested
+	// Granted is closed when the ticket has its locks, or the table was reset.
 	Granted chan struct{}
 }
 

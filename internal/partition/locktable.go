@@ -139,6 +139,24 @@ func newLockTable() lockTable {
 		}, btree.Options{NoLocks: true})}
 }
 
+// reset ends all locks and all requests, and wakes those who wait. What a
+// transaction had it has no more, and its next request begins anew; tickets of
+// scripts stay as they are, and nobody minds them any more.
+func (l *lockTable) reset() {
+	for t := range l.active {
+		if !t.granted() {
+			close(t.Granted)
+		}
+		if h := t.holder; h != nil {
+			h.pending = nil
+			clear(h.base.entries)
+		}
+	}
+	empty := newLockTable()
+	empty.large, empty.piece, empty.lastNo, empty.noRanges = l.large, l.piece, l.lastNo, l.noRanges
+	*l = empty
+}
+
 // enqueue adds a request of a script for set, which must not be changed until it
 // is released. It may be granted at once. If it is large, arrive is to be called
 // until it says that nothing is left.

@@ -44,7 +44,8 @@ type Partition struct {
 	mu    sync.Mutex
 	clock hlc.Clock
 
-	leading bool
+	// term is that whose speculative state this is, 0 when no script may run.
+	// A transaction keeps the one in which it began: see runnableIn.
 	term    uint64
 	stopped error // why nothing can be written; reads may go on
 
@@ -204,15 +205,20 @@ var errLocked = errors.New("partition: key is locked")
 var errRestart = errors.New("partition: start over")
 
 // Lead makes the partition run scripts in term, with clock readings above
-// hwm. The caller has applied every entry of earlier terms.
+// hwm. The caller has applied every entry of earlier terms. It reports false,
+// and changes nothing, after a storage error and after Close: these are final.
 //
 // Invariant PART-3: a new leader runs nothing before that.
-func (p *Partition) Lead(term uint64, hwm hlc.Timestamp) {
+func (p *Partition) Lead(term uint64, hwm hlc.Timestamp) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.line.Lock()
 	defer p.line.Unlock()
+	if isFinal(p.stopped) {
+		return false
+	}
 	assert(len(p.waiting) == 0 && p.open == nil, "PART-3: lead with batches pending")
+	p.locks.reset()
 	// What was cached before belongs to another term.
 	p.rows, p.recent, p.overlay = map[string]*cell{}, recency{}, newOverlay()
 	p.eph = newEphemeral(p.opts.EphemeralBytes)
@@ -222,14 +228,17 @@ func (p *Partition) Lead(term uint64, hwm hlc.Timestamp) {
 	p.elsewhere, p.extended = p.clock.Last(), p.clock.Last()
 	// What the ephemeral rows of earlier terms were is not known any more.
 	p.eph.horizon = p.clock.Last()
-	p.leading, p.term, p.stopped = true, term, nil
+	p.term, p.stopped = term, nil
 	clear(p.unsure)
 	clear(p.pruning)
 	clear(p.fetching)
+	return true
 }
 
 // Stop ends leadership or, with a storage error, all writing: the speculative
-// suffix is dropped and its callers are told.
+// suffix is dropped and its callers are told. All locks end, and their waiters
+// run on to be told too. After a storage error transactions that read only
+// what is durable go on; else every transaction under way is refused.
 //
 // Invariant PART-2: batches never proposed are not applied; of those that
 // were, nobody knows.
@@ -238,10 +247,18 @@ func (p *Partition) Stop(cause error) {
 	defer p.mu.Unlock()
 	p.line.Lock()
 	defer p.line.Unlock()
-	if p.stopped == nil {
+	p.stop(cause)
+}
+
+// stop is Stop. Held: mu, line.
+func (p *Partition) stop(cause error) {
+	if p.stopped == nil || isFinal(cause) && !isFinal(p.stopped) {
 		p.stopped = cause
 	}
-	p.leading = false
+	if !isStorage(cause) {
+		p.term = 0
+	}
+	p.locks.reset()
 	for _, b := range p.waiting {
 		b.Err, b.ReadErr = failure(b, cause), dropped(cause)
 		for _, c := range b.cells {
@@ -353,12 +370,35 @@ func (p *Partition) take() *Batch {
 }
 
 // Refused tells that the batch Take returned was not proposed: the executor
-// stops.
+// stops. A batch that Stop has given up on belongs to an earlier term, and
+// changes nothing.
 func (p *Partition) Refused(b *Batch, cause error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.line.Lock()
+	defer p.line.Unlock()
+	if p.inflight != b {
+		return
+	}
 	b.proposed = false
-	p.line.Unlock()
-	p.Stop(cause)
+	p.stop(cause)
+}
+
+// Postponed tells that the batch Take returned could not be proposed now. It
+// stays the next one to propose: the caller tries again, after Resume.
+func (p *Partition) Postponed(b *Batch) {
+	p.line.Lock()
+	defer p.line.Unlock()
+	b.proposed = false
+}
+
+// Resume reports whether a batch that was postponed must still be proposed: not
+// when Stop has given up on it.
+func (p *Partition) Resume(b *Batch) bool {
+	p.line.Lock()
+	defer p.line.Unlock()
+	b.proposed = p.inflight == b
+	return b.proposed
 }
 
 // Committed tells that the next proposed entry of term is durable. It answers
@@ -470,7 +510,7 @@ func (p *Partition) settle(c *cell) {
 func (p *Partition) Close(cause error) *Batch {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.leading, p.stopped = false, cause
+	p.term, p.stopped = 0, cause
 	p.line.Lock()
 	defer p.line.Unlock()
 	if n := len(p.waiting); n > 0 {

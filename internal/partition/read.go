@@ -134,6 +134,9 @@ func (tx *Tx) loadSlow(space kv.Space, key string, write bool) (row kv.Row, unlo
 	p := tx.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := p.runnableIn(tx.term); err != nil {
+		return noRow, false, err
+	}
 	if space == kv.Persistent && p.rows[key] == nil {
 		tx.slow.made += int64(cellOverhead + len(key))
 		p.fetch(key)

@@ -75,7 +75,7 @@ var errMissing = errors.New("partition: row is not in memory")
 func (p *Partition) fast(work Work, ticket *Ticket, nowMs int64, req *Request, fetch bool) (res *script.Result, done Done, missing string, err error) {
 	p.lock()
 	defer p.mu.Unlock()
-	if err := p.runnable(); err != nil {
+	if err := p.admits(ticket, req); err != nil {
 		return nil, Done{}, "", err
 	}
 	if req != nil {
@@ -121,8 +121,9 @@ func (p *Partition) Slow(work Work, ticket *Ticket, o SlowOptions, req *Request)
 	tx := &Tx{p: p, ticket: ticket, slow: &slowRead{sleep: o.Sleep, poll: o.Poll, reads: map[lockKey]readMark{}}}
 	now := o.Now
 	p.mu.Lock()
-	err := p.runnable()
+	err := p.runnableIn(ticket.term)
 	if err == nil {
+		tx.term = p.term
 		tx.ts = p.clock.Next(now())
 		tx.now = tx.ts.Millis()
 	}
@@ -160,7 +161,7 @@ func (tx *Tx) concludeSlow(res *script.Result, err error, now func() int64, req 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	defer tx.endCheck()
-	if stop := p.runnable(); stop != nil {
+	if stop := p.runnableIn(tx.term); stop != nil {
 		return nil, Done{}, stop
 	}
 	commit := p.clock.Next(max(now(), tx.now))
@@ -208,15 +209,52 @@ func (p *Partition) full() bool {
 // runnable returns why no script can run here now, or nil. After a storage
 // error reads may go on.
 func (p *Partition) runnable() error {
-	if p.leading || p.stopped != nil && isStorage(p.stopped) {
+	if p.term != 0 {
 		return nil
 	}
 	return refusal(p.stopped)
 }
 
-func isStorage(err error) bool {
+// runnableIn is runnable for what began in term.
+//
+// Invariant PART-8: a transaction concludes in the term in which it began, or
+// not at all. What it has read may have been lost with that term, and its locks
+// have ended.
+func (p *Partition) runnableIn(term uint64) error {
+	if err := p.runnable(); err != nil || p.term == term {
+		return err
+	}
+	return refusal(errTermEnded)
+}
+
+// errTermEnded refuses a transaction of an earlier term. Nothing of it happened.
+var errTermEnded error = &script.Error{Code: script.CodeRetry, Retry: true,
+	Message: "the leader changed while the transaction was under way", Hint: "run it again"}
+
+// admits returns why a run under ticket, which may be nil, can not begin now, or
+// nil. A request that Stop gave up on after it was proposed is not refused as
+// if it had not been applied (Invariant OUT-1).
+func (p *Partition) admits(ticket *Ticket, req *Request) error {
+	err := p.runnable()
+	if err == nil && ticket != nil {
+		err = p.runnableIn(ticket.term)
+	}
+	if err != nil && req != nil {
+		if unsure := p.unsure[req.Key]; unsure != nil {
+			return refusal(unsure)
+		}
+	}
+	return err
+}
+
+func isStorage(err error) bool { return hasCode(err, script.CodeStorage) }
+
+// isFinal reports whether err stops a partition for good.
+func isFinal(err error) bool { return isStorage(err) || hasCode(err, script.CodeClosed) }
+
+func hasCode(err error, code script.Code) bool {
 	var e *script.Error
-	return errors.As(err, &e) && e.Code == script.CodeStorage
+	return errors.As(err, &e) && e.Code == code
 }
 
 // refusal returns a copy of a sticky error, so that callers may complete it.
@@ -420,11 +458,14 @@ func (p *Partition) isLocked(c *cell) bool {
 	return len(p.locks.active) > 0 && p.locks.lockedByOther(nil, c.space, c.key, true)
 }
 
-// Acquire queues a request for locks. The ticket must be released.
+// Acquire queues a request for locks. The ticket must be released. When its term
+// ends before the locks are granted, Granted is closed all the same: the run
+// under it is refused then.
 func (p *Partition) Acquire(set *LockSet) *Ticket {
 	set.index()
 	p.mu.Lock()
 	t := p.locks.enqueue(set)
+	t.term = p.term
 	for p.locks.arrive(t) {
 		p.mu.Unlock()
 		runtime.Gosched()
