@@ -65,6 +65,8 @@ func (r *Runner) Begin(ctx context.Context, o InteractiveOptions) (*Interactive,
 	if err != nil {
 		return nil, err
 	}
+	t.mu.Lock() // expire must see the timer, however short its time is
+	defer t.mu.Unlock()
 	t.timer = time.AfterFunc(t.idle, t.expire)
 	return t, nil
 }
