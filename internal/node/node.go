@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -223,7 +225,7 @@ func (n *Node) open() (err error) {
 	if err := checkUnfinished(fs, o.Dir); err != nil {
 		return err
 	}
-	so := store.Options{FS: orderedFS{fs}, Dir: fs.PathJoin(o.Dir, rowsDir),
+	so := store.Options{FS: orderedFS{fs}, Dir: fs.PathJoin(o.Dir, rowsDir), ID: newStoreID(),
 		CacheBytes: o.BlockCacheBytes, MemTableBytes: o.MemTableBytes,
 		HistoryRevisions: o.HistoryRevisions, Logger: o.Logger, DisableCompactions: o.toRead,
 		OnFlush: func() {
@@ -243,7 +245,7 @@ func (n *Node) open() (err error) {
 		return err
 	}
 	n.log, err = raftlog.Open(raftlog.Options{FS: fs, Dir: fs.PathJoin(o.Dir, logDir), SegmentBytes: o.SegmentBytes,
-		MustExist: applied > 0, DisableSync: o.DisableSync, Logger: o.Logger})
+		StoreID: n.store.ID(), MustExist: applied > 0, DisableSync: o.DisableSync, Logger: o.Logger})
 	if err != nil {
 		return err
 	}
@@ -297,6 +299,15 @@ func createRows(o store.Options) error {
 		return err
 	}
 	return syncDir(fs, fs.PathDir(dir))
+}
+
+// newStoreID returns a number that no other store has. Rows and log of a store
+// bear it, so that neither is opened with those of another one (Invariant
+// STORE-5).
+func newStoreID() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return max(binary.LittleEndian.Uint64(b[:]), 1)
 }
 
 // Now reads the physical clock in Unix milliseconds. A clock set before 1970, or
@@ -418,6 +429,7 @@ func (n *Node) release() error {
 func openError(dir string, err error) error {
 	var known *script.Error
 	var damaged *raftlog.CorruptError
+	var stranger *raftlog.StrangerError
 	var held *ownedError
 	var unfinished *unfinishedError
 	var notEmpty *notEmptyError
@@ -435,6 +447,10 @@ func openError(dir string, err error) error {
 			e.Message = fmt.Sprintf("files of its log are missing, or older than its rows: %v", err)
 		}
 		e.Hint = "put the missing files of " + filepath.Join(dir, logDir) + " back, or restore the directory from a backup"
+	case errors.As(err, &stranger):
+		e.Code = script.CodeCorrupt
+		e.Message = fmt.Sprintf("its log is that of another store: %v", err)
+		e.Hint = "put its own files back into " + filepath.Join(dir, logDir) + ", or restore the directory from a backup; nothing was changed"
 	case errors.As(err, &damaged), errors.Is(err, store.ErrCorrupt):
 		e.Code = script.CodeCorrupt
 		e.Hint = "nothing was changed; restore the directory from a backup, or copy the file back"

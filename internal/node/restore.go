@@ -81,7 +81,7 @@ func restoreInto(o Options, br *backup.Reader) error {
 	if err := fs.RemoveAll(building); err != nil {
 		return err
 	}
-	found, err := store.Build(store.Options{FS: orderedFS{fs}, Dir: building, CacheBytes: o.BlockCacheBytes,
+	found, err := store.Build(store.Options{FS: orderedFS{fs}, Dir: building, ID: newStoreID(), CacheBytes: o.BlockCacheBytes,
 		MemTableBytes: o.MemTableBytes, Logger: o.Logger}, func(add func(key, value []byte) error) error {
 		for {
 			key, value, err := br.Next()

@@ -42,7 +42,7 @@
 //	                                 +---- prevEnd ----+
 //
 //	header  magic 8 | version 4 | 0 4 | sequence 8 | salt 8 | prevSalt 8 |
-//	        prevEnd 8 | 0 12 | crc 4                           (64 bytes)
+//	        prevEnd 8 | store 8 | 0 4 | crc 4                  (64 bytes)
 //	frame   tag 8 | length 4 | crc 4 | body | zeros to a multiple of 8
 //	body    records: kind 1 | group varint | length 4 | payload
 //	payload entries      crc 4 | first | count | (term | type | length | data)*

@@ -53,3 +53,15 @@ func (e *VersionError) Error() string {
 		"open the data with the release that wrote it, or a newer one; nothing was changed",
 		e.File, e.Version, formatVersion)
 }
+
+// StrangerError says that a segment belongs to the log of another store. Open
+// changes nothing on disk when it returns one.
+type StrangerError struct {
+	File          string
+	StoreID, Want uint64
+}
+
+// Error implements error.
+func (e *StrangerError) Error() string {
+	return fmt.Sprintf("raftlog: %s belongs to store %016x, not to store %016x", e.File, e.StoreID, e.Want)
+}

@@ -27,6 +27,7 @@ type header struct {
 	salt     uint64 // random, in every tag and checksum of the segment
 	prevSalt uint64 // salt of the segment before, 0 for the first
 	prevEnd  int64  // valid length of the segment before
+	store    uint64 // whose log it is, 0 if that is not known
 }
 
 func (h *header) append(b []byte) []byte {
@@ -38,7 +39,8 @@ func (h *header) append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint64(b, h.salt)
 	b = binary.LittleEndian.AppendUint64(b, h.prevSalt)
 	b = binary.LittleEndian.AppendUint64(b, uint64(h.prevEnd))
-	b = append(b, make([]byte, 12)...)
+	b = binary.LittleEndian.AppendUint64(b, h.store)
+	b = append(b, 0, 0, 0, 0)
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
 }
 
@@ -59,6 +61,7 @@ func parseHeader(b []byte) (h header, ok bool) {
 	h.salt = binary.LittleEndian.Uint64(b[24:])
 	h.prevSalt = binary.LittleEndian.Uint64(b[32:])
 	h.prevEnd = int64(binary.LittleEndian.Uint64(b[40:]))
+	h.store = binary.LittleEndian.Uint64(b[48:])
 	return h, h.prevEnd >= 0
 }
 

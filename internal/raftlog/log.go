@@ -42,6 +42,11 @@ type Options struct {
 	// Enqueue adds counts, but does not wait.
 	QueueBytes int64
 
+	// StoreID is the store that the log belongs to, and every segment names; 0
+	// if that does not matter. A segment of another store is a *StrangerError;
+	// one that names none is taken.
+	StoreID uint64
+
 	// MustExist makes Open return ErrMissing instead of beginning a new log.
 	MustExist bool
 
@@ -112,8 +117,9 @@ type Stats struct {
 }
 
 // Open opens the log in a directory, or makes a new one. It returns a
-// *CorruptError for damage, a *VersionError for an unknown format, and ErrMissing
-// as Options.MustExist says, without changing anything but the lock file.
+// *CorruptError for damage, a *VersionError for an unknown format, a
+// *StrangerError for the log of another store, and ErrMissing as
+// Options.MustExist says, without changing anything but the lock file.
 func Open(opts Options) (*Log, error) {
 	if opts.FS == nil {
 		opts.FS = vfs.Default

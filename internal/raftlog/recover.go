@@ -107,6 +107,8 @@ func (rec *recovery) open(seq uint64, forWriting bool) (*segment, error) {
 		return nil, s.corrupt(0, "the header's checksum does not fit")
 	case h.version != formatVersion:
 		return nil, &VersionError{File: s.path, Version: h.version}
+	case h.store != 0 && l.opts.StoreID != 0 && h.store != l.opts.StoreID:
+		return nil, &StrangerError{File: s.path, StoreID: h.store, Want: l.opts.StoreID}
 	case h.seq != seq:
 		return nil, s.corrupt(0, fmt.Sprintf("header of segment %d", h.seq))
 	}

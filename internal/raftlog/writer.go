@@ -354,7 +354,7 @@ func (l *Log) nextSize(s *segment) int64 {
 // name, and the seal of the old segment that says it must exist.
 func (l *Log) roll(need int64) error {
 	old := l.active()
-	h := header{version: formatVersion, seq: 1, salt: newSalt()}
+	h := header{version: formatVersion, seq: 1, salt: newSalt(), store: l.opts.StoreID}
 	if old != nil {
 		h.seq, h.prevSalt, h.prevEnd = old.seq+1, old.salt, old.end
 	}

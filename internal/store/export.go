@@ -162,7 +162,7 @@ func (t *tally) addMeta(key, value []byte) error {
 		if found, n := binary.Uvarint(value); n != len(value) || found != FormatVersion {
 			return corrupt(key, "format version")
 		}
-	case metaConf, metaHorizon, metaNamed, metaTouched, metaResults:
+	case metaConf, metaStore, metaHorizon, metaNamed, metaTouched, metaResults:
 	default:
 		return corrupt(key, "of a kind that this program does not know")
 	}
@@ -174,8 +174,8 @@ const buildBytes = 1 << 20
 
 // Build makes a store in o.Dir, which must not exist or be empty, from the rows
 // of an Export: rows hands all of them to add, in their order. The new store
-// begins a history of its own: it has applied no log and has no membership, and
-// its clock stands where that of the other one did. When Build returns, the
+// begins a history of its own: it has the ID of the options, has applied no log and
+// has no membership, and its clock stands where that of the other one did. When Build returns, the
 // store is on disk and closed. After an error the directory is of no use.
 // Errors of rows are returned as they are.
 func Build(o Options, rows func(add func(key, value []byte) error) error) (c Contents, err error) {
@@ -214,7 +214,7 @@ func (b *builder) add(key, value []byte) error {
 	}
 	if key[0] == prefixMeta {
 		switch key[1] {
-		case metaVersion, metaConf:
+		case metaVersion, metaStore, metaConf:
 			return nil // the store has its own
 		case metaApplied:
 			g, _ := decodeApplied(value)

@@ -18,6 +18,7 @@ const (
 	metaHorizon = 'h' // purge horizon
 	metaResults = 'i' // number and bytes of the results
 	metaNamed   = 'n' // per name: whatever the caller keeps
+	metaStore   = 's' // the store's own ID
 	metaTouched = 't' // present once a large version was touched
 	metaVersion = 'v' // format version
 )

@@ -37,6 +37,8 @@ type Options struct {
 	Dir           string // made when missing
 	CacheBytes    int64  // cached blocks: 64 MiB
 	MemTableBytes int64  // size of a memtable: 64 MiB; at most about five are in memory
+	// ID is given to a store that has none, as a new one; see Store.ID.
+	ID uint64
 	// HistoryRevisions is how many revisions of a key are kept, counted back
 	// from the newest and with it; 0 and 1 keep no history, -1 all of it. All
 	// replicas of a group need the same number, or their histories differ.
@@ -64,6 +66,7 @@ const (
 // Store is an open store.
 type Store struct {
 	dir     string
+	id      uint64
 	history int64
 	log     *slog.Logger
 	onFlush func()
@@ -183,7 +186,7 @@ func open(o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	s.gate.opening.Store(false)
-	if err := s.checkFormat(); err != nil {
+	if err := s.checkFormat(o.ID); err != nil {
 		return nil, err
 	}
 	if err := s.loadGroups(); err != nil {
@@ -328,9 +331,10 @@ func advised(err error) error {
 	return err
 }
 
-// checkFormat compares the version row, or writes it to an empty store. It is
-// the first write of a store, so whatever survives a crash comes with it.
-func (s *Store) checkFormat() error {
+// checkFormat compares the version row, or writes it to an empty store, with
+// the ID. It is the first write of a store, so whatever survives a crash comes
+// with it.
+func (s *Store) checkFormat(newID uint64) error {
 	key := metaKey(metaVersion, 0)
 	value, err := s.read(key)
 	if err != nil {
@@ -344,7 +348,11 @@ func (s *Store) checkFormat() error {
 		if !empty {
 			return &FormatError{Dir: s.dir, Want: FormatVersion}
 		}
-		return s.db.Set(key, binary.AppendUvarint(nil, FormatVersion), pebble.NoSync)
+		b := s.db.NewBatch()
+		defer b.Close()
+		s.id = newID
+		return errors.Join(b.Set(key, binary.AppendUvarint(nil, FormatVersion), nil),
+			b.Set(metaKey(metaStore, 0), appendID(newID), nil), b.Commit(pebble.NoSync))
 	}
 	found, n := binary.Uvarint(value)
 	if n != len(value) {
@@ -353,6 +361,26 @@ func (s *Store) checkFormat() error {
 	if found != FormatVersion {
 		return &FormatError{Dir: s.dir, Found: found, Want: FormatVersion}
 	}
+	return s.readID(newID)
+}
+
+func appendID(id uint64) []byte { return binary.BigEndian.AppendUint64(nil, id) }
+
+// readID reads the ID. A store that was made before there were IDs gets one,
+// and has it on disk before anybody learns of it.
+func (s *Store) readID(newID uint64) error {
+	key := metaKey(metaStore, 0)
+	value, err := s.read(key)
+	switch {
+	case err != nil:
+		return err
+	case value == nil:
+		s.id = newID
+		return errors.Join(s.db.Set(key, appendID(newID), pebble.NoSync), s.flush())
+	case len(value) != 8:
+		return corrupt(key, "store ID")
+	}
+	s.id = binary.BigEndian.Uint64(value)
 	return nil
 }
 
@@ -399,6 +427,10 @@ func (s *Store) Close() error {
 	}
 	return errors.Join(errs...)
 }
+
+// ID returns the number that tells the store from every other one. What belongs
+// to it outside of its directory bears it too.
+func (s *Store) ID() uint64 { return s.id }
 
 // Dir returns the directory.
 func (s *Store) Dir() string { return s.dir }
