@@ -199,16 +199,8 @@ func (g *group) apply(items []applyItem) error {
 	case first.lead != 0:
 		return g.lead(first.lead)
 	}
-	m := &g.merged
-	for _, item := range items {
-		for i := range item.apply.Entries {
-			if err := g.applyEntry(m, &item.apply.Entries[i], item.batches[i]); err != nil {
-				return err
-			}
-		}
-	}
-	if err := g.applyMerged(m); err != nil {
-		return err
+	if err := g.applyEntries(items); err != nil {
+		return g.blame(items, err)
 	}
 	g.mu.Lock()
 	defer g.unlock()
@@ -219,6 +211,19 @@ func (g *group) apply(items []applyItem) error {
 	}
 	g.drain()
 	return nil
+}
+
+// applyEntries applies the entries of items, as many at a time as fit.
+func (g *group) applyEntries(items []applyItem) error {
+	m := &g.merged
+	for _, item := range items {
+		for i := range item.apply.Entries {
+			if err := g.applyEntry(m, &item.apply.Entries[i], item.batches[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return g.applyMerged(m)
 }
 
 func (g *group) lead(term uint64) error {
@@ -257,7 +262,7 @@ func (g *group) applyEntry(m *merged, e *replica.Entry, b *partition.Batch) erro
 	case len(e.Data) > 0:
 		var err error
 		if batch, err = kv.Decode(e.Data); err != nil {
-			return err
+			return &entryError{e.Index, err}
 		}
 	}
 	if !m.fits(batch, len(e.Data)) {

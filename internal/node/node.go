@@ -181,7 +181,7 @@ func start(ctx context.Context, o Options) (*Node, error) {
 				return n, nil
 			}
 		case <-n.failed:
-			err = n.failure.Load()
+			err = n.failure.Load().Err
 		case <-ctx.Done():
 			err = ctx.Err()
 		}
@@ -340,6 +340,9 @@ func (n *Node) fail(cause error) {
 		e := &script.Error{Code: script.CodeStorage, Err: cause,
 			Message: fmt.Sprintf("the store stopped writing: %v", cause),
 			Hint:    "reads go on; free or repair the disk, then open the store again"}
+		if refused := (*entryError)(nil); errors.As(cause, &refused) {
+			e.Code, e.Hint = script.CodeCorrupt, "reads go on; "+entryHint(n.opts.Dir)
+		}
 		n.failure.Store(e)
 		n.opts.Logger.Error("store stopped writing", "error", cause)
 		close(n.failed)
@@ -429,6 +432,7 @@ func (n *Node) release() error {
 func openError(dir string, err error) error {
 	var known *script.Error
 	var damaged *raftlog.CorruptError
+	var entry *entryError
 	var stranger *raftlog.StrangerError
 	var held *ownedError
 	var unfinished *unfinishedError
@@ -447,6 +451,8 @@ func openError(dir string, err error) error {
 			e.Message = fmt.Sprintf("files of its log are missing, or older than its rows: %v", err)
 		}
 		e.Hint = "put the missing files of " + filepath.Join(dir, logDir) + " back, or restore the directory from a backup"
+	case errors.As(err, &entry):
+		e.Code, e.Hint = script.CodeCorrupt, entryHint(dir)
 	case errors.As(err, &stranger):
 		e.Code = script.CodeCorrupt
 		e.Message = fmt.Sprintf("its log is that of another store: %v", err)
