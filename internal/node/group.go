@@ -130,6 +130,10 @@ func (g *group) drain() {
 			g.committed(rd.Apply)
 		}
 		if a := rd.Append; a != nil {
+			if a.Snapshot != nil { // single-node: nobody sends one; see Install
+				g.node.fail(errors.New("a snapshot came to a store that runs"))
+				return
+			}
 			// Append could wait, with mu held, for the log's goroutine, which
 			// waits for mu. What is on its way is bounded all the same: one
 			// batch of the partition, and a hard state for each Apply.

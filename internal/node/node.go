@@ -208,7 +208,7 @@ func (n *Node) open() (err error) {
 	o := n.opts
 	fs := o.FS
 	// Without rows it was never open: its directory may be new.
-	if _, err := fs.Stat(fs.PathJoin(o.Dir, rowsDir)); err != nil {
+	if _, err := fs.Stat(fs.PathJoin(o.Dir, rowsDir)); err != nil && !installing(fs, o.Dir) {
 		made, err := makeDir(fs, o.Dir)
 		if err != nil {
 			return err
@@ -223,6 +223,9 @@ func (n *Node) open() (err error) {
 		return err
 	}
 	if err := checkUnfinished(fs, o.Dir); err != nil {
+		return err
+	}
+	if err := finishInstall(o); err != nil {
 		return err
 	}
 	so := store.Options{FS: orderedFS{fs}, Dir: fs.PathJoin(o.Dir, rowsDir), ID: newStoreID(),
@@ -451,6 +454,10 @@ func openError(dir string, err error) error {
 			e.Message = fmt.Sprintf("files of its log are missing, or older than its rows: %v", err)
 		}
 		e.Hint = "put the missing files of " + filepath.Join(dir, logDir) + " back, or restore the directory from a backup"
+	case errors.Is(err, replica.ErrRowsBehind):
+		e.Code = script.CodeCorrupt
+		e.Message = fmt.Sprintf("its rows are older than its log: %v", err)
+		e.Hint = "put the rows that belong to the log back into " + filepath.Join(dir, rowsDir) + ", or restore the directory from a backup; nothing was changed"
 	case errors.As(err, &entry):
 		e.Code, e.Hint = script.CodeCorrupt, entryHint(dir)
 	case errors.As(err, &stranger):

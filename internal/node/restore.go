@@ -157,7 +157,7 @@ func firstForeign(dir string, names []string) error {
 	slices.Sort(names)
 	for _, name := range names {
 		switch name {
-		case "LOCK", "owner", restoreName, newRowsName, "lost+found":
+		case "LOCK", "owner", restoreName, newRowsName, receivedName, "lost+found":
 		default:
 			return &notEmptyError{dir, name}
 		}

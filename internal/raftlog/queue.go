@@ -16,7 +16,7 @@ type Write struct {
 	Drop bool
 
 	// Reset, if Index is not 0, makes the group's log begin behind it, without
-	// entries: a snapshot up to there was installed.
+	// entries: a snapshot up to there is being installed.
 	Reset Mark
 
 	// HardState is the new hard state; nil or empty when unchanged.

@@ -35,6 +35,12 @@
 //     call Appended in that order. If MustSync is set, only when it and all
 //     before it are durable. Entries overwrite those at and above their first
 //     index. Config.Storage must show an Append no later than its Appended.
+//   - Install a snapshot so that a crash leaves all of it or nothing, after a
+//     restart at the latest: log and state machine are two things, and New
+//     takes neither a log that begins behind the state machine nor one that
+//     ends before it. Have the new state machine complete on disk first, beside
+//     the old one; then reset the log; then replace the state machine; and
+//     finish that before New when a crash came between.
 //   - Apply entries in order, keep the applied index and the ConfState with the
 //     rows they belong to, and hand both to New after a restart. Entries above
 //     it come again.

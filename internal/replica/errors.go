@@ -38,6 +38,9 @@ var (
 	// or acknowledged: the disk lost writes it had reported durable. Voting with
 	// it could lose committed entries.
 	ErrLogBehind = errors.New("replica: log lost durable entries")
+	// ErrRowsBehind: the log begins behind an index that is not applied: the
+	// entries between are nowhere. Only a snapshot has what they did.
+	ErrRowsBehind = errors.New("replica: state machine older than the log")
 	// ErrFailed: the state machine stopped; Err has the reason. It is final.
 	ErrFailed = errors.New("replica: failed")
 )

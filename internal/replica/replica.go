@@ -131,7 +131,8 @@ type Replica struct {
 // New returns the replica that cfg.Storage holds, or a new one.
 //
 // It returns ErrLogBehind if the log ends before what is known to be committed
-// or applied, and other errors for a bad configuration or a Storage that cannot
+// or applied, ErrRowsBehind if it begins behind what was applied, which is so
+// after half of an installed snapshot too, and other errors for a bad configuration or a Storage that cannot
 // be read.
 func New(cfg Config) (r *Replica, err error) {
 	cfg.fill()
@@ -237,8 +238,10 @@ func (r *Replica) open() (boot []uint64, err error) {
 	if commit > last {
 		return nil, fmt.Errorf("%w: log ends at %d, committed %d, applied %d", ErrLogBehind, last, hard.GetCommit(), r.cfg.Applied)
 	}
-	if r.cfg.Applied > 0 && r.cfg.Applied < first-1 {
-		return nil, fmt.Errorf("replica: log starts at %d, applied %d: entries between are missing", first, r.cfg.Applied)
+	// Invariant SNAP-1. A state machine that has applied nothing is no exception: Raft would take
+	// all that the log does not have for applied.
+	if r.cfg.Applied < first-1 {
+		return nil, fmt.Errorf("%w: log starts at %d, applied %d: entries between are missing", ErrRowsBehind, first, r.cfg.Applied)
 	}
 	if hard.GetTerm() < lastTerm {
 		return nil, fmt.Errorf("%w: term %d, last entry of term %d", ErrLogBehind, hard.GetTerm(), lastTerm)

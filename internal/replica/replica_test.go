@@ -416,6 +416,12 @@ func TestOpen(t *testing.T) {
 		d.machine.conf = &raftpb.ConfState{Voters: []uint64{1}}
 		return d
 	}
+	// compacted returns a log that begins behind 3, as one that was reset for a
+	// snapshot there.
+	compacted := func(d *disk) *disk {
+		d.flush(machine{applied: 3, conf: d.machine.conf}, 0)
+		return d
+	}
 	for name, c := range map[string]struct {
 		cfg  Config
 		want error // nil: any
@@ -427,6 +433,9 @@ func TestOpen(t *testing.T) {
 		"commit beyond log": {Config{ID: 1, Storage: state(2, 5, 4)}, ErrLogBehind},
 		"applied beyond":    {Config{ID: 1, Storage: state(2, 4, 4), Applied: 5}, ErrLogBehind},
 		"term of the past":  {Config{ID: 1, Storage: state(1, 4, 4)}, ErrLogBehind},
+		"rows of the past":  {Config{ID: 1, Storage: compacted(state(2, 4, 4)), Applied: 2}, ErrRowsBehind},
+		"no rows":           {Config{ID: 1, Storage: compacted(state(2, 4, 4))}, ErrRowsBehind},
+		"no rows, no log":   {Config{ID: 1, Storage: compacted(state(2, 3, 3))}, ErrRowsBehind},
 	} {
 		r, err := New(c.cfg)
 		if err == nil || r != nil || (c.want != nil && !errors.Is(err, c.want)) {

@@ -179,12 +179,23 @@ const buildBytes = 1 << 20
 // store is on disk and closed. After an error the directory is of no use.
 // Errors of rows are returned as they are.
 func Build(o Options, rows func(add func(key, value []byte) error) error) (c Contents, err error) {
+	return build(o, false, rows)
+}
+
+// Continue is Build of a store that goes on where the other one was: it has
+// applied as much of the logs, and has their memberships. It is what is
+// installed of a snapshot.
+func Continue(o Options, rows func(add func(key, value []byte) error) error) (c Contents, err error) {
+	return build(o, true, rows)
+}
+
+func build(o Options, goOn bool, rows func(add func(key, value []byte) error) error) (c Contents, err error) {
 	s, err := Open(o)
 	if err != nil {
 		return Contents{}, err
 	}
 	defer closing(s, &err)
-	b := builder{store: s, batch: s.db.NewBatch()}
+	b := builder{store: s, goOn: goOn, batch: s.db.NewBatch()}
 	defer func() { err = errors.Join(err, b.batch.Close()) }()
 	if len(s.groups) > 0 {
 		return Contents{}, fmt.Errorf("build store: %s has rows", o.Dir)
@@ -201,6 +212,7 @@ func Build(o Options, rows func(add func(key, value []byte) error) error) (c Con
 // builder writes rows to a new store.
 type builder struct {
 	store *Store
+	goOn  bool // in the logs of the other store
 	batch *pebble.Batch
 	tally tally
 }
@@ -214,12 +226,18 @@ func (b *builder) add(key, value []byte) error {
 	}
 	if key[0] == prefixMeta {
 		switch key[1] {
-		case metaVersion, metaStore, metaConf:
+		case metaVersion, metaStore:
 			return nil // the store has its own
+		case metaConf:
+			if !b.goOn {
+				return nil
+			}
 		case metaApplied:
-			g, _ := decodeApplied(value)
-			g.index = 0
-			value = appendApplied(nil, &g)
+			if !b.goOn {
+				g, _ := decodeApplied(value)
+				g.index = 0
+				value = appendApplied(nil, &g)
+			}
 		}
 	}
 	if err := b.batch.Set(key, value, nil); err != nil {
