@@ -16,7 +16,6 @@ import (
 // was read without a lock is remembered and validated at the end.
 type Tx struct {
 	p      *Partition
-	term   uint64 // in which it began; not set for runs in the executor
 	ts     hlc.Timestamp
 	now    int64
 	ticket *Ticket // locks held, or nil
