@@ -69,14 +69,14 @@ func (h *hotKey) run(t *testing.T, callers, writes int) {
 	var n atomic.Int64
 	const rounds = 24
 	for range rounds {
-		together(callers, func(int) {
+		together(callers, func(caller int) {
 			for range writes / rounds {
 				value := fmt.Sprint(n.Add(1))
 				if _, err := h.db.Set(ctx, "n", value, &SetOptions{NoHistory: true}); err != nil {
 					t.Error(err)
 					return
 				}
-				if n.Load()%4096 == 0 {
+				if caller == 0 {
 					h.log = max(h.log, h.db.Stats().LogBytes)
 				}
 			}

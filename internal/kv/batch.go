@@ -89,22 +89,37 @@ type StoredResult struct {
 // the order in which they ran. Several Ops may name the same key; each acts
 // on what the ones before it left.
 type Batch struct {
-	Time        hlc.Timestamp // highest clock reading in the batch
-	Ops         []Op
-	Results     []StoredResult
-	DropResults []string // idempotency keys to forget, before Results are stored
+	Time    hlc.Timestamp // highest clock reading in the batch
+	Ops     []Op
+	Forget  Period // results of this time are forgotten, before Results are stored
+	Results []StoredResult
+}
+
+// Period is the commit times from From on, before To. The zero Period is empty.
+type Period struct{ From, To hlc.Timestamp }
+
+// Has reports whether t is in p.
+func (p Period) Has(t hlc.Timestamp) bool { return p.From <= t && t < p.To }
+
+// Join returns the least period that has all of p and q, and what is between
+// them.
+func (p Period) Join(q Period) Period {
+	if p == (Period{}) {
+		return q
+	}
+	return Period{min(p.From, q.From), max(p.To, q.To)}
 }
 
 // The encoding: a header of fixed size, then records in any order.
 //
 //	header  version(1) time(8, big endian) ops(4, big endian)
-//	record  tag(1) length key ...
+//	record  tag(1) [length key] ...
 //	  Put     Δmodified revision Δprev [Δexpires] [length value]
 //	  Touch   revision expires
 //	  Purge
 //	  Prune   revision
 //	  result  fingerprint(32) Δtime length result
-//	  drop
+//	  forget  Δtime Δtime, without a key
 //
 // Lengths are unsigned, all other numbers zigzag variable-length integers.
 // Δmodified and Δtime are relative to the last time in the batch, Δprev to
@@ -112,11 +127,11 @@ type Batch struct {
 // or two in the common case. All differences are modulo 2^64: every value of
 // every field survives the round trip.
 const (
-	batchVersion = 1
+	batchVersion = 2
 	batchHeader  = 1 + 8 + 4
 
 	recordResult = 5
-	recordDrop   = 6
+	recordForget = 6
 
 	tagKind    = 0x0f
 	tagSpace   = 0x10
@@ -204,6 +219,9 @@ func (r *StoredResult) Size() int {
 	return len(r.Key) + len(r.Request) + len(r.Result) + recordBytes
 }
 
+// ForgetBytes is about how many bytes the encoding of a Forget takes.
+const ForgetBytes = 24
+
 // recordBytes is what a usual record has beside its texts.
 const recordBytes = 16
 
@@ -214,8 +232,8 @@ func (b *Batch) Encode() []byte {
 	for i := range b.Ops {
 		size += b.Ops[i].Size()
 	}
-	for _, key := range b.DropResults {
-		size += len(key) + recordBytes
+	if b.Forget != (Period{}) {
+		size += ForgetBytes
 	}
 	for i := range b.Results {
 		size += b.Results[i].Size()
@@ -227,8 +245,9 @@ func (b *Batch) Encode() []byte {
 	for i := range b.Ops {
 		e.op(&b.Ops[i])
 	}
-	for _, key := range b.DropResults {
-		e.buf = e.begin(recordDrop, key)
+	if b.Forget != (Period{}) {
+		e.buf = e.appendTime(append(e.buf, recordForget), b.Forget.From)
+		e.buf = e.appendTime(e.buf, b.Forget.To)
 	}
 	for i := range b.Results {
 		e.result(&b.Results[i])
@@ -296,6 +315,11 @@ func (d *decoder) fail(detail string) {
 func (d *decoder) record(b *Batch) {
 	tag := d.data[d.pos]
 	d.pos++
+	if tag&tagKind == recordForget {
+		from := d.time()
+		b.Forget = b.Forget.Join(Period{from, d.time()})
+		return
+	}
 	key := d.string()
 	if d.err == nil && key == "" {
 		d.fail("empty key")
@@ -310,8 +334,6 @@ func (d *decoder) record(b *Batch) {
 		r.Time = d.time()
 		r.Result = []byte(d.string())
 		b.Results = append(b.Results, r)
-	case recordDrop:
-		b.DropResults = append(b.DropResults, key)
 	case byte(Put), byte(Touch), byte(Purge), byte(Prune):
 		if len(b.Ops) == cap(b.Ops) {
 			d.fail("more operations than the header says")

@@ -58,8 +58,8 @@ func genBatch(t *rapid.T) *kv.Batch {
 		copy(r.Request[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "request"))
 		b.Results = append(b.Results, r)
 	}
-	for range rapid.IntRange(0, 3).Draw(t, "drops") {
-		b.DropResults = append(b.DropResults, genString(1).Draw(t, "drop"))
+	if rapid.Bool().Draw(t, "forget") {
+		b.Forget = kv.Period{From: stamp.Draw(t, "from"), To: stamp.Draw(t, "to")}
 	}
 	return b
 }
@@ -145,8 +145,8 @@ func FuzzDecodeBatch(f *testing.F) {
 			{Kind: kv.Purge, Key: "k"},
 			{Kind: kv.Prune, Space: kv.Ephemeral, Key: "k", Row: kv.Row{Revision: 1}},
 		},
-		Results:     []kv.StoredResult{{Key: "id", Time: 3, Result: []byte("ok")}},
-		DropResults: []string{"old"},
+		Results: []kv.StoredResult{{Key: "id", Time: 3, Result: []byte("ok")}},
+		Forget:  kv.Period{From: 1, To: 2},
 	}).Encode())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		b, err := kv.Decode(data)

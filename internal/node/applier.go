@@ -151,12 +151,12 @@ func (m *merged) reset() {
 	*m = merged{batches: m.batches[:0], ops: m.ops[:0]}
 }
 
-// fits reports whether b may join what is there. Results are dropped before
+// fits reports whether b may join what is there. Results are forgotten before
 // others are stored, so those of several entries keep their order only while
-// none drops any.
+// none but the first forgets any.
 func (m *merged) fits(b *kv.Batch, bytes int) bool {
 	return m.batch == nil || m.bytes+bytes <= mergeBytes && len(m.batch.Ops)+len(b.Ops) <= mergeOps &&
-		len(b.DropResults) == 0
+		b.Forget == kv.Period{}
 }
 
 func (m *merged) add(index uint64, b *kv.Batch, bytes int, from *partition.Batch) {
@@ -171,7 +171,7 @@ func (m *merged) add(index uint64, b *kv.Batch, bytes int, from *partition.Batch
 		return
 	case !m.own:
 		first := m.batch
-		m.batch = &kv.Batch{Time: first.Time, DropResults: first.DropResults}
+		m.batch = &kv.Batch{Time: first.Time, Forget: first.Forget}
 		m.batch.Ops = append(slices.Grow(m.ops, mergeOps), first.Ops...)
 		m.batch.Results = append(m.batch.Results, first.Results...)
 		m.own = true

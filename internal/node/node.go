@@ -18,6 +18,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"kahuna/internal/admission"
+	"kahuna/internal/hlc"
 	"kahuna/internal/partition"
 	"kahuna/internal/raftlog"
 	"kahuna/internal/replica"
@@ -128,8 +129,9 @@ type Node struct {
 	background sync.WaitGroup
 
 	// of the sweeper
-	dying  store.DyingCursor
-	pruner pruner
+	dying     store.DyingCursor
+	pruner    pruner
+	forgotten hlc.Timestamp // no result is older
 
 	// flushing says that boundLog began a flush. It is housekeep's.
 	flushing bool

@@ -5,14 +5,18 @@ import (
 	"time"
 
 	"kahuna/internal/hlc"
+	"kahuna/internal/kv"
 	"kahuna/internal/partition"
 	"kahuna/internal/store"
 )
 
 const (
-	sweepRows  = 256 // rows purged, or histories pruned, by one batch
-	sweepScan  = 512 // history rows looked at in one step
-	sweepSteps = 64  // steps in one round, so that a round ends
+	sweepRows    = 256  // rows purged by one batch
+	sweepScan    = 512  // history rows looked at in one step
+	sweepResults = 4096 // results forgotten by one entry, about
+	// sweepShare is the part of the time to the next round that a round takes
+	// for each kind of what has ended, so that it ends.
+	sweepShare = 2
 
 	// applyWait is how long a round waits for its purges to be applied.
 	applyWait = time.Second
@@ -78,14 +82,10 @@ func (n *Node) sweepAgain() {
 // sweep collects what has ended: expired and deleted rows, old history, old
 // results, in both spaces. Errors end the round; the next one tries again.
 func (n *Node) sweep() {
-	for i := 0; i < sweepSteps && n.group.part.SweepEphemeral(n.Now(), sweepRows) && !n.isClosing(); i++ {
-	}
-	for _, step := range []func() (more bool, err error){n.purgeRows, n.forgetResults} {
-		for i := 0; i < sweepSteps && !n.isClosing(); i++ {
-			more, err := step()
-			if err != nil || !more {
-				break
-			}
+	for _, step := range []func() (more bool, err error){n.sweepEphemeral, n.purgeRows, n.forgetResults} {
+		start := time.Now()
+		for more, err := true, error(nil); more && err == nil && !n.isClosing() && time.Since(start) < n.opts.SweepInterval/sweepShare; {
+			more, err = step()
 		}
 	}
 	n.dying = store.DyingCursor{}
@@ -123,8 +123,8 @@ func (n *Node) pruneRound() {
 	}
 }
 
-// order proposes what a sweep step ordered and waits until it is applied, so
-// that the next step does not find it again.
+// order proposes what a sweep step ordered and waits until it is durable. The
+// store may still show it: each step goes on where the one before it ended.
 func (n *Node) order(done partition.Done, err error) error {
 	if done.Propose {
 		n.group.flush()
@@ -140,6 +140,10 @@ func (n *Node) order(done partition.Done, err error) error {
 	case <-n.closing:
 		return nil
 	}
+}
+
+func (n *Node) sweepEphemeral() (bool, error) {
+	return n.group.part.SweepEphemeral(n.Now(), sweepRows), nil
 }
 
 func (n *Node) purgeRows() (bool, error) {
@@ -175,15 +179,28 @@ func (n *Node) pruneHistory() (bool, error) {
 	return next != "", err
 }
 
+// forgetResults orders that the oldest results are forgotten that have had their
+// time.
 func (n *Node) forgetResults() (bool, error) {
 	age := n.opts.Partition.ResultMs
 	if _, bytes := n.store.Results(); bytes > n.opts.Partition.ResultBytes/4*3 {
 		age = min(age, soonMs) // before new keys have to be refused
 	}
-	before := hlc.At(max(0, n.Now()-age))
-	keys, err := n.store.OldResults(before, sweepRows)
-	if err != nil || len(keys) == 0 {
+	due := kv.Period{From: n.forgotten, To: hlc.At(max(0, n.Now()-age))}
+	seen := 0
+	err := n.store.OldResults(due, sweepResults, func(_ string, at hlc.Timestamp) error {
+		if seen++; seen == sweepResults {
+			due.To = at + 1
+		}
+		return nil
+	})
+	if err != nil || seen == 0 {
 		return false, err
 	}
-	return len(keys) == sweepRows, n.order(n.group.part.Forget(keys, n.Now()))
+	if err = n.order(n.group.part.Forget(due, n.Now())); err != nil {
+		n.forgotten = 0
+		return false, err
+	}
+	n.forgotten = due.To
+	return seen == sweepResults, nil
 }

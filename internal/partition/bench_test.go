@@ -44,7 +44,7 @@ func onFS(b testing.TB, fs vfs.FS, cacheBytes int64) *bench {
 	}
 	b.Cleanup(func() { st.Close() })
 	p := New(st, Options{CacheBytes: cacheBytes, EphemeralBytes: 1 << 30, BatchBytes: 4 << 20, UnappliedBytes: 1 << 30,
-		FastSteps: 4000, FastRows: 1000, FastMisses: 32, RetentionMs: 1000, ResultMs: 1000, WrittenKeys: 10_000, WrittenBytes: 64 << 20})
+		FastSteps: 4000, FastRows: 1000, FastMisses: 32, RetentionMs: 1000, ResultMs: 1000, ResultBytes: 1 << 30, WrittenKeys: 10_000, WrittenBytes: 64 << 20})
 	p.Lead(1, 0)
 	return &bench{Partition: p, b: b, st: st}
 }
@@ -70,7 +70,7 @@ func (p *bench) commit(apply bool) {
 	for batch := p.Take(); batch != nil; batch = p.Next() {
 		committed := p.Committed(batch.Term)
 		if p.index++; apply {
-			if err := p.st.Apply(1, p.index, &kv.Batch{Time: committed.Time, Ops: committed.Ops}); err != nil {
+			if err := p.st.Apply(1, p.index, committed.Entry()); err != nil {
 				p.b.Fatal(err)
 			}
 		}

@@ -83,20 +83,21 @@ func (p *Partition) Prune(old []OldHistory, nowMs int64) (Done, error) {
 	})
 }
 
-// Forget drops remembered results that are older than their age.
-func (p *Partition) Forget(keys []string, nowMs int64) (Done, error) {
+// Forget drops the remembered results of a period, which is over for as long as
+// results must be remembered. The entry carries the period, so that what goes is
+// decided by the age of a result when the entry is applied: a request whose
+// result was forgotten meanwhile, and which was sent and run again, has a young
+// one (Invariant IDEM-1).
+func (p *Partition) Forget(period kv.Period, nowMs int64) (Done, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopped != nil {
 		return Done{}, refusal(p.stopped)
 	}
-	return p.collect(p.clock.Next(nowMs), len(keys), func(b func() *Batch, i int) error {
-		if p.results[keys[i]] != nil {
-			return nil
-		}
+	return p.collect(p.clock.Next(nowMs), 1, func(b func() *Batch, _ int) error {
 		batch := b()
-		batch.size += len(keys[i])
-		batch.Dropped = append(batch.Dropped, keys[i])
+		batch.size += kv.ForgetBytes
+		batch.Forget = batch.Forget.Join(period)
 		return nil
 	})
 }

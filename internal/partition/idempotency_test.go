@@ -6,8 +6,62 @@ import (
 	"strings"
 	"testing"
 
+	"kahuna/internal/hlc"
+	"kahuna/internal/kv"
 	"kahuna/script"
 )
+
+// answer is a write with a result.
+type answer string
+
+func (a answer) Do(tx *Tx, _ int64) (*script.Result, error) {
+	_, err := tx.Set(script.Persistent, "k", string(a), &script.SetOptions{})
+	return &script.Result{Entries: []script.Entry{{Value: string(a), HasValue: true}}}, err
+}
+
+// TestForgetLate: what is forgotten is decided by the age of a result when the
+// entry is applied. An order that comes late does not drop the result of a
+// request that ran again meanwhile.
+func TestForgetLate(t *testing.T) {
+	p := onStore(t, 1<<20)
+	req := &Request{Key: "id"}
+	want := func(what, value string) {
+		t.Helper()
+		res, _, err := p.Remembered(req)
+		if err != nil || (res == nil) != (value == "") || res != nil && res.Text() != value {
+			t.Fatalf("%s: %+v, %v, want %q", what, res, err, value)
+		}
+	}
+	run := func(value string, nowMs int64) {
+		t.Helper()
+		if _, _, err := p.Fast(answer(value), nil, nowMs, req); err != nil {
+			t.Fatal(err)
+		}
+	}
+	due := kv.Period{To: hlc.At(500)}
+	forget := func() {
+		t.Helper()
+		if _, err := p.Forget(due, 2000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run("first", 1)
+	p.commit(true)
+	forget()
+	want("ordered", "first")
+	p.commit(true)
+	want("applied", "")
+	run("second", 2000)
+	forget() // in the same entry
+	p.commit(true)
+	want("late, in one entry", "second")
+	forget()
+	p.commit(true)
+	want("late", "second")
+	if n, _ := p.st.Results(); n != 1 {
+		t.Errorf("%d results", n)
+	}
+}
 
 // TestNewerResult: a result that a newer program wrote is told from a damaged
 // one, and neither says that the request was not applied.

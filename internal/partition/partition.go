@@ -134,10 +134,10 @@ type Batch struct {
 	Term uint64
 	// Ops are the effects, with hints.
 	Ops []kv.Op
-	// Stored and Dropped are the idempotency results in it.
-	Stored  []kv.StoredResult
-	Dropped []string
-	Time    hlc.Timestamp
+	// Stored are the idempotency results in it, Forget the time of those that go.
+	Stored []kv.StoredResult
+	Forget kv.Period
+	Time   hlc.Timestamp
 
 	// Done is closed when the batch is durable or failed; then Err says why to
 	// who wrote in it, and ReadErr to who only read what it wrote.
@@ -157,7 +157,7 @@ type Batch struct {
 // Entry returns the effects of a batch that takes no more of them. It shares
 // their memory.
 func (b *Batch) Entry() *kv.Batch {
-	return &kv.Batch{Time: b.Time, Ops: b.Ops, Results: b.Stored, DropResults: b.Dropped}
+	return &kv.Batch{Time: b.Time, Ops: b.Ops, Forget: b.Forget, Results: b.Stored}
 }
 
 // New returns a partition over st that leads nothing yet.

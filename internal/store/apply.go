@@ -48,8 +48,7 @@ type applier struct {
 	key, head, value []byte
 }
 
-// writtenResult is what a batch left of the result of a key; zero when it
-// dropped it.
+// writtenResult is what a batch left of the result of a key.
 type writtenResult struct {
 	time  hlc.Timestamp
 	bytes int64
@@ -211,7 +210,7 @@ func (a *applier) trusts(op *kv.Op) bool {
 
 // checkBatch finds what Apply must not even begin with.
 func checkBatch(b *kv.Batch) (op int, detail string) {
-	if len(b.Ops) > BatchOpsMax || len(b.Results) > BatchOpsMax || len(b.DropResults) > BatchOpsMax {
+	if len(b.Ops) > BatchOpsMax || len(b.Results) > BatchOpsMax {
 		return -1, "too many operations"
 	}
 	size := 0
@@ -237,12 +236,6 @@ func checkBatch(b *kv.Batch) (op int, detail string) {
 		r := &b.Results[i]
 		size += len(r.Key) + len(r.Result)
 		if r.Key == "" || len(r.Key) > KeyBytesMax {
-			return -1, "bad idempotency key"
-		}
-	}
-	for _, key := range b.DropResults {
-		size += len(key)
-		if key == "" || len(key) > KeyBytesMax {
 			return -1, "bad idempotency key"
 		}
 	}
@@ -565,24 +558,20 @@ func (a *applier) moveDying(key string, old, next *version) {
 
 // storeResults forgets and remembers results.
 func (a *applier) storeResults(b *kv.Batch) error {
-	for _, key := range b.DropResults {
-		if err := a.forget(key); err != nil {
-			return err
-		}
-		a.key = appendResultKey(a.key[:0], key)
-		a.w.Delete(a.key, nil)
-		a.results[key] = writtenResult{}
+	if err := a.forget(b.Forget); err != nil {
+		return err
 	}
 	for i := range b.Results {
 		r := &b.Results[i]
-		if err := a.forget(r.Key); err != nil {
+		if err := a.overwrite(r.Key, b.Forget); err != nil {
 			return err
 		}
 		a.key = appendResultKey(a.key[:0], r.Key)
 		a.value = appendResult(a.value[:0], r)
 		a.w.Set(a.key, a.value, nil)
 		a.key = appendAgeKey(a.key[:0], uint64(r.Time), r.Key)
-		a.w.Set(a.key, nil, nil)
+		a.value = binary.AppendUvarint(a.value[:0], uint64(len(r.Result)))
+		a.w.Set(a.key, a.value, nil)
 		size := ResultBytes(r.Key, len(r.Result))
 		a.results[r.Key] = writtenResult{r.Time, size}
 		a.totals.count++
@@ -596,9 +585,38 @@ func (a *applier) storeResults(b *kv.Batch) error {
 	return nil
 }
 
-// forget removes the J row of the result a key has, if any, and takes the
-// result off the totals.
-func (a *applier) forget(key string) error {
+// forget removes the results of a period (Invariant IDEM-1). Their J rows tell all
+// there is to know of them.
+func (a *applier) forget(p kv.Period) error {
+	if p.From >= p.To {
+		return nil
+	}
+	return a.store.eachResult(p, func(key []byte, it *pebble.Iterator) (bool, error) {
+		size, n := binary.Uvarint(it.Value())
+		a.key = append(append(a.key[:0], prefixResult), key...)
+		if n != len(it.Value()) || n == 0 {
+			// Written before J rows told the length.
+			data, err := a.store.read(a.key)
+			if err != nil {
+				return false, err
+			}
+			r, ok := decodeResult(data)
+			if !ok {
+				return false, corrupt(a.key, "result")
+			}
+			size = uint64(len(r.Result))
+		}
+		a.w.Delete(a.key, nil)
+		a.w.Delete(it.Key(), nil)
+		a.totals.count--
+		a.totals.bytes -= ResultBytes(string(key), int(size))
+		return true, nil
+	})
+}
+
+// overwrite removes the J row of the result a key has, if any, and takes the
+// result off the totals. The results of the period are gone.
+func (a *applier) overwrite(key string, gone kv.Period) error {
 	old, ok := a.results[key]
 	if !ok {
 		k := appendResultKey(nil, key)
@@ -613,10 +631,10 @@ func (a *applier) forget(key string) error {
 		if !ok {
 			return corrupt(k, "result")
 		}
+		if gone.Has(r.Time) {
+			return nil
+		}
 		old = writtenResult{r.Time, ResultBytes(key, len(r.Result))}
-	}
-	if old == (writtenResult{}) {
-		return nil
 	}
 	a.totals.count--
 	a.totals.bytes -= old.bytes

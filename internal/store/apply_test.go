@@ -325,7 +325,7 @@ func TestBatchRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := s.Apply(1, 2, &kv.Batch{DropResults: []string{""}}); err == nil {
+	if err := s.Apply(1, 2, &kv.Batch{Results: []kv.StoredResult{{}}}); err == nil {
 		t.Error("empty idempotency key taken")
 	}
 	if after, err := storeText(s); after != before || err != nil {

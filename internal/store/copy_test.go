@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 
@@ -101,6 +102,46 @@ func TestCopy(t *testing.T) {
 }
 
 // Build refuses what no store could read, and a directory with a store.
+// TestForgetOldFormat: results whose J rows do not tell their length, as those of
+// earlier builds, are forgotten as well.
+func TestForgetOldFormat(t *testing.T) {
+	s := openMem(t, vfs.NewMem(), -1)
+	b := &kv.Batch{}
+	for i := range 10 {
+		b.Results = append(b.Results, kv.StoredResult{Key: fmt.Sprint(i), Time: hlc.Timestamp(i + 1), Result: make([]byte, 10*i)})
+	}
+	if err := s.Apply(1, 1, b); err != nil {
+		t.Fatal(err)
+	}
+	mem := vfs.NewMem()
+	_, err := store.Build(store.Options{FS: mem, Dir: "db", HistoryRevisions: -1}, func(add func(key, value []byte) error) error {
+		_, err := s.Export(func(key, value []byte) error {
+			if key[0] == 'J' {
+				value = nil
+			}
+			return add(key, value)
+		})
+		return err
+	})
+	if err := errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s = openMem(t, mem, -1)
+	defer s.Close()
+	if err := s.Apply(1, 2, &kv.Batch{Forget: kv.Period{To: 6}}); err != nil {
+		t.Fatal(err)
+	}
+	if n, _ := s.Results(); n != 5 {
+		t.Errorf("%d results, want 5", n)
+	}
+	if err := s.Apply(1, 3, &kv.Batch{Forget: kv.Period{From: 6, To: 11}}); err != nil {
+		t.Fatal(err)
+	}
+	if n, bytes := s.Results(); n != 0 || bytes != 0 {
+		t.Errorf("%d results of %d bytes, want none", n, bytes)
+	}
+}
+
 func TestBuildRefuses(t *testing.T) {
 	good := pair{"L\x00k\x00\x01", "\x00\x00\x00\x01v"}
 	if c, err := build(vfs.NewMem(), 1, []pair{good}); err != nil || c.Rows != 1 || c.Versions != 1 {

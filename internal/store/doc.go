@@ -33,7 +33,7 @@
 //	H space bucket 0 marker rest 0               marks a key whose L row has older versions
 //	X milliseconds space key                     expiry or deletion of the newest version
 //	I idempotency-key                            result of a finished script
-//	J time idempotency-key                       the same results by age
+//	J time idempotency-key                       the same results by age, with their length
 //	R kind group                                 applied index, clock, membership, ...
 //
 // Versions with a value of up to 128 bytes are kept in blocks of eight

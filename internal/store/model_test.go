@@ -55,8 +55,10 @@ func (m *model) apply(index uint64, b *kv.Batch) {
 	for _, op := range b.Ops {
 		m.op(op, b.Time)
 	}
-	for _, k := range b.DropResults {
-		delete(m.results, k)
+	for k, r := range m.results {
+		if b.Forget.Has(r.Time) {
+			delete(m.results, k)
+		}
 	}
 	for _, r := range b.Results {
 		m.results[r.Key] = r
@@ -238,16 +240,16 @@ func storeText(s *store.Store) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ids, err := s.OldResults(1<<63, 1<<30)
-	if err != nil {
-		return "", err
-	}
-	for _, id := range ids {
+	err = s.OldResults(kv.Period{To: 1 << 63}, 1<<30, func(id string, at hlc.Timestamp) error {
 		r, found, err := s.Result(id)
-		if err != nil || !found {
-			return "", fmt.Errorf("Result(%q): %v %v", id, found, err)
+		if err != nil || !found || r.Time != at {
+			return fmt.Errorf("Result(%q) of %d: %v %v", id, at, found, err)
 		}
 		fmt.Fprintf(&b, "result %q %v\n", r.Key, r)
+		return nil
+	})
+	if err != nil {
+		return "", err
 	}
 	index, time, err := s.Applied(1)
 	fmt.Fprintf(&b, "horizon %d rows %d applied %d %d\n", s.Horizon(), s.Metrics().Rows, index, time)

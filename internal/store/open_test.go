@@ -172,7 +172,7 @@ func TestClosed(t *testing.T) {
 			return err
 		},
 		"Result":       func() error { _, _, err := s.Result("k"); return err },
-		"OldResults":   func() error { _, err := s.OldResults(1, 1); return err },
+		"OldResults":   func() error { return s.OldResults(kv.Period{To: 1}, 1, nil) },
 		"ConfState":    func() error { _, err := s.ConfState(1); return err },
 		"SetConfState": func() error { return s.SetConfState(1, 1, nil) },
 		"Meta":         func() error { _, err := s.Meta("x"); return err },

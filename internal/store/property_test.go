@@ -58,7 +58,8 @@ func genBatch(t *rapid.T, m *model, hints *hints) *kv.Batch {
 		b.Results = append(b.Results, r)
 	}
 	if rapid.IntRange(0, 5).Draw(t, "drop") == 0 {
-		b.DropResults = append(b.DropResults, rapid.SampledFrom(ids).Draw(t, "id"))
+		b.Forget.From = hlc.Timestamp(rapid.Uint64Range(0, uint64(now)).Draw(t, "from"))
+		b.Forget.To = hlc.Timestamp(rapid.Uint64Range(0, uint64(now)+1).Draw(t, "to"))
 	}
 	m.apply(m.index+1, b)
 	return b

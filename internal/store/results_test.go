@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"testing"
 
@@ -11,19 +12,19 @@ import (
 	"kahuna/internal/kv"
 )
 
-// Results counts what is there, whatever was overwritten and dropped, in one
+// Results counts what is there, whatever was overwritten and forgotten, in one
 // batch or several, and remembers it across a restart.
 func TestResultsAreCounted(t *testing.T) {
 	mem := vfs.NewMem()
 	s := openMem(t, mem, -1)
 	rng := rand.New(rand.NewPCG(1, 1))
-	there := map[string]int{}
+	there := map[string]kv.StoredResult{}
 	check := func() {
 		t.Helper()
 		count, bytes := s.Results()
 		least := 0
-		for key, size := range there {
-			least += 2*len(key) + size
+		for key, r := range there {
+			least += 2*len(key) + len(r.Result)
 		}
 		if count != int64(len(there)) || bytes < int64(least) || bytes > int64(least+200*len(there)) {
 			t.Fatalf("%d results of %d bytes; there are %d with %d bytes and some overhead", count, bytes, len(there), least)
@@ -31,15 +32,15 @@ func TestResultsAreCounted(t *testing.T) {
 	}
 	for index := uint64(1); index < 300; index++ {
 		var b kv.Batch
-		for range rng.IntN(4) {
-			key := fmt.Sprint("k", rng.IntN(20))
-			b.DropResults = append(b.DropResults, key)
-			delete(there, key)
+		if rng.IntN(4) == 0 {
+			b.Forget.From = hlc.Timestamp(rng.Uint64N(index) << 20)
+			b.Forget.To = b.Forget.From + hlc.Timestamp(rng.IntN(8)<<20)
+			maps.DeleteFunc(there, func(_ string, r kv.StoredResult) bool { return b.Forget.Has(r.Time) })
 		}
 		for range rng.IntN(4) {
-			key, size := fmt.Sprint("k", rng.IntN(20)), rng.IntN(5000)
-			b.Results = append(b.Results, kv.StoredResult{Key: key, Time: hlc.Timestamp(index << 20), Result: make([]byte, size)})
-			there[key] = size
+			r := kv.StoredResult{Key: fmt.Sprint("k", rng.IntN(20)), Time: hlc.Timestamp(index << 20), Result: make([]byte, rng.IntN(5000))}
+			b.Results = append(b.Results, r)
+			there[r.Key] = r
 		}
 		if err := s.Apply(1, index, &b); err != nil {
 			t.Fatal(err)

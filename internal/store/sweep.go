@@ -46,29 +46,45 @@ func (s *Store) Dying(before int64, after DyingCursor, limit int, visit func(key
 	})
 }
 
-// OldResults returns up to limit idempotency keys whose result is from before
-// a time, the oldest first.
-func (s *Store) OldResults(before hlc.Timestamp, limit int) (keys []string, err error) {
+// OldResults calls visit for the idempotency keys whose result is of a period,
+// the oldest first, at most limit of them. An error of visit ends it and is
+// returned as it is.
+func (s *Store) OldResults(p kv.Period, limit int, visit func(key string, at hlc.Timestamp) error) error {
 	if limit <= 0 {
-		return nil, nil
+		return nil
 	}
-	high := appendAgeKey(nil, uint64(before), "")
-	err = s.walk([]byte{prefixAge}, high, func(it *pebble.Iterator) (bool, error) {
-		if len(it.Key()) <= ageHead {
-			return false, readError(corrupt(it.Key(), "key"))
-		}
-		keys = append(keys, string(it.Key()[ageHead:]))
-		return len(keys) < limit, nil
-	})
-	return keys, err
-}
-
-// walk calls visit at each row of [low, high) until it returns false.
-func (s *Store) walk(low, high []byte, visit func(*pebble.Iterator) (bool, error)) (err error) {
 	if !s.life.begin() {
 		return ErrClosed
 	}
 	defer s.life.done()
+	return s.eachResult(p, func(key []byte, it *pebble.Iterator) (bool, error) {
+		limit--
+		return limit > 0, visit(string(key), timestamp(it.Key()[1:]))
+	})
+}
+
+// eachResult calls visit at the J rows of a period until it returns false.
+func (s *Store) eachResult(p kv.Period, visit func(key []byte, it *pebble.Iterator) (bool, error)) error {
+	low, high := appendAgeKey(nil, uint64(p.From), ""), appendAgeKey(nil, uint64(p.To), "")
+	return s.each(low, high, func(it *pebble.Iterator) (bool, error) {
+		if len(it.Key()) <= ageHead {
+			return false, readError(corrupt(it.Key(), "key"))
+		}
+		return visit(it.Key()[ageHead:], it)
+	})
+}
+
+// walk calls visit at each row of [low, high) until it returns false.
+func (s *Store) walk(low, high []byte, visit func(*pebble.Iterator) (bool, error)) error {
+	if !s.life.begin() {
+		return ErrClosed
+	}
+	defer s.life.done()
+	return s.each(low, high, visit)
+}
+
+// each is walk for who keeps the store open.
+func (s *Store) each(low, high []byte, visit func(*pebble.Iterator) (bool, error)) (err error) {
 	if string(low) >= string(high) {
 		return nil
 	}

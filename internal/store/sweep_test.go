@@ -238,29 +238,39 @@ func TestResults(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	old := func(before hlc.Timestamp, limit int, want ...string) {
+	old := func(from, to hlc.Timestamp, limit int, want ...string) {
 		t.Helper()
-		if got, err := s.OldResults(before, limit); err != nil || !slices.Equal(got, want) {
+		var got []string
+		err := s.OldResults(kv.Period{From: from, To: to}, limit, func(key string, at hlc.Timestamp) error {
+			got = append(got, key)
+			return nil
+		})
+		if err != nil || !slices.Equal(got, want) {
 			t.Fatalf("old results %q %v, want %q", got, err, want)
 		}
 	}
 	apply(1, &kv.Batch{Results: []kv.StoredResult{result("y", 5), result("x", 5), result("z", 3)}})
-	old(5, 10, "z")
-	old(6, 10, "z", "x", "y")
-	old(6, 2, "z", "x")
-	old(6, 0)
+	old(0, 5, 10, "z")
+	old(0, 6, 10, "z", "x", "y")
+	old(5, 6, 10, "x", "y")
+	old(0, 6, 2, "z", "x")
+	old(0, 6, 0)
+	old(6, 3, 10)
 	r, found, err := s.Result("x")
 	if err != nil || !found || r.Key != "x" || r.Time != 5 || string(r.Result) != "of x" || r.Request != [32]byte{1, 2} {
 		t.Fatalf("%+v %v %v", r, found, err)
 	}
-	// Overwritten and dropped ones leave both indexes, also within one batch.
+	// Overwritten and forgotten ones leave both indexes, also within one batch.
 	apply(2, &kv.Batch{
-		DropResults: []string{"z", "absent", "y"},
-		Results:     []kv.StoredResult{result("x", 8), result("x", 9), result("y", 7)},
+		Forget:  kv.Period{From: 3, To: 5},
+		Results: []kv.StoredResult{result("x", 8), result("x", 9), result("y", 7)},
 	})
-	old(100, 10, "y", "x")
-	apply(3, &kv.Batch{DropResults: []string{"x", "x"}})
-	old(100, 10, "y")
+	old(0, 100, 10, "y", "x")
+	// What was stored anew is not as old as what was there.
+	apply(3, &kv.Batch{Forget: kv.Period{To: 9}, Results: []kv.StoredResult{result("y", 12)}})
+	old(0, 100, 10, "x", "y")
+	apply(4, &kv.Batch{Forget: kv.Period{From: 9, To: 12}})
+	old(0, 100, 10, "y")
 	if _, found, err := s.Result("x"); found || err != nil {
 		t.Fatal(found, err)
 	}
