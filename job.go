@@ -105,13 +105,17 @@ func hashValue(h hash.Hash, v script.Value) {
 	switch v.Kind() {
 	case script.KindString:
 		hashText(h, v.Str())
-	case script.KindArray:
+	case script.KindArray, script.KindMap:
 		elems := v.Elems()
 		hashText(h, strconv.Itoa(len(elems)))
+		for _, name := range v.Names() {
+			hashText(h, name)
+		}
 		for _, e := range elems {
 			hashValue(h, e)
 		}
 	default:
-		hashText(h, script.JSON(v))
+		text, _ := script.JSON(v)
+		hashText(h, text)
 	}
 }

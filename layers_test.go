@@ -49,7 +49,7 @@ var forbidden = []struct {
 	what []string
 	why  string
 }{
-	{[]string{"kahuna/script"}, []string{"kahuna/internal", "github.com/", "go.etcd.io/", "os", "net", "log"},
+	{[]string{"kahuna/script"}, []string{"kahuna/internal", "github.com/cockroachdb", "github.com/tidwall", "go.etcd.io/", "os", "net", "log"},
 		"the language knows nothing of an engine, and does no I/O"},
 	{[]string{"kahuna/internal/partition", "kahuna/internal/replica", "kahuna/internal/kv", "kahuna/internal/hlc",
 		"kahuna/internal/keyorder"},

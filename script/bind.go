@@ -113,6 +113,10 @@ func (c *Call) bind(params map[string]any) error {
 		if !found {
 			raw, found = params[ph.atName]
 		}
+		if !found && ph.optional {
+			c.params[i].setNull()
+			continue
+		}
 		if !found {
 			report(CodeMissingParameter, ph.pos, fmt.Sprintf("missing parameter '@%s'", ph.name), p.misspelt(ph.name, params))
 			continue
@@ -167,8 +171,9 @@ func (c *Call) bindParam(i int, raw any) (code Code, message, hint string) {
 	var key, problem string
 	switch v.kind {
 	case KindString:
-		key = v.str
-		problem = check.KeyProblem(key)
+		if key = v.str; key != "" || !ph.anyKey {
+			problem = check.KeyProblem(key)
+		}
 	case KindInt:
 		key = strconv.FormatInt(v.integer(), 10)
 	default:

@@ -1,6 +1,10 @@
 package script
 
-import "kahuna/script/check"
+import (
+	"regexp"
+
+	"kahuna/script/check"
+)
 
 // callEnv is what a built-in function sees of the run that calls it.
 type callEnv struct {
@@ -8,6 +12,10 @@ type callEnv struct {
 	// tx gives the time. Pure functions never touch it, for them it may be
 	// nil.
 	tx Tx
+	// matcher is the regular expression that was used last, and states how
+	// many it has.
+	matcher *regexp.Regexp
+	states  int
 }
 
 // builtin is the implementation of a function. The caller has checked the
@@ -23,6 +31,7 @@ var builtins = [check.NumFunctions]builtin{
 	check.FuncIsFloat:      isKind(KindFloat),
 	check.FuncIsStr:        isKind(KindString),
 	check.FuncIsArray:      isKind(KindArray),
+	check.FuncIsMap:        isKind(KindMap),
 	check.FuncTypeOf:       callTypeOf,
 	check.FuncCoalesce:     callCoalesce,
 	check.FuncToInt:        callToInt,
@@ -54,11 +63,45 @@ var builtins = [check.NumFunctions]builtin{
 	check.FuncSplit:        callSplit,
 	check.FuncJoin:         callJoin,
 	check.FuncCount:        callCount,
+	check.FuncKeys:         callKeys,
+	check.FuncValues:       callValues,
+	check.FuncHas:          callHas,
+	check.FuncPut:          callPut,
+	check.FuncRemove:       callRemove,
+	check.FuncMerge:        callMerge,
+	check.FuncAppend:       callAppend,
+	check.FuncInsert:       callInsert,
+	check.FuncSlice:        callSlice,
+	check.FuncFirst:        callFirst,
+	check.FuncLast:         callLast,
+	check.FuncReverse:      callReverse,
+	check.FuncSort:         callSort,
+	check.FuncSortText:     callSortText,
+	check.FuncUnique:       callUnique,
+	check.FuncSum:          callSum,
+	check.FuncConcatArrays: callConcatArrays,
+	check.FuncFromJSON:     callFromJSON,
+	check.FuncCompare:      callCompare,
+	check.FuncPadLeft:      callPadLeft,
+	check.FuncPadRight:     callPadRight,
+	check.FuncMatches:      callMatches,
+	check.FuncCRC32:        callCRC32,
+	check.FuncSHA256:       callSHA256,
+	check.FuncHMACSHA256:   callHMACSHA256,
+	check.FuncBase64Encode: callBase64Encode,
+	check.FuncBase64Decode: callBase64Decode,
+	check.FuncHexEncode:    callHexEncode,
+	check.FuncHexDecode:    callHexDecode,
+	check.FuncFormatTime:   callFormatTime,
+	check.FuncKey:          callKey,
 	check.FuncRev:          callRev,
 	check.FuncExpires:      callExpires,
 	check.FuncCurrentTime:  callCurrentTime,
 	check.FuncHLC:          callHLC,
 	check.FuncHLCCounter:   callHLCCounter,
+	check.FuncTTL:          callTTL,
+	check.FuncRandom:       callRandom,
+	check.FuncUUID:         callUUID,
 }
 
 // needs is the error of an argument of a wrong type: "floor() needs a number,
@@ -92,7 +135,7 @@ func callToInt(_ *callEnv, args []Value) (Value, *Error) {
 		return Int(0), nil
 	case KindBool:
 		return Int(int64(v.num)), nil
-	case KindArray:
+	case KindArray, KindMap:
 		return Null, cannotConvert(v, KindInt)
 	}
 	n, ok, err := number(&v)
@@ -118,7 +161,7 @@ func callToFloat(_ *callEnv, args []Value) (Value, *Error) {
 		return Float(0), nil
 	case KindBool:
 		return Float(float64(v.num)), nil
-	case KindArray:
+	case KindArray, KindMap:
 		return Null, cannotConvert(v, KindFloat)
 	}
 	n, ok, err := number(&v)
@@ -128,7 +171,8 @@ func callToFloat(_ *callEnv, args []Value) (Value, *Error) {
 	case !ok:
 		return Null, cannotConvert(v, KindFloat)
 	case err != nil:
-		return Null, err
+		f, err := longFloatOf(v.str)
+		return Float(f), err
 	}
 	return Float(n.asFloat()), nil
 }
@@ -140,7 +184,7 @@ func callToBool(_ *callEnv, args []Value) (Value, *Error) {
 		return Bool(false), nil
 	case KindBool:
 		return v.plain(), nil
-	case KindArray:
+	case KindArray, KindMap:
 		return Null, cannotConvert(v, KindBool)
 	}
 	n, ok, err := number(&v)
@@ -148,6 +192,9 @@ func callToBool(_ *callEnv, args []Value) (Value, *Error) {
 	case !ok:
 		return Bool(spells(v.str, "true")), nil
 	case err != nil:
+		if isIntegerText(v.str) {
+			return Bool(true), nil // too large to be zero
+		}
 		return Null, err
 	}
 	return Bool(n.asFloat() != 0), nil
@@ -165,17 +212,36 @@ func callToStr(e *callEnv, args []Value) (Value, *Error) {
 }
 
 func callCount(_ *callEnv, args []Value) (Value, *Error) {
-	if args[0].kind != KindArray {
-		return Null, needs("count", "an array", args[0])
+	c := args[0].arr
+	if c == nil {
+		return Null, needs("count", "an array or a map", args[0])
 	}
-	return Int(int64(len(args[0].Elems()))), nil
+	return Int(int64(c.n)), nil
 }
 
 // callRev is the one function whose result keeps the metadata of its
 // argument.
 func callRev(_ *callEnv, args []Value) (Value, *Error) {
 	v := args[0]
-	return Int(v.rev).WithMeta(v.rev, v.exp), nil
+	r := Int(v.rev).WithMeta(v.rev, v.exp)
+	r.key = v.key
+	return r, nil
+}
+
+// callKey returns the key a value comes from.
+func callKey(e *callEnv, args []Value) (Value, *Error) {
+	if args[0].key == nil {
+		return Null, nil
+	}
+	return String(args[0].Key()), nil
+}
+
+// callTTL returns how long a value is still to live.
+func callTTL(e *callEnv, args []Value) (Value, *Error) {
+	if args[0].exp == 0 {
+		return Null, nil
+	}
+	return Int(args[0].exp - e.tx.Now()), nil
 }
 
 func callExpires(_ *callEnv, args []Value) (Value, *Error) { return Int(args[0].exp), nil }

@@ -10,15 +10,15 @@ import (
 const maxNesting = 10_000
 
 // valueBytes is the size of a Value in memory.
-const valueBytes = 56
+const valueBytes = 64
 
-// An array made in a run records its measure in num: the depth of its
+// An array or a map made in a run records its measure in num: the depth of its
 // nesting in the lower 14 bits, above it its weight, the number of values in
-// it and in all arrays below, shared ones counted as often as they are
-// reached. Even an empty array has depth 1, so num is 0 only for an array
-// made by Array, which is measured when it is first asked about.
+// it and in all of them below, shared ones counted as often as they are
+// reached, a name counted as a value. Even an empty array has depth 1, so num is
+// 0 only for one made by Array or Map, which is measured when it is asked about.
 //
-// Invariant VALUE-2: an array of a run has a depth of at most
+// Invariant VALUE-2: an array or map of a run has a depth of at most
 // Limits.Nesting and a weight of at most Limits.MemoryBytes / valueBytes. So a walk of it ends
 // soon, although sharing makes arrays exponentially large with few values:
 // let a = [a, a], thirty times. A text in it counts as one value, however long
@@ -36,33 +36,52 @@ func newArray(elems []Value, m *meter) (Value, *Error) {
 
 // seal makes an array of elems, whose storage is already charged.
 func (m *meter) seal(elems []Value) (Value, *Error) {
-	depth, weight := 1, int64(len(elems))
-	for i := range elems {
-		if elems[i].kind == KindArray {
-			d, w := measure(elems[i])
-			depth = max(depth, d+1)
-			weight += w
-			if depth > m.limits.Nesting {
-				return Null, m.nestingLimit()
-			}
-			if weight > m.limits.MemoryBytes/valueBytes {
-				break
-			}
-		}
+	depth, weight, err := m.weigh(elems)
+	if err == nil {
+		err = m.fits(depth, weight)
 	}
-	if weight > m.limits.MemoryBytes/valueBytes {
-		return Null, limitf("MemoryBytes", "array too large: its nested arrays come to more than %d bytes", m.limits.MemoryBytes)
+	if err != nil {
+		return Null, err
 	}
 	return sealed(elems, depth, weight), nil
 }
 
-// flatArray makes an array of elems that are not arrays.
+// weigh returns the measure of an array of elems, as far as it is within limits.
+func (m *meter) weigh(elems []Value) (depth int, weight int64, err *Error) {
+	depth, weight = 1, int64(len(elems))
+	for i := range elems {
+		if elems[i].nested() {
+			d, w := measure(elems[i])
+			depth = max(depth, d+1)
+			weight += w
+			if err := m.fits(depth, weight); err != nil {
+				return 0, 0, err
+			}
+		}
+	}
+	return depth, weight, nil
+}
+
+// fits checks the measure of an array or a map.
+func (m *meter) fits(depth int, weight int64) *Error {
+	if depth > m.limits.Nesting {
+		return m.nestingLimit()
+	}
+	if weight > m.limits.MemoryBytes/valueBytes {
+		return limitf("MemoryBytes", "array too large: its nested arrays come to more than %d bytes", m.limits.MemoryBytes)
+	}
+	return nil
+}
+
+// flatArray makes an array of elems that are neither arrays nor maps.
 func flatArray(elems []Value) Value { return sealed(elems, 1, int64(len(elems))) }
 
 func sealed(elems []Value, depth int, weight int64) Value {
-	v := Array(elems)
-	v.num = uint64(weight)<<depthBits | uint64(depth)
-	return v
+	return measured(KindArray, &compound{elems: elems, n: len(elems)}, depth, weight)
+}
+
+func measured(kind Kind, c *compound, depth int, weight int64) Value {
+	return Value{kind: kind, arr: c, rev: -1, num: uint64(weight)<<depthBits | uint64(depth)}
 }
 
 func (m *meter) nestingLimit() *Error {
@@ -77,7 +96,16 @@ const (
 	weightHuge = 1 << 48
 )
 
-// measure returns the depth and weight of an array. A depth above maxNesting
+// measureElem is measure for an element: 0 and 0 for what is neither an array
+// nor a map.
+func measureElem(v *Value) (depth int, weight int64) {
+	if !v.nested() {
+		return 0, 0
+	}
+	return measure(*v)
+}
+
+// measure returns the depth and weight of an array or a map. A depth above maxNesting
 // stands for all such depths.
 func measure(v Value) (depth int, weight int64) {
 	if v.num != 0 {
@@ -90,17 +118,20 @@ func measure(v Value) (depth int, weight int64) {
 	return depth, weight
 }
 
-// walk adds the weight of v, an array at the given depth, to weight and
+// walk adds the weight of v, an array or map at the given depth, to weight and
 // returns the greatest depth in it.
 func walk(v Value, depth int, weight *int64) int {
 	elems := v.Elems()
 	*weight += int64(len(elems))
+	if v.kind == KindMap {
+		*weight += int64(len(elems))
+	}
 	deepest := depth
 	for i := range elems {
 		if deepest > maxNesting || *weight > weightMax {
 			break
 		}
-		if elems[i].kind == KindArray {
+		if elems[i].nested() {
 			deepest = max(deepest, walk(elems[i], depth+1, weight))
 		}
 	}
@@ -146,19 +177,43 @@ func rangeArray(from, to Value, m *meter) (Value, *Error) {
 }
 
 // indexValue returns a[i] with its metadata.
-func indexValue(a, i Value) (Value, *Error) {
-	if a.kind != KindArray {
-		return Null, errf(CodeType, "only an array can be indexed, got %s", describe(a))
+func indexValue(a, i *Value, m *meter) (Value, *Error) {
+	switch a.kind {
+	case KindArray:
+	case KindMap:
+		return indexMap(a, i, m)
+	default:
+		if _, number, _ := number(i); i.kind == KindString && !number {
+			return Null, errf(CodeType, "only a map has members, got %s", describe(*a))
+		}
+		return Null, errf(CodeType, "only an array can be indexed, got %s", describe(*a))
 	}
-	n, err := whole(i, "index")
+	n, err := whole(*i, "index")
 	if err != nil {
 		return Null, err
 	}
-	elems := a.Elems()
+	elems, err := m.elems(a)
+	if err != nil {
+		return Null, err
+	}
 	if n < 0 || n >= int64(len(elems)) {
-		return Null, errf(CodeRange, "index %d out of range (array has %s)", n, counted(len(elems), "element"))
+		return Null, outOfRange(n, len(elems))
 	}
 	return elems[n], nil
+}
+
+func indexMap(a, i *Value, m *meter) (Value, *Error) {
+	switch i.kind {
+	case KindString:
+		return m.member(a, i.str)
+	case KindInt, KindFloat:
+		return m.member(a, scalarText(*i))
+	}
+	return Null, errf(CodeType, "a map is indexed by a text, got %s", describe(*i))
+}
+
+func outOfRange(n int64, count int) *Error {
+	return errf(CodeRange, "index %d out of range (array has %s)", n, counted(count, "element"))
 }
 
 // counted returns "1 element", "2 elements".

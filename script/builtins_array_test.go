@@ -34,7 +34,7 @@ func TestRangeArray(t *testing.T) {
 		{Int(1), String("99999999999999999999"), "range: integer out of range"},
 	} {
 		if got := shown(rangeArray(c.from, c.to, newMeter(&limits))); got != c.want {
-			t.Errorf("%s..%s = %s, want %s", JSON(c.from), JSON(c.to), got, c.want)
+			t.Errorf("%s..%s = %s, want %s", jsonOf(c.from), jsonOf(c.to), got, c.want)
 		}
 	}
 	// A store without a bound on elements still has one on memory.
@@ -63,8 +63,8 @@ func TestIndexValue(t *testing.T) {
 		{String("abc"), Int(0), `type: only an array can be indexed, got string "abc"`},
 		{Null, Null, "type: only an array can be indexed, got null"},
 	} {
-		if got := shown(indexValue(c.a, c.i)); got != c.want {
-			t.Errorf("%s[%s] = %s, want %s", JSON(c.a), JSON(c.i), got, c.want)
+		if got := shown(indexValue(&c.a, &c.i, testEnv(nil).meter)); got != c.want {
+			t.Errorf("%s[%s] = %s, want %s", jsonOf(c.a), jsonOf(c.i), got, c.want)
 		}
 	}
 }
@@ -198,10 +198,10 @@ func TestAdmit(t *testing.T) {
 		m := newMeter(&limits)
 		v, err := m.admit(c.v)
 		if got := shown(v, err); got != c.want || m.memory != c.memory {
-			t.Errorf("admit(%s) = %s, charged %d, want %s, %d", JSON(c.v), got, m.memory, c.want, c.memory)
+			t.Errorf("admit(%s) = %s, charged %d, want %s, %d", jsonOf(c.v), got, m.memory, c.want, c.memory)
 		}
 		if err == nil && v.kind == KindArray && v.num == 0 {
-			t.Errorf("admit(%s) has no measure", JSON(c.v))
+			t.Errorf("admit(%s) has no measure", jsonOf(c.v))
 		}
 	}
 	deep := Array(nil)
@@ -214,7 +214,7 @@ func TestAdmit(t *testing.T) {
 	}{
 		{0, "limit: nested deeper than 200; the limit is Limits.Nesting"},
 		{3, "limit: nested deeper than 3; the limit is Limits.Nesting"},
-		{201, JSON(deep)},
+		{201, jsonOf(deep)},
 	} {
 		limits = Limits{Nesting: c.nesting}.WithDefaults()
 		if got := shown(newMeter(&limits).admit(deep)); got != c.want {

@@ -2,6 +2,7 @@ package script
 
 import (
 	"math"
+	"math/big"
 
 	"kahuna/script/syntax"
 )
@@ -54,26 +55,52 @@ func callCeil(_ *callEnv, args []Value) (Value, *Error) {
 	return n.value(), nil
 }
 
-// powersOfTen are exact as float64.
-var powersOfTen = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
+// roundDigitsMax is how many decimal places round() keeps at most.
+const roundDigitsMax = 15
 
 func callRound(_ *callEnv, args []Value) (Value, *Error) {
 	n, err := numberArg("round", &args[0])
 	if err != nil {
 		return Null, err
 	}
-	digits, err := whole(args[1], "round() digits")
-	if err != nil {
-		return Null, err
+	digits := int64(0)
+	if len(args) == 2 {
+		if digits, err = whole(args[1], "round() digits"); err != nil {
+			return Null, err
+		}
 	}
-	if digits < 0 || digits >= int64(len(powersOfTen)) {
-		return Null, errf(CodeRange, "round() digits must be 0 to %d, got %d", len(powersOfTen)-1, digits)
-	}
-	if !n.float || math.Abs(n.f) >= 1e16 {
+	switch {
+	case digits < 0 || digits > roundDigitsMax:
+		return Null, errf(CodeRange, "round() digits must be 0 to %d, got %d", roundDigitsMax, digits)
+	case !n.float || math.Abs(n.f) >= 1<<52: // it has no fraction
 		return n.value(), nil
+	case digits == 0:
+		return Float(math.RoundToEven(n.f)), nil
 	}
-	p := powersOfTen[digits]
-	return Float(math.RoundToEven(n.f*p) / p), nil
+	return Float(roundFloat(n.f, powersOfTen[digits])), nil
+}
+
+// powersOfTen are exact as float64.
+var powersOfTen = [roundDigitsMax + 1]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
+
+// roundFloat rounds f, whose magnitude is below 2^52, to the nearest multiple of
+// 1/p, by its exact value and to the even one of two that are as near.
+func roundFloat(f, p float64) float64 {
+	scaled := float64(f * p) // rounded, also where the processor could do without
+	if math.Abs(scaled) >= 1<<53 {
+		return f // the multiple that is nearest to f has no other float64
+	}
+	off := math.FMA(f, p, -scaled) // f*p is exactly scaled + off
+	n := math.RoundToEven(scaled)
+	// How far n is from it: the difference is exact, and off decides only where
+	// scaled is in the middle of two.
+	switch d := scaled - n; {
+	case d == 0.5 && off > 0:
+		n++
+	case d == -0.5 && off < 0:
+		n--
+	}
+	return n / p // both are exact, so this is the nearest float64
 }
 
 func callMin(e *callEnv, args []Value) (Value, *Error) { return extreme(e, "min", -1, args) }
@@ -82,6 +109,15 @@ func callMax(e *callEnv, args []Value) (Value, *Error) { return extreme(e, "max"
 // extreme returns the first of the arguments that no other beats; one beats
 // another when it compares to it as sign.
 func extreme(e *callEnv, name string, sign int, args []Value) (Value, *Error) {
+	if len(args) == 1 {
+		if args[0].kind != KindArray {
+			return Null, needs(name, "two or more numbers, or an array", args[0])
+		}
+		var err *Error
+		if args, err = e.meter.elems(&args[0]); err != nil || len(args) == 0 {
+			return Null, err
+		}
+	}
 	best, err := numberArg(name, &args[0])
 	if err != nil {
 		return Null, err
@@ -94,7 +130,7 @@ func extreme(e *callEnv, name string, sign int, args []Value) (Value, *Error) {
 		if compareNumbers(n, best) == sign {
 			best = n
 		}
-		if err := e.meter.passed(len(args[i].str)); err != nil {
+		if err := e.meter.passed(valueBytes + len(args[i].str)); err != nil {
 			return Null, err
 		}
 	}
@@ -129,22 +165,94 @@ func callMod(_ *callEnv, args []Value) (Value, *Error) {
 	return n.value(), nil
 }
 
+// callNearlyEquals compares the exact difference with the tolerance.
 func callNearlyEquals(_ *callEnv, args []Value) (Value, *Error) {
-	a, b, err := twoNumbers("nearly_equals", args)
-	if err != nil {
-		return Null, err
+	var n [3]exact
+	for i := range n {
+		var err *Error
+		if n[i], err = exactArg("nearly_equals", &args[i]); err != nil {
+			return Null, err
+		}
 	}
-	tolerance, err := numberArg("nearly_equals", &args[2])
-	if err != nil {
-		return Null, err
+	a, b, tolerance := n[0], n[1], n[2]
+	if tolerance.sign() < 0 {
+		return Null, errf(CodeRange, "nearly_equals() tolerance must not be negative, got %s", scalarText(args[2]))
 	}
-	if tolerance.asFloat() < 0 {
-		return Null, errf(CodeRange, "nearly_equals() tolerance must not be negative, got %s", scalarText(tolerance.value()))
+	if a.small() && b.small() && tolerance.small() {
+		return Bool(nearFloats(a.asFloat(), b.asFloat(), tolerance.asFloat())), nil
 	}
-	if !a.float && !b.float && !tolerance.float {
-		// The difference of two int64 fits a uint64.
-		difference := uint64(max(a.i, b.i)) - uint64(min(a.i, b.i))
-		return Bool(difference <= uint64(tolerance.i)), nil
+	d := a.rat()
+	d.Sub(d, b.rat())
+	return Bool(d.Abs(d).Cmp(tolerance.rat()) <= 0), nil
+}
+
+// nearFloats reports whether |a-b| <= tolerance, by the exact difference: the
+// rounded one tells unless it is the tolerance, and then what was rounded off.
+func nearFloats(a, b, tolerance float64) bool {
+	d := a - b
+	if math.Abs(d) != tolerance || math.IsInf(d, 0) {
+		return math.Abs(d) < tolerance
 	}
-	return Bool(math.Abs(a.asFloat()-b.asFloat()) <= tolerance.asFloat()), nil
+	// Knuth's sum of two: a - b is exactly d + off.
+	v := d - a
+	off := (a - (d - v)) - (b + v)
+	if d < 0 {
+		off = -off
+	}
+	return off <= 0
+}
+
+// exact is a number of which nothing is rounded: a num, or digits beyond it.
+type exact struct {
+	num
+	long string
+}
+
+// longDigitsMax is how many digits are taken for a number where it is computed
+// with.
+const longDigitsMax = 1000
+
+func exactArg(name string, v *Value) (exact, *Error) {
+	n, ok, err := number(v)
+	switch {
+	case !ok:
+		return exact{}, needs(name, "a number", *v)
+	case err == nil:
+		return exact{num: n}, nil
+	}
+	negative, digits, ok := longDigits(v.str)
+	if !ok || len(digits) > longDigitsMax {
+		return exact{}, err
+	}
+	if negative {
+		digits = "-" + digits
+	}
+	return exact{long: digits}, nil
+}
+
+func (x *exact) sign() float64 {
+	if x.long != "" {
+		if x.long[0] == '-' {
+			return -1
+		}
+		return 1
+	}
+	return x.asFloat()
+}
+
+// small reports whether x is a float64, or an int64 that is one too.
+func (x *exact) small() bool {
+	return x.long == "" && (x.float || magnitude(x.i) <= 1<<53)
+}
+
+func (x *exact) rat() *big.Rat {
+	r := new(big.Rat)
+	switch {
+	case x.long != "":
+		i, _ := new(big.Int).SetString(x.long, 10)
+		return r.SetInt(i)
+	case x.float:
+		return r.SetFloat64(x.f)
+	}
+	return r.SetInt64(x.i)
 }

@@ -2,6 +2,7 @@ package script
 
 import (
 	"math"
+	"slices"
 
 	"kahuna/script/check"
 )
@@ -115,12 +116,16 @@ func (m *meter) valueLimit() *Error {
 // makeArray admits the storage of a new array of n elements.
 func (m *meter) makeArray(n int64) *Error {
 	if n > int64(m.limits.Elements) {
-		return limitf("Elements", "array too long: more than %d elements", m.limits.Elements)
+		return m.elementsLimit()
 	}
 	if n > m.limits.MemoryBytes/valueBytes { // the product might not fit
 		return m.memoryLimit()
 	}
 	return m.build(n * valueBytes)
+}
+
+func (m *meter) elementsLimit() *Error {
+	return limitf("Elements", "array too long: more than %d elements", m.limits.Elements)
 }
 
 // admit checks a value that comes from outside the run, such as a parameter,
@@ -130,25 +135,29 @@ func (m *meter) admit(v Value) (Value, *Error) {
 	switch v.kind {
 	case KindString:
 		return v, m.makeString(int64(len(v.str)))
-	case KindArray:
-		return m.admitArray(v, 0)
+	case KindArray, KindMap:
+		return m.admitNested(v, 0)
 	}
 	return v, nil
 }
 
-func (m *meter) admitArray(v Value, depth int) (Value, *Error) {
+func (m *meter) admitNested(v Value, depth int) (Value, *Error) {
 	if depth >= m.limits.Nesting {
 		return Null, m.nestingLimit()
 	}
 	elems := v.Elems()
-	if err := m.makeArray(int64(len(elems))); err != nil {
+	charge := m.makeArray
+	if v.kind == KindMap {
+		charge = m.makeMap
+	}
+	if err := charge(int64(len(elems))); err != nil {
 		return Null, err
 	}
 	own := make([]Value, len(elems))
 	for i, e := range elems {
 		var err *Error
-		if e.kind == KindArray {
-			own[i], err = m.admitArray(e, depth+1)
+		if e.nested() {
+			own[i], err = m.admitNested(e, depth+1)
 		} else {
 			own[i], err = m.admit(e)
 		}
@@ -156,7 +165,16 @@ func (m *meter) admitArray(v Value, depth int) (Value, *Error) {
 			return Null, err
 		}
 	}
-	return m.seal(own)
+	if v.kind == KindArray {
+		return m.seal(own)
+	}
+	names := slices.Clone(v.Names())
+	for _, name := range names {
+		if err := m.makeString(int64(len(name))); err != nil {
+			return Null, err
+		}
+	}
+	return m.sealMap(names, own)
 }
 
 // bytesPerStep is how many bytes a function reads for one step.
@@ -210,7 +228,7 @@ func (m *meter) readsMuch(args []Value) bool {
 	n := int64(0)
 	for i := range args {
 		n += int64(len(args[i].str))
-		if args[i].kind == KindArray {
+		if args[i].nested() {
 			_, weight := measure(args[i])
 			n += weight * valueBytes
 		}

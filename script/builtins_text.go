@@ -1,6 +1,7 @@
 package script
 
 import (
+	"math"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -41,10 +42,10 @@ func callLen(e *callEnv, args []Value) (Value, *Error) {
 			return Null, err
 		}
 		return Int(int64(n)), nil
-	case KindArray:
-		return Int(int64(len(v.Elems()))), nil
+	case KindArray, KindMap:
+		return Int(int64(v.arr.n)), nil
 	}
-	return Null, needs("len", "a string or an array", args[0])
+	return Null, needs("len", "a string, an array or a map", args[0])
 }
 
 func callUpper(e *callEnv, args []Value) (Value, *Error) {
@@ -107,7 +108,7 @@ func mapCase(e *callEnv, name string, v Value, mapping func(rune) rune) (Value, 
 func callConcat(e *callEnv, args []Value) (Value, *Error) {
 	var size int64
 	for _, v := range args {
-		if v.kind == KindArray {
+		if v.nested() {
 			return Null, needs("concat", "text, numbers, bools or null", v).hinted("use join() or to_json()")
 		}
 		size += int64(scalarSize(v))
@@ -221,6 +222,14 @@ func trim(m *meter, s string) (string, *Error) {
 }
 
 func callIndexOf(e *callEnv, args []Value) (Value, *Error) {
+	switch args[0].kind {
+	case KindArray:
+		i, err := e.meter.position(&args[0], &args[1])
+		return Int(int64(i)), err
+	case KindString:
+	default:
+		return Null, needs("index_of", "a string or an array", args[0])
+	}
 	s, t, err := twoStrings(e, "index_of", args)
 	if err != nil {
 		return Null, err
@@ -266,19 +275,28 @@ func callContains(e *callEnv, args []Value) (Value, *Error) {
 		}
 		return Bool(i >= 0), nil
 	case KindArray:
-		elems := x.Elems()
-		for i := range elems {
-			if err := e.meter.examine(compareBytes(&elems[i], &args[1])); err != nil {
-				return Null, err
-			}
-			same, err := e.meter.equal(&elems[i], &args[1])
-			if err != nil || same {
-				return Bool(same), err
-			}
-		}
-		return Bool(false), nil
+		i, err := e.meter.position(&args[0], &args[1])
+		return Bool(i >= 0), err
 	}
 	return Null, needs("contains", "a string or an array", args[0])
+}
+
+// position returns the place of the first element of the array v that is equal
+// to x, or -1.
+func (m *meter) position(v, x *Value) (int, *Error) {
+	elems, err := m.elems(v)
+	if err != nil {
+		return 0, err
+	}
+	for i := range elems {
+		if err := m.examine(compareBytes(&elems[i], x)); err != nil {
+			return 0, err
+		}
+		if same, err := m.equal(&elems[i], x); err != nil || same {
+			return i, err
+		}
+	}
+	return -1, nil
 }
 
 func callReplace(e *callEnv, args []Value) (Value, *Error) {
@@ -376,11 +394,27 @@ func callSplit(e *callEnv, args []Value) (Value, *Error) {
 	if err != nil {
 		return Null, err
 	}
+	most := int64(math.MaxInt64)
+	if len(args) == 3 {
+		if most, err = whole(args[2], "split() count"); err != nil {
+			return Null, err
+		}
+		if most < 1 {
+			return Null, errf(CodeRange, "split() count must be at least 1, got %d", most)
+		}
+	}
+	n = int(min(int64(n), most-1))
 	if err := e.meter.makeArray(int64(n) + 1); err != nil {
 		return Null, err
 	}
 	parts := make([]Value, 0, n+1)
-	err = e.meter.cut(s, sep, func(part string) { parts = append(parts, String(part)) })
+	err = e.meter.cut(s, sep, func(part string) {
+		if len(parts) < n {
+			parts = append(parts, String(part))
+			s = s[len(part)+len(sep):]
+		}
+	})
+	parts = append(parts, String(s))
 	if err != nil {
 		return Null, err
 	}
@@ -395,12 +429,15 @@ func callJoin(e *callEnv, args []Value) (Value, *Error) {
 	if err != nil {
 		return Null, err
 	}
-	elems := args[0].Elems()
+	elems, err := e.meter.elems(&args[0])
+	if err != nil {
+		return Null, err
+	}
 	e.meter.read(len(elems) * valueBytes)
 	size := int64(max(len(elems)-1, 0)) * int64(len(sep))
 	for _, v := range elems {
-		if v.kind == KindArray {
-			return Null, errf(CodeType, "join() cannot join an array within the array").hinted("use to_json()")
+		if v.nested() {
+			return Null, errf(CodeType, "join() cannot join %s within the array", article(v.kind)).hinted("use to_json()")
 		}
 		size += int64(scalarSize(v))
 	}
@@ -430,3 +467,59 @@ func callJoin(e *callEnv, args []Value) (Value, *Error) {
 	}
 	return String(b.String()), nil
 }
+
+// callCompare orders two texts by their bytes.
+func callCompare(e *callEnv, args []Value) (Value, *Error) {
+	s, t, err := twoStrings(e, "compare", args)
+	if err != nil {
+		return Null, err
+	}
+	return Int(int64(strings.Compare(s, t))), nil
+}
+
+func callPadLeft(e *callEnv, args []Value) (Value, *Error)  { return pad(e, "pad_left", args, true) }
+func callPadRight(e *callEnv, args []Value) (Value, *Error) { return pad(e, "pad_right", args, false) }
+
+// padMax is how many characters a padded text may be asked to have.
+const padMax = 10_000
+
+func pad(e *callEnv, name string, args []Value, left bool) (Value, *Error) {
+	s, err := stringArg(name, args[0])
+	if err != nil {
+		return Null, err
+	}
+	n, err := whole(args[1], name+"() length")
+	if err != nil {
+		return Null, err
+	}
+	if n < 0 || n > padMax {
+		return Null, errf(CodeRange, "%s() length must be 0 to %d, got %d", name, padMax, n)
+	}
+	c, err := stringArg(name, args[2])
+	if err != nil {
+		return Null, err
+	}
+	if utf8.RuneCountInString(firstBytes(c)) != 1 || len(c) > utf8.UTFMax {
+		return Null, errf(CodeRange, "%s() needs one character to fill with, got %s", name, quote(c))
+	}
+	e.meter.read(len(s))
+	has, err := e.meter.chars(s)
+	if err != nil {
+		return Null, err
+	}
+	missing := int(n) - has
+	if missing <= 0 {
+		return String(s), nil
+	}
+	if err := e.meter.makeString(int64(len(s) + missing*len(c))); err != nil {
+		return Null, err
+	}
+	fill := strings.Repeat(c, missing)
+	if left {
+		return String(fill + s), nil
+	}
+	return String(s + fill), nil
+}
+
+// firstBytes returns as much of s as tells whether it is one character.
+func firstBytes(s string) string { return s[:min(len(s), 2*utf8.UTFMax)] }

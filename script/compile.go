@@ -2,6 +2,7 @@ package script
 
 import (
 	"math"
+	"regexp"
 
 	"kahuna/script/check"
 	"kahuna/script/syntax"
@@ -68,6 +69,8 @@ func (c *compiler) code(x syntax.Expr) code {
 		return code{eval: c.rangeArray(x)}
 	case *syntax.ArrayLit:
 		return code{eval: c.arrayLit(x)}
+	case *syntax.MapLit:
+		return code{eval: c.mapLit(x)}
 	case *syntax.Guard:
 		return code{eval: guardValue(x)}
 	}
@@ -183,10 +186,62 @@ func (c *compiler) arrayLit(x *syntax.ArrayLit) expr {
 	}
 }
 
+func (c *compiler) mapLit(x *syntax.MapLit) expr {
+	type member struct {
+		name  expr
+		value expr
+		pos   syntax.Pos
+	}
+	members, pos := make([]member, len(x.Members)), x.Pos
+	for i := range x.Members {
+		m := &x.Members[i]
+		members[i] = member{c.expr(m.Key), c.expr(m.Value), m.Key.Position()}
+	}
+	return func(f *frame) (Value, error) {
+		names, values := make([]string, len(members)), make([]Value, len(members))
+		for i := range members {
+			v, err := members[i].name(f)
+			if err != nil {
+				return Null, err
+			}
+			if names[i], err = f.memberName(&v, members[i].pos); err != nil {
+				return Null, err
+			}
+			if values[i], err = members[i].value(f); err != nil {
+				return Null, err
+			}
+		}
+		v, fault := newMap(names, values, &f.meter)
+		if fault != nil {
+			return Null, f.at(fault, pos)
+		}
+		return v, nil
+	}
+}
+
+// memberName converts the key of a member of a map literal.
+func (f *frame) memberName(v *Value, pos syntax.Pos) (string, error) {
+	text, fault := memberName(v)
+	if fault != nil {
+		return "", f.at(fault, pos)
+	}
+	return text, nil
+}
+
+func memberName(v *Value) (string, *Error) {
+	if v.kind == KindNull || v.nested() {
+		return "", errf(CodeType, "the key of a member must be a text, got %s", describe(*v))
+	}
+	return scalarText(*v), nil
+}
+
 func (c *compiler) call(x *syntax.Call) expr {
 	fn, _ := check.Lookup(x.Name)
 	impl, args, pos := builtins[fn.ID], c.exprs(x.Args), x.Pos
 	reading := reads[fn.ID]
+	if fn.ID == check.FuncMatches {
+		impl = literalPattern(impl, x.Args[1])
+	}
 	return func(f *frame) (Value, error) {
 		base := len(f.stack)
 		for _, arg := range args {
@@ -213,6 +268,28 @@ func (c *compiler) call(x *syntax.Call) expr {
 	}
 }
 
+// literalPattern returns matches as it is called with a pattern, which when it
+// is a literal is compiled now.
+func literalPattern(matches builtin, pattern syntax.Expr) builtin {
+	for {
+		p, ok := pattern.(*syntax.Paren)
+		if !ok {
+			break
+		}
+		pattern = p.X
+	}
+	lit, ok := pattern.(*syntax.StringLit)
+	if !ok {
+		return matches
+	}
+	re := regexp.MustCompile(lit.Value)
+	states, _ := check.Pattern(lit.Value)
+	return func(e *callEnv, args []Value) (Value, *Error) {
+		e.matcher, e.states = re, states
+		return matches(e, args)
+	}
+}
+
 // push appends an argument to the stack.
 func (f *frame) push(v *Value) {
 	n := len(f.stack)
@@ -224,20 +301,24 @@ func (f *frame) push(v *Value) {
 	f.stack[n].assign(v)
 }
 
-var guardWords = [4]struct{ word, command string }{
+var guardWords = [...]struct{ word, command string }{
 	syntax.NotSet:      {"not set", "write"},
 	syntax.NotFound:    {"not found", "read"},
 	syntax.NotDeleted:  {"not deleted", "delete"},
 	syntax.NotExtended: {"not extended", "extend"},
+	syntax.Found:       {"found", "read"},
 }
 
 func guardValue(x *syntax.Guard) expr {
-	kind, pos := x.Kind, x.Pos
+	kind, pos, holds := x.Kind, x.Pos, guardMiss
+	if kind == syntax.Found {
+		kind, holds = syntax.NotFound, guardHit
+	}
 	return func(f *frame) (Value, error) {
 		if f.guards[kind] == guardUnset {
-			g := guardWords[kind]
+			g := guardWords[x.Kind]
 			return Null, f.at(errf(CodeState, "'%s' used before any %s", g.word, g.command), pos)
 		}
-		return Bool(f.guards[kind] == guardMiss), nil
+		return Bool(f.guards[kind] == holds), nil
 	}
 }

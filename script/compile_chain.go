@@ -143,7 +143,7 @@ func (c *compiler) link(x syntax.Expr) (l link, val *Value) {
 // fold computes a link of two constants, when that can not fail and costs no
 // steps.
 func (l *link) fold(a, b Value) (Value, bool) {
-	if pairWork(&a, &b) != 0 || a.kind == KindArray && b.kind == KindArray {
+	if pairWork(&a, &b) != 0 || a.nested() || b.nested() {
 		return Null, false
 	}
 	switch l.op {
@@ -238,7 +238,7 @@ func (l *link) apply(f *frame, v Value) (Value, error) {
 	}
 	var fault *Error
 	if l.op == linkIndex {
-		v, fault = indexValue(v, w)
+		v, fault = indexValue(&v, &w, &f.meter)
 	} else {
 		v, fault = arith(l.bin, &v, &w)
 	}
@@ -267,7 +267,7 @@ func (l *link) logic(f *frame, v Value) (Value, error) {
 
 func (f *frame) equal(a, b *Value, pos syntax.Pos) (bool, error) {
 	f.steps += pairWork(a, b)
-	if a.kind != KindArray {
+	if !a.nested() {
 		return equal(a, b), nil
 	}
 	same, fault := f.meter.equal(a, b)

@@ -19,6 +19,10 @@ func (c *compiler) command(x syntax.Expr) command {
 		return c.pointRead(x.Space, &x.Key, x.At, x.AsOf, opExists, x.Pos)
 	case *syntax.Multi:
 		return c.multi(x)
+	case *syntax.Count:
+		return c.count(x)
+	case *syntax.DeleteMany:
+		return c.deleteMany(x)
 	case *syntax.Set:
 		return c.set(x)
 	case *syntax.Delete:
@@ -28,7 +32,7 @@ func (c *compiler) command(x syntax.Expr) command {
 			if err != nil {
 				return err
 			}
-			w, err := f.env.tx.Delete(space, k)
+			w, err := f.env.tx.Delete(space, *k)
 			return f.wrote(opDelete, space, k, 0, w, err, pos)
 		}
 	}
@@ -37,35 +41,39 @@ func (c *compiler) command(x syntax.Expr) command {
 
 // key compiles the key of a command. A text of the script and a parameter
 // have been checked before the run, a computed key is checked here.
-func (c *compiler) key(k *syntax.Key) func(f *frame) (string, error) {
+func (c *compiler) key(k *syntax.Key) func(f *frame) (*string, error) { return c.keyOf(k, false) }
+
+// keyOf is key for one that may be empty, if so.
+func (c *compiler) keyOf(k *syntax.Key, empty bool) func(f *frame) (*string, error) {
 	switch k.Kind {
 	case syntax.PlaceholderKey:
 		i, _ := c.info.Param(k.Name)
-		return func(f *frame) (string, error) { return f.keys[i], nil }
+		return func(f *frame) (*string, error) { return &f.keys[i], nil }
 	case syntax.ComputedKey:
 		eval, pos := c.expr(k.X), k.Pos
-		return func(f *frame) (string, error) {
+		return func(f *frame) (*string, error) {
 			v, err := eval(f)
 			if err != nil {
-				return "", err
+				return nil, err
 			}
-			text, fault := keyText(v, f.meter.limits)
+			text, fault := keyText(v, f.meter.limits, empty)
 			if fault != nil {
-				return "", f.at(fault, pos)
+				return nil, f.at(fault, pos)
 			}
-			return text, nil
+			return &text, nil
 		}
 	}
-	name := k.Name
-	return func(*frame) (string, error) { return name, nil }
+	name := &k.Name
+	return func(*frame) (*string, error) { return name, nil }
 }
 
 // keyText converts the value of a computed key.
-func keyText(v Value, lim *Limits) (string, *Error) {
+// It may be empty if so.
+func keyText(v Value, lim *Limits, empty bool) (string, *Error) {
 	switch {
-	case v.kind == KindNull || v.kind == KindArray:
+	case v.kind == KindNull || v.nested():
 		return "", errf(CodeBadKey, "a key must be a non-empty text, got %s", v.kind)
-	case v.kind == KindString && v.str == "":
+	case v.kind == KindString && v.str == "" && !empty:
 		return "", errf(CodeBadKey, "a key must be a non-empty text, got an empty one")
 	}
 	text := scalarText(v)
@@ -159,7 +167,7 @@ func (c *compiler) pointRead(space Space, k *syntax.Key, at, asOf syntax.Expr, o
 			if err != nil {
 				return err
 			}
-			row, err := f.env.tx.GetAt(space, k, n)
+			row, err := f.env.tx.GetAt(space, *k, n)
 			row.Expires, row.TTL = 0, 0
 			return f.found(op, k, &row, err, pos)
 		}
@@ -174,7 +182,7 @@ func (c *compiler) pointRead(space Space, k *syntax.Key, at, asOf syntax.Expr, o
 			if err != nil {
 				return err
 			}
-			row, err := f.env.tx.GetAsOf(space, k, ms)
+			row, err := f.env.tx.GetAsOf(space, *k, ms)
 			return f.found(op, k, &row, err, pos)
 		}
 	}
@@ -183,27 +191,134 @@ func (c *compiler) pointRead(space Space, k *syntax.Key, at, asOf syntax.Expr, o
 		if err != nil {
 			return err
 		}
-		row, err := f.env.tx.Get(space, k)
+		row, err := f.env.tx.Get(space, *k)
 		return f.found(op, k, &row, err, pos)
+	}
+}
+
+// parting is a compiled operand of a command on many keys. It adds to the part
+// it is given; a pointer would move it to the heap.
+type parting func(f *frame, p Part) (Part, error)
+
+// part compiles the key, the as of and the parts of a command on many keys.
+// What it says is then in frame.part. A prefix that is limited may be empty.
+func (c *compiler) part(space Space, prefix bool, k *syntax.Key, asOf syntax.Expr, limited bool, parts ...parting) command {
+	key, when := c.keyOf(k, prefix && limited), c.time(asOf)
+	return func(f *frame) error {
+		p := Part{Space: space, Prefix: prefix, Limit: -1}
+		text, err := key(f)
+		if err != nil {
+			return err
+		}
+		p.Text = rangeText(prefix, *text)
+		if when != nil {
+			if p.AsOf, err = when(f); err != nil {
+				return err
+			}
+		}
+		for _, part := range parts {
+			if p, err = part(f, p); err != nil {
+				return err
+			}
+		}
+		f.part = p
+		return nil
 	}
 }
 
 // multi compiles get by bucket and scan by prefix.
 func (c *compiler) multi(x *syntax.Multi) command {
-	key, when := c.key(&x.Key), c.time(x.AsOf)
-	space, prefix, pos := x.Space, x.Prefix, x.Pos
-	return func(f *frame) error {
-		text, err := key(f)
-		if err != nil {
-			return err
-		}
-		var asOf int64
-		if when != nil {
-			if asOf, err = when(f); err != nil {
+	pos, desc := x.Pos, x.DescPos.IsValid()
+	if x.Limit == nil && x.After == nil && !desc {
+		part := c.part(x.Space, x.Prefix, &x.Key, x.AsOf, false)
+		return func(f *frame) error {
+			if err := part(f); err != nil {
 				return err
 			}
+			return f.scanRows(&f.part, pos)
 		}
-		return f.scanRows(space, prefix, rangeText(prefix, text), asOf, pos)
+	}
+	var parts []parting
+	for _, p := range x.Parts() {
+		if p == x.Limit {
+			parts = append(parts, c.limit(x.Limit, x.LimitPos))
+		} else {
+			parts = append(parts, c.after(x.After, x.AfterPos))
+		}
+	}
+	part := c.part(x.Space, x.Prefix, &x.Key, x.AsOf, x.Limit != nil, parts...)
+	return func(f *frame) error {
+		if err := part(f); err != nil {
+			return err
+		}
+		f.part.Desc = desc
+		return f.scanPart(&f.part, pos)
+	}
+}
+
+// limit compiles the operand of limit.
+func (c *compiler) limit(x syntax.Expr, pos syntax.Pos) parting {
+	eval := c.expr(x)
+	return func(f *frame, p Part) (Part, error) {
+		v, err := eval(f)
+		if err != nil {
+			return p, err
+		}
+		if err := f.reads(&v, &v, pos); err != nil {
+			return p, err
+		}
+		n, fault := whole(v, "limit")
+		if most := f.meter.limits.Elements; fault == nil && (n < 0 || n > int64(most)) {
+			fault = errf(CodeRange, "limit must be 0 to %d, got %d", most, n)
+		}
+		if fault != nil {
+			return p, f.at(fault, pos)
+		}
+		p.Limit = int(n)
+		return p, nil
+	}
+}
+
+// after compiles the operand of after.
+func (c *compiler) after(x syntax.Expr, pos syntax.Pos) parting {
+	eval := c.expr(x)
+	return func(f *frame, p Part) (Part, error) {
+		v, err := eval(f)
+		if err != nil {
+			return p, err
+		}
+		switch v.kind {
+		case KindNull:
+		case KindString:
+			p.HasAfter, p.After = true, v.str
+		default:
+			return p, f.at(errf(CodeType, "after needs a text or null, got %s", describe(v)), pos)
+		}
+		return p, nil
+	}
+}
+
+func (c *compiler) count(x *syntax.Count) command {
+	part, pos := c.part(x.Space, x.Prefix, &x.Key, x.AsOf, false), x.Pos
+	return func(f *frame) error {
+		if err := part(f); err != nil {
+			return err
+		}
+		return f.countRows(&f.part, pos)
+	}
+}
+
+func (c *compiler) deleteMany(x *syntax.DeleteMany) command {
+	var parts []parting
+	if x.Limit != nil {
+		parts = append(parts, c.limit(x.Limit, x.LimitPos))
+	}
+	part, pos := c.part(x.Space, x.Prefix, &x.Key, nil, x.Limit != nil, parts...), x.Pos
+	return func(f *frame) error {
+		if err := part(f); err != nil {
+			return err
+		}
+		return f.deleteRows(&f.part, pos)
 	}
 }
 
@@ -227,6 +342,8 @@ func (c *compiler) set(x *syntax.Set) command {
 			fixed.XX = true
 		case syntax.FlagNoRev:
 			fixed.NoRev = true
+		case syntax.FlagKeepTTL:
+			fixed.KeepTTL = true
 		default:
 			flags = append(flags, c.flag(fl))
 		}
@@ -256,7 +373,7 @@ func (c *compiler) set(x *syntax.Set) command {
 			f.setOpts = o
 			opts = &f.setOpts
 		}
-		w, err := f.env.tx.Set(space, k, text, opts)
+		w, err := f.env.tx.Set(space, *k, text, opts)
 		return f.wrote(opSet, space, k, len(text), w, err, pos)
 	}
 }
@@ -334,7 +451,7 @@ func (c *compiler) extend(x *syntax.Extend) command {
 		if err != nil {
 			return err
 		}
-		w, err := f.env.tx.Extend(space, k, ms)
+		w, err := f.env.tx.Extend(space, *k, ms)
 		return f.wrote(opExtend, space, k, 0, w, err, pos)
 	}
 }

@@ -1,6 +1,10 @@
 package script
 
-import "kahuna/script/syntax"
+import (
+	"unicode/utf8"
+
+	"kahuna/script/syntax"
+)
 
 func (c *compiler) block(stmts []syntax.Stmt) block {
 	out := make(block, 0, len(stmts))
@@ -50,8 +54,8 @@ func (c *compiler) stmt(s syntax.Stmt) func(*frame) (flow, error) {
 	case *syntax.Return:
 		return c.ret(s)
 	case *syntax.Throw:
-		message, pos := c.expr(s.X), s.Pos
-		return func(f *frame) (flow, error) { return flowEnd, f.throw(message, pos) }
+		message, code, pos := c.expr(s.X), c.optional(s.Code), s.Pos
+		return func(f *frame) (flow, error) { return flowEnd, f.throw(message, code, pos) }
 	case *syntax.Assert:
 		return c.assert(s)
 	}
@@ -61,7 +65,8 @@ func (c *compiler) stmt(s syntax.Stmt) func(*frame) (flow, error) {
 // isCommand reports whether x is a command itself, not one in parentheses.
 func isCommand(x syntax.Expr) bool {
 	switch x.(type) {
-	case *syntax.Get, *syntax.Exists, *syntax.Multi, *syntax.Set, *syntax.Delete, *syntax.Extend:
+	case *syntax.Get, *syntax.Exists, *syntax.Multi, *syntax.Count,
+		*syntax.Set, *syntax.Delete, *syntax.DeleteMany, *syntax.Extend:
 		return true
 	}
 	return false
@@ -122,26 +127,60 @@ func (c *compiler) commitReturn(s *syntax.Return) func(*frame) (flow, error) {
 	}
 }
 
-func (f *frame) throw(message expr, pos syntax.Pos) error {
+// optional compiles an expression that may be missing: then it is nil.
+func (c *compiler) optional(x syntax.Expr) expr {
+	if x == nil {
+		return nil
+	}
+	return c.expr(x)
+}
+
+// throw makes the error of a throw. code, the application's own, may be nil.
+func (f *frame) throw(message, code expr, pos syntax.Pos) error {
 	v, err := message(f)
 	if err != nil {
 		return err
 	}
-	text, fault := displayText(v, &f.meter)
-	if fault != nil {
+	thrown := &Error{Code: CodeThrow}
+	var fault *Error
+	if thrown.Message, fault = displayText(v, &f.meter); fault != nil {
 		return f.at(fault, pos)
 	}
-	return f.at(&Error{Code: CodeThrow, Message: text}, pos)
+	if code != nil {
+		if v, err = code(f); err != nil {
+			return err
+		}
+		if thrown.UserCode, fault = userCode(v); fault != nil {
+			return f.at(fault, pos)
+		}
+	}
+	return f.at(thrown, pos)
+}
+
+// userCodeBytes is how long the code of a throw may be.
+const userCodeBytes = 100
+
+// userCode judges the code of a throw.
+func userCode(v Value) (string, *Error) {
+	switch {
+	case v.kind != KindString:
+		return "", errf(CodeType, "the code of a throw must be a text, got %s", describe(v))
+	case v.str == "" || len(v.str) > userCodeBytes:
+		return "", errf(CodeRange, "the code of a throw must have 1 to %d bytes, got %d", userCodeBytes, len(v.str))
+	case !utf8.ValidString(v.str):
+		return "", errf(CodeRange, "the code of a throw must be UTF-8, got %s", quote(v.str))
+	}
+	return v.str, nil
 }
 
 func (c *compiler) assert(s *syntax.Assert) func(*frame) (flow, error) {
-	cond, message, pos := c.expr(s.Cond), c.expr(s.Message), s.Pos
+	cond, message, code, pos := c.expr(s.Cond), c.expr(s.Message), c.optional(s.Code), s.Pos
 	return func(f *frame) (flow, error) {
 		ok, err := f.test(cond, "assert", pos)
 		if err != nil || ok {
 			return flowNext, err
 		}
-		return flowEnd, f.throw(message, pos)
+		return flowEnd, f.throw(message, code, pos)
 	}
 }
 
@@ -241,6 +280,7 @@ func (c *compiler) forRange(s *syntax.For, r *syntax.Range) func(*frame) (flow, 
 	from, to := c.expr(r.X), c.expr(r.Y)
 	body := c.block(s.Body)
 	slot, _ := c.info.Slot(s.Name)
+	second := c.second(s)
 	pos, rangePos := s.Pos, r.Pos
 	return func(f *frame) (flow, error) {
 		a, err := from(f)
@@ -258,11 +298,16 @@ func (c *compiler) forRange(s *syntax.For, r *syntax.Range) func(*frame) (flow, 
 		if fault != nil {
 			return flowEnd, f.at(fault, rangePos)
 		}
-		for ; i <= last; i++ {
+		for first := i; i <= last; i++ {
 			if err := f.step(pos); err != nil {
 				return flowEnd, err
 			}
-			f.vars[slot] = Int(i)
+			if second < 0 {
+				f.vars[slot] = Int(i)
+			} else {
+				f.vars[slot] = Int(i - first)
+				f.vars[second] = Int(i)
+			}
 			if more, fl, err := f.pass(body); !more {
 				return fl, err
 			}
@@ -274,30 +319,67 @@ func (c *compiler) forRange(s *syntax.For, r *syntax.Range) func(*frame) (flow, 
 	}
 }
 
+// second returns the slot of the second variable of a for, or -1.
+func (c *compiler) second(s *syntax.For) int {
+	if s.Second == "" {
+		return -1
+	}
+	slot, _ := c.info.Slot(s.Second)
+	return slot
+}
+
 func (c *compiler) forArray(s *syntax.For) func(*frame) (flow, error) {
 	over := c.expr(s.X)
 	body := c.block(s.Body)
 	slot, _ := c.info.Slot(s.Name)
+	second := c.second(s)
 	pos := s.Pos
 	return func(f *frame) (flow, error) {
 		v, err := over(f)
 		if err != nil {
 			return flowEnd, err
 		}
-		if v.kind != KindArray {
-			return flowEnd, f.at(errf(CodeType, "for needs an array, got %s", describe(v)), pos)
+		if fault := iterable(&v, second >= 0); fault != nil {
+			return flowEnd, f.at(fault, pos)
 		}
-		for _, e := range v.Elems() {
+		items := v.arr
+		for i := range items.n {
 			if err := f.step(pos); err != nil {
 				return flowEnd, err
 			}
-			f.vars[slot] = e
+			// The body may put into what it runs over.
+			if fault := f.meter.open(items); fault != nil {
+				return flowEnd, f.at(fault, pos)
+			}
+			element := slot
+			if second >= 0 {
+				element = second
+				if v.kind == KindMap {
+					f.vars[slot] = String(items.names[i])
+				} else {
+					f.vars[slot] = Int(int64(i))
+				}
+			}
+			f.vars[element].assign(&items.elems[i])
 			if more, fl, err := f.pass(body); !more {
 				return fl, err
 			}
 		}
 		return flowNext, nil
 	}
+}
+
+// iterable judges what a for with one or two variables runs over.
+func iterable(v *Value, two bool) *Error {
+	switch {
+	case v.kind == KindArray || v.kind == KindMap && two:
+		return nil
+	case v.kind == KindMap:
+		return errf(CodeType, "for needs an array, got map").hinted("a map has two variables: for k, v in ...")
+	case two:
+		return errf(CodeType, "for needs an array or a map, got %s", describe(*v))
+	}
+	return errf(CodeType, "for needs an array, got %s", describe(*v))
 }
 
 func (c *compiler) while(s *syntax.While) func(*frame) (flow, error) {

@@ -113,6 +113,24 @@ func (w *watched) Scan(space script.Space, prefix bool, text string, asOf int64,
 	return w.Tx.Scan(space, prefix, text, asOf, visit)
 }
 
+// covers finds the range that p is a part of.
+func covers(p *script.Part) func(script.RangeAccess) bool {
+	return func(r script.RangeAccess) bool {
+		return r.Space == p.Space && r.Prefix == p.Prefix && r.Text == p.Text
+	}
+}
+
+func (w *watched) ScanPart(p *script.Part, visit func(script.Row) error) error {
+	// A key that is known only while running is in no footprint.
+	if p.AsOf == 0 && w.fp.Complete && (p.Limit >= 0 || p.HasAfter || !slices.ContainsFunc(w.fp.Ranges, covers(p))) {
+		w.bad = fmt.Sprintf("%+v is not in %+v", p, w.fp)
+	}
+	if err := w.note("part %+v", *p); err != nil {
+		return err
+	}
+	return w.Tx.ScanPart(p, visit)
+}
+
 func (w *watched) Sleep(ms int64) error {
 	if err := w.note("sleep %d", ms); err != nil {
 		return err

@@ -24,11 +24,11 @@ const (
 	CodeBadOption         = syntax.CodeBadOption
 	CodeReadOnly          = syntax.CodeReadOnly
 	CodeLimit             = syntax.CodeLimit
+	CodeRange             = syntax.CodeRange
 
 	CodeMissingParameter Code = "missing_parameter"
 	CodeBadParameter     Code = "bad_parameter"
 	CodeType             Code = "type"
-	CodeRange            Code = "range"
 	CodeDivisionByZero   Code = "division_by_zero"
 	CodeState            Code = "state"
 	CodeHistory          Code = "history"
@@ -57,6 +57,8 @@ type Error struct {
 	Code Code
 	// Outcome says whether what was asked for is in the store.
 	Outcome Outcome
+	// UserCode is the application's own code of a throw or assert, else empty.
+	UserCode string
 	// Message is one line without a position; Hint says what to do instead.
 	Message string
 	Hint    string
@@ -133,45 +135,6 @@ func printable(key string) string {
 //	    |                  ^
 func (e *Error) Detail() string {
 	return Frame("error: "+e.Text(), e.Source, e.Line, e.Column)
-}
-
-// Frame shows head, and below it the source line with a caret under column.
-func Frame(head, source string, line, column int) string {
-	if line == 0 {
-		return head
-	}
-	var b strings.Builder
-	source, column = excerpt(source, column)
-	no := fmt.Sprint(line)
-	b.WriteString(head)
-	fmt.Fprintf(&b, "\n  %s | %s\n  %s | ", no, source, strings.Repeat(" ", len(no)))
-	n := 1
-	for _, r := range source {
-		if n >= column {
-			break
-		}
-		if r == '\t' {
-			b.WriteByte('\t')
-		} else {
-			b.WriteByte(' ')
-		}
-		n++
-	}
-	b.WriteByte('^')
-	return b.String()
-}
-
-// excerptMax is how many characters of a source line Frame shows.
-const excerptMax = 200
-
-// excerpt cuts a long line to the part around column.
-func excerpt(source string, column int) (string, int) {
-	runes := []rune(source)
-	if len(runes) <= excerptMax {
-		return source, column
-	}
-	from := min(max(0, column-1-excerptMax/2), len(runes)-excerptMax)
-	return string(runes[from : from+excerptMax]), column - from
 }
 
 // Type returns the result type of the error (docs/language.md, "Errors").

@@ -39,6 +39,11 @@ type RangeAccess struct {
 	Space  Space
 	Prefix bool
 	Text   string
+	// Part tells that only some of its first or last rows are read: what is read
+	// is known only while running.
+	Part bool
+	// Write tells that what is read may be deleted.
+	Write bool
 }
 
 func (fp *Footprint) reset() {
@@ -53,6 +58,8 @@ type keyAccess struct {
 	space  Space
 	name   string // of a static key
 	param  int    // of a placeholder, else -1
+	empty  bool   // it may be empty
+	part   bool   // only a part of a range is read
 	eval   expr   // of a computed key, else nil
 }
 
@@ -71,7 +78,10 @@ func (c *compiler) footprint() {
 			fp.Complete = false
 			continue
 		}
-		k := keyAccess{access: use.Access, space: use.Space, param: -1, name: use.Key.Name}
+		k := keyAccess{access: use.Access, space: use.Space, param: -1, name: use.Key.Name, empty: use.Limited, part: use.Part}
+		if use.Part || use.Access >= check.DeleteBucket {
+			fp.Complete = false
+		}
 		if use.Class == check.Bindable {
 			fixed = false
 			k.name = ""
@@ -95,9 +105,12 @@ func (c *compiler) footprint() {
 
 func (fp *Footprint) add(k *keyAccess, text string) {
 	switch k.access {
-	case check.ReadBucket, check.ReadPrefix:
-		prefix := k.access == check.ReadPrefix
-		fp.Ranges = append(fp.Ranges, RangeAccess{Space: k.space, Prefix: prefix, Text: rangeText(prefix, text)})
+	case check.ReadBucket, check.ReadPrefix, check.DeleteBucket, check.DeletePrefix:
+		prefix := k.access == check.ReadPrefix || k.access == check.DeletePrefix
+		fp.Ranges = append(fp.Ranges, RangeAccess{
+			Space: k.space, Prefix: prefix, Text: rangeText(prefix, text),
+			Part: k.part, Write: k.access >= check.DeleteBucket,
+		})
 	default:
 		fp.Points = append(fp.Points, PointAccess{Space: k.space, Key: text, Write: k.access == check.Write})
 	}
@@ -122,16 +135,18 @@ func (fp *Footprint) arrange() {
 	}
 	if len(fp.Ranges) > 1 {
 		slices.SortFunc(fp.Ranges, func(a, b RangeAccess) int {
-			kind := func(r RangeAccess) int {
-				if r.Prefix {
-					return 1
-				}
-				return 0
-			}
-			return cmp.Or(int(a.Space)-int(b.Space), kind(a)-kind(b), strings.Compare(a.Text, b.Text))
+			return cmp.Or(int(a.Space)-int(b.Space), rank(a.Prefix)-rank(b.Prefix), strings.Compare(a.Text, b.Text),
+				rank(a.Part)-rank(b.Part), rank(a.Write)-rank(b.Write))
 		})
 		fp.Ranges = slices.Compact(fp.Ranges)
 	}
+}
+
+func rank(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // Footprint returns what the call will touch. It is computed once and valid
@@ -160,7 +175,7 @@ func (c *Call) Footprint() *Footprint {
 			text = c.keys[k.param]
 		case k.eval != nil:
 			var ok, late bool
-			if text, ok, late = c.computedKey(k.eval, &steps); !ok {
+			if text, ok, late = c.computedKey(k.eval, k.empty, &steps); !ok {
 				fp.Complete = fp.Complete && !late
 				continue
 			}
@@ -179,7 +194,7 @@ const keySteps = 20_000
 // computedKey evaluates a key that consists of literals, placeholders,
 // operators and pure functions: it needs no Tx and sees no variables. steps is
 // what is left for it and those after it. late tells that it takes more.
-func (c *Call) computedKey(eval expr, steps *int64) (text string, ok, late bool) {
+func (c *Call) computedKey(eval expr, empty bool, steps *int64) (text string, ok, late bool) {
 	if *steps <= 0 {
 		return "", false, true
 	}
@@ -191,6 +206,6 @@ func (c *Call) computedKey(eval expr, steps *int64) (text string, ok, late bool)
 	if err != nil {
 		return "", false, err == ErrSlowPath
 	}
-	text, fault := keyText(v, f.meter.limits)
+	text, fault := keyText(v, f.meter.limits, empty)
 	return text, fault == nil, false
 }

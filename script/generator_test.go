@@ -65,9 +65,9 @@ func (g *generator) script() string {
 	}
 	// All variables are assigned somewhere; in some scripts not on every path.
 	if g.pick(5) == 0 {
-		b.WriteString("if exists e then let x = 1 let y = 2 let z = 3 let s = 4 let i = 5 end\n")
+		b.WriteString("if exists e then let x = 1 let y = 2 let z = 3 let s = 4 let i = 5 let m = {} end\n")
 	} else {
-		b.WriteString("let x = 3 let y = 'a' let z = [1, 'b', null, [2.5]] let s = true let i = 1\n")
+		b.WriteString("let x = 3 let y = 'a' let z = [1, 'b', null, [2.5]] let s = true let i = 1 let m = {a: 1, b: z}\n")
 	}
 	if !begin || !strings.Contains(b.String(), "snapshot") {
 		b.WriteString(g.one("", "get e set b 'text' delete e extend a 50\n", "exists a eset a 2 xx delete a extend e 50\n"))
@@ -94,7 +94,15 @@ func (g *generator) stmt() string {
 	}
 	g.depth++
 	defer func() { g.depth-- }()
-	switch g.pick(20) {
+	switch g.pick(23) {
+	case 20:
+		return "let m = put(m, " + g.one("'a'", "'b'", "'c'", "to_str(i)") + ", " + g.expr() + ")"
+	case 21:
+		return "let z = " + g.one("append(z, i)", "put(z, 0, i)", "append(z, z)", "put(z, 1, z)", "append([], z)")
+	case 22:
+		g.loops++
+		defer func() { g.loops-- }()
+		return fmt.Sprintf("for k, v in %s do\n%send", g.one("m", "z", "get by bucket n", "2..4", g.expr()), g.block())
 	case 0, 1, 2:
 		return fmt.Sprintf("let %s = %s", g.one(genVars...), g.expr())
 	case 3:
@@ -131,7 +139,7 @@ func (g *generator) stmt() string {
 	case 16:
 		return fmt.Sprintf("assert %s, %s", g.one("true", "exists a", "i < 9", g.cond()), g.expr())
 	case 17:
-		return fmt.Sprintf("if %s then %s end", g.cond(), g.one("commit", "rollback", "return", "return "+g.expr(), "return "+g.write(), "throw "+g.expr(), "commit return "+g.expr()))
+		return fmt.Sprintf("if %s then %s end", g.cond(), g.one("commit", "rollback", "return", "return "+g.expr(), "return "+g.write(), "throw "+g.expr(), "throw "+g.expr()+", "+g.one("'CODE'", "y"), "commit return "+g.expr()))
 	case 18:
 		return "set a to_int(get a) + 1"
 	}
@@ -141,7 +149,9 @@ func (g *generator) stmt() string {
 func (g *generator) write() string {
 	e := g.one("", "", "e")
 	key := g.key()
-	switch g.pick(6) {
+	switch g.pick(7) {
+	case 6:
+		return e + "delete by " + g.one("bucket n", "prefix 'n/'", "bucket "+key, "prefix "+key, "prefix '' limit 2") + g.one("", "", " limit 1")
 	case 0:
 		return e + "delete " + key
 	case 1:
@@ -158,6 +168,9 @@ func (g *generator) write() string {
 	if g.pick(4) == 0 {
 		flags = append(flags, "cmprev "+g.one("-1", "0", "1", "rev(get a)", "null", g.expr()))
 	}
+	if g.pick(5) == 0 {
+		flags = append(flags, "keepttl")
+	}
 	if g.pick(6) == 0 {
 		flags = append(flags, "norev")
 	}
@@ -171,7 +184,15 @@ func (g *generator) write() string {
 func (g *generator) read() string {
 	e := g.one("", "", "e")
 	key := g.key()
-	switch g.pick(5) {
+	switch g.pick(7) {
+	case 5:
+		return e + "count by " + g.one("bucket n", "prefix n", "bucket "+key) + g.one("", "", " as of 350")
+	case 6:
+		parts := []string{g.one("", "limit 1", "limit 2", "limit 0", "limit i"), g.one("", "desc"), g.one("", "after 'n/1'", "after null", "after y", "after @k")}
+		if g.pick(2) == 0 {
+			parts[0], parts[2] = parts[2], parts[0]
+		}
+		return e + g.one("get by bucket n", "scan by prefix 'n/'", "scan by prefix a", "get by bucket "+key) + g.one("", "", " as of 350") + " " + strings.Join(parts, " ")
 	case 0:
 		return e + "get by bucket " + g.one("n", "'n/'", "`n/2`", key) + g.one("", "", " as of 350", " as of 450 + i")
 	case 1:
@@ -189,7 +210,7 @@ func (g *generator) cond() string {
 	case 0:
 		return "(" + g.write() + ")"
 	case 1:
-		return g.one("not set", "not found", "not deleted", "not extended", "!set")
+		return g.one("not set", "not found", "not deleted", "not extended", "!set", "found")
 	case 2, 3:
 		return fmt.Sprintf("(%s) %s (%s)", g.num(), g.one("==", "!=", "<", "<=", ">", ">="), g.num())
 	case 4:
@@ -210,7 +231,13 @@ func (g *generator) expr() string {
 	}
 	g.depth++
 	defer func() { g.depth-- }()
-	switch g.pick(16) {
+	switch g.pick(19) {
+	case 16:
+		return g.one("m", "m.a", "m['b']", "m.q", "m[i]", "({a: m}).a", "(@q ?? 5)")
+	case 17:
+		return fmt.Sprintf("{a: %s, b: %s, %s: %s}", g.arg(), g.expr(), g.one("a", "c", "'x y'", "(y)", "(i)"), g.expr())
+	case 18:
+		return g.list()
 	case 0, 1:
 		return g.one("0", "1", "2", "-3", "1.5", "'4'", "'text'", "null", "true", "false", "[]", "9223372036854775807", `"\xff"`)
 	case 2, 3, 4:
@@ -248,6 +275,31 @@ func (g *generator) arg() string {
 		return g.read()
 	}
 	return g.expr()
+}
+
+// list is an expression of the functions of arrays and maps.
+func (g *generator) list() string {
+	array := g.one("[3, 1, 2]", "(get by bucket n)", "@list", "[x, y]", "z", "['b', 'a', 'b']", "(scan by prefix 'n/' desc)")
+	m := g.one("m", "m", "{a: 1, b: x}", "from_json('{\"k\": [1, {}]}')")
+	switch g.pick(9) {
+	case 0:
+		return fmt.Sprintf("%s(%s)", g.one("first", "last", "reverse", "sort", "sort_text", "unique", "sum", "min", "max", "count"), array)
+	case 1:
+		return fmt.Sprintf("append(%s, %s)", array, g.arg())
+	case 2:
+		return fmt.Sprintf("put(%s, %s, %s)", array, g.one("0", "1", "i"), g.expr())
+	case 3:
+		return fmt.Sprintf("put(%s, %s, %s)", m, g.one("'a'", "'c'", "y"), g.expr())
+	case 4:
+		return fmt.Sprintf("%s(%s)", g.one("keys", "values", "count", "to_json", "to_str"), m)
+	case 5:
+		return fmt.Sprintf("remove(%s, %s)", g.one(array, m), g.one("0", "'a'", "'q'"))
+	case 6:
+		return fmt.Sprintf("merge(%s, %s)", m, g.one("{b: 1, z: 2}", "{}", m))
+	case 7:
+		return fmt.Sprintf("%s(%s)", g.one("key", "ttl", "rev", "from_json", "key"), g.arg())
+	}
+	return fmt.Sprintf("%s(%s, %s, %s)", g.one("insert", "slice"), array, g.one("0", "1"), g.one("1", "2", "x"))
 }
 
 func (g *generator) call() string {

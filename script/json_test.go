@@ -26,12 +26,11 @@ func TestJSON(t *testing.T) {
 		{String(`a"b\c/`), `"a\"b\\c/"`},
 		{String("\n\t\r\b\f\x00\x1f\x7f"), `"\n\t\r\b\f\u0000\u001f` + "\x7f" + `"`},
 		{String("é<&>\u2028"), "\"é<&>\u2028\""},
-		{String("a\xffb\xe6\x97"), "\"a\uFFFDb\uFFFD\uFFFD\""},
 		{String("\uFFFD"), "\"\uFFFD\""},
 		{Array(nil), "[]"},
 		{Array([]Value{Int(1), String("a"), Null, Bool(true), Array([]Value{Float(2.5)})}), `[1,"a",null,true,[2.5]]`},
 	} {
-		if got := JSON(c.v); got != c.want {
+		if got := jsonOf(c.v); got != c.want {
 			t.Errorf("JSON = %s, want %s", got, c.want)
 		}
 	}
@@ -43,10 +42,10 @@ func TestJSONBeyondTheDeepest(t *testing.T) {
 		v = Array([]Value{v})
 	}
 	want := strings.Repeat("[", maxNesting) + "null" + strings.Repeat("]", maxNesting)
-	if got := JSON(v); got != want {
+	if got := jsonOf(v); got != want {
 		t.Errorf("JSON of a deep array = %s", got)
 	}
-	if size, ok := jsonSize(v, 0, 1<<20, nil); !ok || size != int64(len(want)) {
+	if size, ok := jsonSize(&v, 0, 1<<20, testEnv(nil).meter); ok != nil || size != int64(len(want)) {
 		t.Errorf("size of a deep array: %d, %v", size, ok)
 	}
 }
@@ -58,15 +57,19 @@ func TestJSONSize(t *testing.T) {
 		rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) Value { return String(string(b)) }))
 	rapid.Check(t, func(t *rapid.T) {
 		v := value.Draw(t, "v")
-		text := JSON(v)
-		size, ok := jsonSize(v, 0, 1<<30, nil)
-		if !ok || size != int64(len(text)) {
-			t.Fatalf("size of %s: %d, %v, want %d", text, size, ok, len(text))
+		text, ok := JSON(v)
+		if !ok {
+			return // not UTF-8: TestJSONOfBytes
 		}
-		if _, ok := jsonSize(v, 0, size, nil); !ok {
+		m := testEnv(nil).meter
+		size, err := jsonSize(&v, 0, 1<<30, m)
+		if err != nil || size != int64(len(text)) {
+			t.Fatalf("size of %s: %d, %v, want %d", text, size, err, len(text))
+		}
+		if _, err := jsonSize(&v, 0, size, m); err != nil {
 			t.Fatalf("size %d of %s does not fit itself", size, text)
 		}
-		if _, ok := jsonSize(v, 0, size-1, nil); ok {
+		if _, err := jsonSize(&v, 0, size-1, m); err == nil {
 			t.Fatalf("%s of %d bytes fits one less", text, size)
 		}
 		var back any
@@ -92,7 +95,7 @@ func TestJSONLimits(t *testing.T) {
 	} {
 		_, err := jsonText(v, m)
 		if got := shown(Null, err); got != "limit: value too long: more than 100 bytes; the limit is Limits.ValueBytes" {
-			t.Errorf("to_json of %s: %s", JSON(v), got)
+			t.Errorf("to_json of %s: %s", jsonOf(v), got)
 		}
 	}
 	limits.MemoryBytes = 200
@@ -109,5 +112,26 @@ func TestJSONLimits(t *testing.T) {
 	}
 	if _, err := jsonText(big, m); err == nil {
 		t.Error("a huge array has JSON")
+	}
+}
+
+// jsonOf is JSON for a value whose texts are UTF-8.
+func jsonOf(v Value) string {
+	text, _ := JSON(v)
+	return text
+}
+
+// TestJSONOfBytes: what is not UTF-8 has no JSON, wherever it stands.
+func TestJSONOfBytes(t *testing.T) {
+	for _, bad := range []string{"\xff", "a\xffb", "\xe6\x97", "\xed\xa0\x80", strings.Repeat("é", 20_000) + "\xc3"} {
+		for _, v := range []Value{String(bad), Array([]Value{Int(1), String(bad)}), Map([]string{"a"}, []Value{String(bad)}), Map([]string{bad}, []Value{Null})} {
+			if text, ok := JSON(v); ok {
+				t.Errorf("JSON of %q is %q", bad, text)
+			}
+			got := shown(callToJSON(testEnv(nil), []Value{v}))
+			if !strings.HasPrefix(got, "range: the text ") || !strings.Contains(got, "is not UTF-8") || !strings.Contains(got, "base64_encode") {
+				t.Errorf("to_json of %q: %s", bad, got)
+			}
+		}
 	}
 }

@@ -336,12 +336,14 @@ func floatText(f float64) string {
 	return string(appendFloat(buf[:0], f))
 }
 
-// appendFloat appends the float text of f to b.
+// appendFloat appends the float text of f to b. From 2^53 on it has an
+// exponent: its bare digits would be read back as an int64, or as no number
+// that equals f.
 func appendFloat(b []byte, f float64) []byte {
 	if f == 0 {
 		return append(b, '0') // also negative zero
 	}
-	if a := math.Abs(f); a >= 1e-6 && a < 1e21 {
+	if a := math.Abs(f); a >= 1e-6 && a < 1<<53 {
 		return strconv.AppendFloat(b, f, 'f', -1, 64)
 	}
 	b = strconv.AppendFloat(b, f, 'e', -1, 64)

@@ -18,7 +18,10 @@ func shown(v Value, err *Error) string {
 	if err != nil {
 		return string(err.Code) + ": " + err.Text()
 	}
-	text := JSON(v)
+	text, ok := JSON(v)
+	if !ok {
+		text = strconv.Quote(v.str)
+	}
 	if v.kind == KindFloat {
 		text = "float " + text
 	}
@@ -59,7 +62,7 @@ func TestNumericText(t *testing.T) {
 		{"1e-999", "float 0"},
 		{"1e999", "range: float overflow"},
 		{"-1e309", "range: float overflow"},
-		{"9223372036854775808.0", "float 9223372036854776000"},
+		{"9223372036854775808.0", "float 9.223372036854776e+18"},
 		{"", notNumeric},
 		{" ", notNumeric},
 		{"+", notNumeric},
@@ -110,7 +113,7 @@ func TestWhole(t *testing.T) {
 		{Float(4), "4"},
 		{Float(math.Copysign(0, -1)), "0"},
 		{Float(-9223372036854775808), "-9223372036854775808"},
-		{Float(9223372036854775808), "type: index needs a whole number, got float64 9223372036854776000"},
+		{Float(9223372036854775808), "type: index needs a whole number, got float64 9.223372036854776e+18"},
 		{Float(1.5), "type: index needs a whole number, got float64 1.5"},
 		{String(" 12 "), "12"},
 		{String("1.0"), `type: index needs a whole number, got string "1.0"`},
@@ -125,7 +128,7 @@ func TestWhole(t *testing.T) {
 	} {
 		n, err := whole(c.v, "index")
 		if got := shown(Int(n), err); got != c.want {
-			t.Errorf("whole(%s) = %s, want %s", JSON(c.v), got, c.want)
+			t.Errorf("whole(%s) = %s, want %s", jsonOf(c.v), got, c.want)
 		}
 	}
 }
@@ -141,8 +144,12 @@ func TestFloatText(t *testing.T) {
 		{-2.5, "-2.5"},
 		{0.30000000000000004, "0.30000000000000004"},
 		{1e15, "1000000000000000"},
-		{123456789012345680, "123456789012345680"},
-		{999999999999999900000, "999999999999999900000"},
+		{123456789012345680, "1.2345678901234568e+17"},
+		{9007199254740991, "9007199254740991"},
+		{9007199254740992, "9.007199254740992e+15"},
+		{9007199254740990.5, "9007199254740990"},
+		{1e20, "1e+20"},
+		{999999999999999900000, "9.999999999999999e+20"},
 		{1e21, "1e+21"},
 		{-1.5e21, "-1.5e+21"},
 		{1e100, "1e+100"},
@@ -172,7 +179,7 @@ func checkFloatText(t interface{ Fatalf(string, ...any) }, f float64) {
 		t.Fatalf("floatText(%v) = %s is longer than floatTextMax", f, text)
 	}
 	a := math.Abs(f)
-	plain := a == 0 || a >= 1e-6 && a < 1e21
+	plain := a == 0 || a >= 1e-6 && a < 1<<53
 	form := `^-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?$`
 	if !plain {
 		form = `^-?[1-9](\.[0-9]*[1-9])?e[+-][1-9][0-9]*$`

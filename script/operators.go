@@ -141,7 +141,7 @@ func cannotApply(op syntax.Op, l, r Value) *Error {
 }
 
 // joinable reports whether somebody may want v as a part of a text.
-func joinable(v Value) bool { return v.kind != KindArray && v.kind != KindNull }
+func joinable(v Value) bool { return !v.nested() && v.kind != KindNull }
 
 // negate returns -v.
 func negate(v Value) (Value, *Error) {
@@ -164,19 +164,28 @@ func order(op syntax.Op, l, r *Value) (bool, *Error) {
 	if l.kind == KindInt && r.kind == KindInt {
 		return ordered(op, cmp.Compare(l.integer(), r.integer())), nil
 	}
+	c, fault := compareValues(op, l, r)
+	return ordered(op, c), fault
+}
+
+// compareValues returns -1, 0 or 1 for l and r in the order of <, for the
+// operator op.
+func compareValues(op syntax.Op, l, r *Value) (int, *Error) {
 	a, okA, errA := number(l)
 	b, okB, errB := number(r)
 	switch {
 	case l.kind == KindString && r.kind == KindString && !okA && !okB:
-		return ordered(op, strings.Compare(l.str, r.str)), nil
+		return strings.Compare(l.str, r.str), nil
 	case !okA || !okB:
-		return false, cannotApply(op, *l, *r)
-	case errA != nil:
-		return false, errA
-	case errB != nil:
-		return false, errB
+		err := cannotApply(op, *l, *r)
+		if l.kind == KindString && r.kind == KindString {
+			err.Hint = "one of the texts is a number; compare(a, b) orders texts by their bytes"
+		}
+		return 0, err
+	case errA == nil && errB == nil:
+		return compareNumbers(a, b), nil
 	}
-	return ordered(op, compareNumbers(a, b)), nil
+	return compareLong(l, r, a, b, errA != nil, errB != nil)
 }
 
 // ordered says whether op holds for two operands that compare as c.
@@ -235,7 +244,7 @@ func equal(l, r *Value) bool {
 		case KindFloat:
 			return l.float() == r.float()
 		}
-		same, _ := (*meter)(nil).equalArrays(l, r, 1)
+		same, _ := (*meter)(nil).equalNested(l, r, 1)
 		return same
 	}
 	return equalKinds(l, r)
@@ -244,8 +253,8 @@ func equal(l, r *Value) bool {
 // equal returns l == r. An array is read as far as it is the same, and what is
 // read of it counts: a few elements may share one long text.
 func (m *meter) equal(l, r *Value) (bool, *Error) {
-	if l.kind == KindArray && r.kind == KindArray {
-		return m.equalArrays(l, r, 1)
+	if l.nested() && l.kind == r.kind {
+		return m.equalNested(l, r, 1)
 	}
 	return equal(l, r), nil
 }
@@ -266,38 +275,58 @@ func equalKinds(l, r *Value) bool {
 	}
 	a, _, _ := number(l)
 	b, ok, err := numericText(r.str)
-	return ok && err == nil && compareNumbers(a, b) == 0
+	if ok && err != nil {
+		c, err := compareLong(l, r, a, b, false, true)
+		return err == nil && c == 0
+	}
+	return ok && compareNumbers(a, b) == 0
 }
 
-// equalArrays compares two arrays at the given depth. Below the greatest
-// depth a script can reach only identical arrays are equal. Without a meter
-// there is no error.
-func (m *meter) equalArrays(l, r *Value, depth int) (bool, *Error) {
+// equalNested compares two arrays or two maps at the given depth. Below the
+// greatest depth a script can reach only identical ones are equal. Without a
+// meter there is no error.
+func (m *meter) equalNested(l, r *Value, depth int) (bool, *Error) {
 	if l.arr == r.arr {
 		return true, nil
 	}
-	a, b := l.Elems(), r.Elems()
-	if len(a) != len(b) || depth > maxNesting {
+	c, d := l.arr, r.arr
+	if c.n != d.n || depth > maxNesting {
 		return false, nil
 	}
+	a, err := m.elems(l)
+	if err != nil {
+		return false, err
+	}
+	b, err := m.elems(r)
+	if err != nil {
+		return false, err
+	}
 	for i := range a {
-		if err := m.examine(compareBytes(&a[i], &b[i])); err != nil {
-			return false, err
-		}
-		same := false
-		if a[i].kind == KindArray && b[i].kind == KindArray {
-			var err *Error
-			if same, err = m.equalArrays(&a[i], &b[i], depth+1); err != nil {
-				return false, err
+		other := i
+		if l.kind == KindMap {
+			name := c.names[i]
+			if d.names[i] != name { // else it stands at the same place, as it mostly does
+				if other, err = m.find(r, name); err != nil || other < 0 {
+					return false, err
+				}
 			}
-		} else {
-			same = equal(&a[i], &b[i])
 		}
-		if !same {
-			return false, nil
+		same, err := m.equalElems(&a[i], &b[other], depth)
+		if err != nil || !same {
+			return false, err
 		}
 	}
 	return true, nil
+}
+
+func (m *meter) equalElems(l, r *Value, depth int) (bool, *Error) {
+	if err := m.examine(compareBytes(l, r)); err != nil {
+		return false, err
+	}
+	if l.nested() && l.kind == r.kind {
+		return m.equalNested(l, r, depth+1)
+	}
+	return equal(l, r), nil
 }
 
 // compareBytes returns how many bytes are read to compare two elements, what
@@ -328,7 +357,7 @@ func badCondition(word string, v Value) *Error {
 		err.Hint = "compare it: x != 0"
 	case KindString:
 		err.Hint = "compare it: x == true, or test is_null(x)"
-	case KindArray:
+	case KindArray, KindMap:
 		err.Hint = "use count(x) > 0"
 	}
 	return err

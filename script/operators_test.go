@@ -116,7 +116,7 @@ func TestArith(t *testing.T) {
 		{flatArray(nil), syntax.Plus, String("x"), `type: cannot apply '+' to array and string "x"`},
 	} {
 		if got := shown(arithOf(c.op, c.l, c.r)); got != c.want {
-			t.Errorf("%s %s %s = %s, want %s", JSON(c.l), c.op, JSON(c.r), got, c.want)
+			t.Errorf("%s %s %s = %s, want %s", jsonOf(c.l), c.op, jsonOf(c.r), got, c.want)
 		}
 	}
 }
@@ -138,7 +138,7 @@ func TestNegate(t *testing.T) {
 		{flatArray(nil), "type: cannot apply '-' to array"},
 	} {
 		if got := shown(negate(c.v)); got != c.want {
-			t.Errorf("-%s = %s, want %s", JSON(c.v), got, c.want)
+			t.Errorf("-%s = %s, want %s", jsonOf(c.v), got, c.want)
 		}
 	}
 }
@@ -236,9 +236,13 @@ func TestOrder(t *testing.T) {
 		{Int(math.MinInt64), Float(-1 << 63), "="},
 		{Int(math.MinInt64), Float(-1e300), ">"},
 		{Float(1e300), String("9223372036854775807"), ">"},
-		{String("b"), String("3"), `type: cannot apply '<' to string "b" and string "3"`},
-		{String("99999999999999999999"), String("b"), `type: cannot apply '<' to string "99999999999999999999" and string "b"`},
-		{String("99999999999999999999"), String("1"), "range: integer out of range"},
+		{String("b"), String("3"), `type: cannot apply '<' to string "b" and string "3"; one of the texts is a number; compare(a, b) orders texts by their bytes`},
+		{String("99999999999999999999"), String("b"), `type: cannot apply '<' to string "99999999999999999999" and string "b"; one of the texts is a number; compare(a, b) orders texts by their bytes`},
+		{String("99999999999999999999"), String("1"), ">"},
+		{String("10000000000000000000"), String("10000000000000000001"), "<"},
+		{String("-10000000000000000000"), Int(math.MinInt64), "<"},
+		{String("18446744073709551615"), Float(1 << 64), "<"},
+		{String("18446744073709551616"), Float(1 << 64), "="},
 		{Int(1), String("1e999"), "range: float overflow"},
 		{Null, Int(1), "type: cannot apply '<' to null and int64"},
 		{Bool(true), Bool(false), "type: cannot apply '<' to bool and bool"},
@@ -252,12 +256,12 @@ func TestOrder(t *testing.T) {
 			}
 			want := map[string]string{"<": "ttff", "=": "ftft", ">": "fftt"}[c.want]
 			if want == "" || ok != (want[i] == 't') {
-				t.Errorf("%s %s %s = %v", JSON(c.l), op, JSON(c.r), ok)
+				t.Errorf("%s %s %s = %v", jsonOf(c.l), op, jsonOf(c.r), ok)
 			}
 			got = c.want
 		}
 		if got != c.want {
-			t.Errorf("%s < %s: %s, want %s", JSON(c.l), JSON(c.r), got, c.want)
+			t.Errorf("%s < %s: %s, want %s", jsonOf(c.l), jsonOf(c.r), got, c.want)
 		}
 	}
 }
@@ -330,7 +334,8 @@ func TestEqual(t *testing.T) {
 		{Float(1.5), String("15e-1"), true},
 		{Int(1), String("x"), false},
 		{Int(0), String(""), false},
-		{Float(1e20), String("100000000000000000000"), false}, // not an int64
+		{Float(1e20), String("100000000000000000000"), true},
+		{Float(1e20), String("100000000000000000001"), false},
 		{Float(1e20), String("1e20"), true},
 		{Int(1), String("1e999"), false},
 		{Int(1), array(Int(1)), false},
@@ -346,7 +351,7 @@ func TestEqual(t *testing.T) {
 		{array(array()), array(Null), false},
 	} {
 		if equalOf(c.l, c.r) != c.want || equalOf(c.r, c.l) != c.want {
-			t.Errorf("%s == %s is not %v both ways", JSON(c.l), JSON(c.r), c.want)
+			t.Errorf("%s == %s is not %v both ways", jsonOf(c.l), jsonOf(c.r), c.want)
 		}
 	}
 }
@@ -376,17 +381,17 @@ func TestEqualProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := anyValue(2).Draw(t, "a"), anyValue(2).Draw(t, "b")
 		if !equalOf(a, a) {
-			t.Fatalf("%s is not equal to itself", JSON(a))
+			t.Fatalf("%s is not equal to itself", jsonOf(a))
 		}
 		if equalOf(a, b) != equalOf(b, a) {
-			t.Fatalf("%s == %s depends on the side", JSON(a), JSON(b))
+			t.Fatalf("%s == %s depends on the side", jsonOf(a), jsonOf(b))
 		}
 		// What is ordered is ordered in agreement with equality.
 		less, err := orderOf(syntax.Less, a, b)
 		if err == nil && a.kind != b.kind {
 			more, _ := orderOf(syntax.Greater, a, b)
 			if equalOf(a, b) != (!less && !more) {
-				t.Fatalf("%s and %s: == does not agree with < and >", JSON(a), JSON(b))
+				t.Fatalf("%s and %s: == does not agree with < and >", jsonOf(a), jsonOf(b))
 			}
 		}
 	})
@@ -408,7 +413,7 @@ func TestCondition(t *testing.T) {
 	} {
 		ok, err := condition(c.word, c.v)
 		if got := shown(Bool(ok), err); got != c.want {
-			t.Errorf("condition(%s, %s) = %s, want %s", c.word, JSON(c.v), got, c.want)
+			t.Errorf("condition(%s, %s) = %s, want %s", c.word, jsonOf(c.v), got, c.want)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package script
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -61,14 +62,16 @@ type oracle struct {
 	limits Limits
 	budget int64
 	meter  *meter
-	env    callEnv
-	params map[string]Value
-	vars   map[string]Value
-	guards map[syntax.GuardKind]bool // present once a command ran; true when it had no effect
-	wrote  map[string]bool
-	bytes  int64
-	steps  int64
-	rows   int64
+	// emptyKey tells that the key to come may be empty.
+	emptyKey bool
+	env      callEnv
+	params   map[string]Value
+	vars     map[string]Value
+	guards   map[syntax.GuardKind]bool // present once a command ran; true when it had no effect
+	wrote    map[string]bool
+	bytes    int64
+	steps    int64
+	rows     int64
 
 	// the last result
 	typ     Type
@@ -193,10 +196,10 @@ func (o *oracle) stmt(s syntax.Stmt) string {
 		}
 		return "return"
 	case *syntax.Throw:
-		o.throw(s.X, s.Pos)
+		o.throw(s.X, s.Code, s.Pos)
 	case *syntax.Assert:
 		if !o.condition("assert", o.eval(s.Cond), s.Pos) {
-			o.throw(s.Message, s.Pos)
+			o.throw(s.Message, s.Code, s.Pos)
 		}
 	case *syntax.Sleep:
 		v := o.eval(s.X)
@@ -214,8 +217,11 @@ func (o *oracle) stmt(s syntax.Stmt) string {
 }
 
 func (o *oracle) loop(s *syntax.For) string {
-	pass := func(v Value) string {
+	pass := func(first, v Value) string {
 		o.vars[s.Name] = v
+		if s.Second != "" {
+			o.vars[s.Name], o.vars[s.Second] = first, v
+		}
 		o.step(s.Pos)
 		how := o.block(s.Body)
 		if how == "continue" {
@@ -234,7 +240,7 @@ func (o *oracle) loop(s *syntax.For) string {
 		a, b, e := rangeBounds(from, to)
 		o.must(r.Pos, e)
 		for i := a; i <= b; i++ {
-			if how := pass(Int(i)); how != "" {
+			if how := pass(Int(i-a), Int(i)); how != "" {
 				return over(how)
 			}
 			if i == b {
@@ -244,21 +250,35 @@ func (o *oracle) loop(s *syntax.For) string {
 		return ""
 	}
 	v := o.eval(s.X)
-	if v.Kind() != KindArray {
-		o.must(s.Pos, errf(CodeType, "for needs an array, got %s", describe(v)))
-	}
-	for _, e := range v.Elems() {
-		if how := pass(e); how != "" {
+	o.must(s.Pos, iterable(&v, s.Second != ""))
+	n := v.arr.n
+	for i := range n {
+		// Looked at only after the step of the pass.
+		first, element := Value{}, Value{}
+		o.step(s.Pos)
+		o.steps--
+		elems, e := o.meter.elems(&v)
+		o.must(s.Pos, e)
+		first, element = Int(int64(i)), elems[i]
+		if v.Kind() == KindMap {
+			first = String(v.Names()[i])
+		}
+		if how := pass(first, element); how != "" {
 			return over(how)
 		}
 	}
 	return ""
 }
 
-func (o *oracle) throw(x syntax.Expr, pos syntax.Pos) {
+func (o *oracle) throw(x, code syntax.Expr, pos syntax.Pos) {
 	text, e := displayText(o.eval(x), o.meter)
 	o.must(pos, e)
-	o.must(pos, &Error{Code: CodeThrow, Message: text})
+	thrown := &Error{Code: CodeThrow, Message: text}
+	if code != nil {
+		thrown.UserCode, e = userCode(o.eval(code))
+		o.must(pos, e)
+	}
+	o.must(pos, thrown)
 }
 
 func (o *oracle) condition(word string, v Value, pos syntax.Pos) bool {
@@ -271,7 +291,7 @@ func (o *oracle) condition(word string, v Value, pos syntax.Pos) bool {
 
 func oracleCommand(x syntax.Expr) bool {
 	switch x.(type) {
-	case *syntax.Get, *syntax.Exists, *syntax.Multi, *syntax.Set, *syntax.Delete, *syntax.Extend:
+	case *syntax.Get, *syntax.Exists, *syntax.Multi, *syntax.Count, *syntax.Set, *syntax.Delete, *syntax.DeleteMany, *syntax.Extend:
 		return true
 	}
 	return false
@@ -341,10 +361,29 @@ func (o *oracle) eval(x syntax.Expr) Value {
 		for _, e := range x.Elems {
 			vs = append(vs, o.eval(e))
 		}
-		v, e := newArray(vs, o.meter)
+		v, e := newArray(slices.Clip(vs), o.meter)
+		o.must(x.Pos, e)
+		return v
+	case *syntax.MapLit:
+		var names []string
+		var vs []Value
+		for _, m := range x.Members {
+			k := o.eval(m.Key)
+			name, e := memberName(&k)
+			o.must(m.Key.Position(), e)
+			names, vs = append(names, name), append(vs, o.eval(m.Value))
+		}
+		v, e := newMap(slices.Clip(names), slices.Clip(vs), o.meter)
 		o.must(x.Pos, e)
 		return v
 	case *syntax.Guard:
+		if x.Kind == syntax.Found {
+			missed, ran := o.guards[syntax.NotFound]
+			if !ran {
+				o.must(x.Pos, errf(CodeState, "'found' used before any read"))
+			}
+			return Bool(!missed)
+		}
 		missed, ran := o.guards[x.Kind]
 		if !ran {
 			names := map[syntax.GuardKind]string{
@@ -359,9 +398,13 @@ func (o *oracle) eval(x syntax.Expr) Value {
 	case *syntax.Exists:
 		return o.pointRead(x.Space, x.Key, x.At, x.AsOf, OpExists, x.Pos)
 	case *syntax.Multi:
-		v, e := newArray(o.multi(x), o.meter)
+		v, e := newArray(slices.Clip(o.multi(x)), o.meter)
 		o.must(x.Pos, e)
 		return v
+	case *syntax.Count:
+		return o.count(x)
+	case *syntax.DeleteMany:
+		return o.deleteMany(x)
 	case *syntax.Set:
 		return o.set(x)
 	case *syntax.Delete:
@@ -391,7 +434,7 @@ func (o *oracle) operator(x syntax.Expr) Value {
 	switch x := x.(type) {
 	case *syntax.Index:
 		a, i := operand(x.X), o.eval(x.Y)
-		v, e := indexValue(a, i)
+		v, e := indexValue(&a, &i, o.meter)
 		o.must(x.Pos, e)
 		return v
 	case *syntax.Binary:
@@ -444,7 +487,7 @@ func (o *oracle) key(k syntax.Key) string {
 		text, _ := toStr(o.params[k.Name])
 		return text
 	case syntax.ComputedKey:
-		text, e := keyText(o.eval(k.X), &o.limits)
+		text, e := keyText(o.eval(k.X), &o.limits, o.emptyKey)
 		o.must(k.Pos, e)
 		return text
 	}
@@ -502,53 +545,65 @@ func (o *oracle) pointRead(space Space, k syntax.Key, at, asOf syntax.Expr, op O
 	entry.own(row.Own, row.TTL)
 	if op == OpExists {
 		o.command(TypeExists, op, []Entry{entry})
-		return Bool(true).WithMeta(row.Revision, row.Expires)
+		return Bool(true).WithMeta(row.Revision, row.Expires).WithKey(key)
 	}
 	entry.Value, entry.HasValue = row.Value, true
 	o.command(TypeGet, op, []Entry{entry})
 	o.must(pos, o.meter.charge(len(row.Value)))
-	return String(row.Value).WithMeta(row.Revision, row.Expires)
+	return String(row.Value).WithMeta(row.Revision, row.Expires).WithKey(key)
 }
 
 // multi returns the values read.
 func (o *oracle) multi(x *syntax.Multi) []Value {
-	text := o.key(x.Key)
-	t := o.time(x.AsOf)
+	p := o.part(x.Space, x.Prefix, x.Key, x.AsOf, x.Limit != nil)
+	if x.LimitPos.Offset < x.AfterPos.Offset {
+		o.limit(x, &p)
+		o.after(x, &p)
+	} else {
+		o.after(x, &p)
+		o.limit(x, &p)
+	}
+	p.Desc = x.DescPos.IsValid()
 	op := OpScan
 	if !x.Prefix {
 		op = OpBucket
-		text = strings.TrimSuffix(text, "/")
+	}
+	most := o.limits.Rows
+	if x.Limit != nil {
+		most = p.Limit
 	}
 	var rows []Row
-	o.check(x.Pos, o.tx.Scan(x.Space, x.Prefix, text, t, func(r Row) error {
-		o.rows++
-		if o.budget > 0 && o.steps+o.rows > o.budget {
-			return ErrSlowPath
-		}
-		if err := o.in.Err(); err != nil {
+	visit := func(r Row) error {
+		if err := o.visited(); err != nil {
 			return err
 		}
-		if len(rows) == o.limits.Rows {
-			shown, cut := shorten(text)
+		if len(rows) == most {
+			shown, cut := shorten(p.Text)
 			if cut {
 				shown += "..."
 			}
-			return limitf("Rows", "too many keys: more than %d match '%s'", o.limits.Rows, shown)
+			return limitf("Rows", "too many keys: more than %d match '%s'", most, shown)
 		}
 		if e := o.meter.charge(96 + len(r.Key) + len(r.Value)); e != nil {
 			return e
 		}
 		rows = append(rows, r)
 		return nil
-	}))
-	sort.Slice(rows, func(i, j int) bool { return rows[i].Key < rows[j].Key })
+	}
+	switch {
+	case x.Limit == nil && x.After == nil && !p.Desc:
+		o.check(x.Pos, o.tx.Scan(x.Space, x.Prefix, p.Text, p.AsOf, visit))
+		sort.Slice(rows, func(i, j int) bool { return rows[i].Key < rows[j].Key })
+	case p.Limit != 0:
+		o.check(x.Pos, o.tx.ScanPart(&p, visit))
+	}
 	var entries []Entry
 	var elems []Value
 	for _, r := range rows {
 		e := Entry{Key: r.Key, Value: r.Value, HasValue: true, Revision: r.Revision, Expires: r.Expires, Modified: r.Modified}
 		e.own(r.Own, r.TTL)
 		entries = append(entries, e)
-		elems = append(elems, String(r.Value).WithMeta(r.Revision, r.Expires))
+		elems = append(elems, String(r.Value).WithMeta(r.Revision, r.Expires).WithKey(r.Key))
 	}
 	typ := TypeGet
 	if len(rows) == 0 {
@@ -557,6 +612,109 @@ func (o *oracle) multi(x *syntax.Multi) []Value {
 	o.guards[syntax.NotFound] = len(rows) == 0
 	o.command(typ, op, entries)
 	return elems
+}
+
+// part evaluates what a command on many keys says, but for its limit and after.
+func (o *oracle) part(space Space, prefix bool, k syntax.Key, asOf syntax.Expr, limited bool) Part {
+	o.emptyKey = prefix && limited
+	text := o.key(k)
+	o.emptyKey = false
+	if !prefix {
+		text = strings.TrimSuffix(text, "/")
+	}
+	return Part{Space: space, Prefix: prefix, Text: text, AsOf: o.time(asOf), Limit: -1}
+}
+
+func (o *oracle) limit(x *syntax.Multi, p *Part) {
+	if x.Limit != nil {
+		p.Limit = o.limitOf(x.Limit, x.LimitPos)
+	}
+}
+
+func (o *oracle) limitOf(x syntax.Expr, pos syntax.Pos) int {
+	n, e := whole(o.eval(x), "limit")
+	o.must(pos, e)
+	if n < 0 || n > int64(o.limits.Elements) {
+		o.must(pos, errf(CodeRange, "limit must be 0 to %d, got %d", o.limits.Elements, n))
+	}
+	return int(n)
+}
+
+func (o *oracle) after(x *syntax.Multi, p *Part) {
+	if x.After == nil {
+		return
+	}
+	v := o.eval(x.After)
+	switch v.Kind() {
+	case KindNull:
+	case KindString:
+		p.HasAfter, p.After = true, v.Str()
+	default:
+		o.must(x.AfterPos, errf(CodeType, "after needs a text or null, got %s", describe(v)))
+	}
+}
+
+// visited counts a row of a scan.
+func (o *oracle) visited() error {
+	o.rows++
+	if o.budget > 0 && o.steps+o.rows > o.budget {
+		return ErrSlowPath
+	}
+	return o.in.Err()
+}
+
+func (o *oracle) count(x *syntax.Count) Value {
+	p := o.part(x.Space, x.Prefix, x.Key, x.AsOf, false)
+	n := int64(0)
+	o.check(x.Pos, o.tx.Scan(p.Space, p.Prefix, p.Text, p.AsOf, func(Row) error {
+		n++
+		return o.visited()
+	}))
+	o.guards[syntax.NotFound] = n == 0
+	o.remember(OpCount, Int(n), x.Pos)
+	return Int(n)
+}
+
+func (o *oracle) deleteMany(x *syntax.DeleteMany) Value {
+	p := o.part(x.Space, x.Prefix, x.Key, nil, x.Limit != nil)
+	if x.Limit != nil {
+		p.Limit = o.limitOf(x.Limit, x.LimitPos)
+	}
+	var keys []string
+	visit := func(r Row) error {
+		if err := o.visited(); err != nil {
+			return err
+		}
+		if len(keys) == o.limits.WrittenKeys {
+			return writtenLimit(&o.limits)
+		}
+		if e := o.meter.charge(nameBytes + len(r.Key)); e != nil {
+			return e
+		}
+		keys = append(keys, r.Key)
+		return nil
+	}
+	switch {
+	case p.Limit < 0:
+		o.check(x.Pos, o.tx.Scan(p.Space, p.Prefix, p.Text, 0, visit))
+		sort.Strings(keys)
+	case p.Limit > 0:
+		o.check(x.Pos, o.tx.ScanPart(&p, visit))
+	}
+	for _, key := range keys {
+		o.step(x.Pos)
+		w, err := o.tx.Delete(x.Space, key)
+		o.check(x.Pos, err)
+		o.written(OpDelete, x.Space, key, 0, w, x.Pos)
+	}
+	n := int64(len(keys))
+	o.guards[syntax.NotSet], o.guards[syntax.NotDeleted] = n == 0, n == 0
+	o.remember(OpDelete, Int(n), x.Pos)
+	o.typ = TypeDeleted
+	if n == 0 {
+		o.typ = TypeDoesNotExist
+	}
+	return Int(n)
 }
 
 func (o *oracle) set(x *syntax.Set) Value {
@@ -572,6 +730,8 @@ func (o *oracle) set(x *syntax.Set) Value {
 			opts.XX = true
 		case syntax.FlagNoRev:
 			opts.NoRev = true
+		case syntax.FlagKeepTTL:
+			opts.KeepTTL = true
 		case syntax.FlagEx:
 			opts.TTL = o.natural(fl.X, "ex", fl.Pos)
 		case syntax.FlagCmp:
@@ -616,7 +776,7 @@ func (o *oracle) written(op Op, space Space, key string, size int, w WriteResult
 	}
 	if !w.Done {
 		o.command(types[op][0], op, []Entry{{Key: key, Revision: w.Revision}})
-		return Bool(false).WithMeta(w.Revision, 0)
+		return Bool(false).WithMeta(w.Revision, 0).WithKey(key)
 	}
 	if o.bytes += int64(len(key) + size); o.bytes > o.limits.WrittenBytes {
 		o.must(pos, limitf("WrittenBytes", "script writes too much: more than %d bytes", o.limits.WrittenBytes))
@@ -628,7 +788,7 @@ func (o *oracle) written(op Op, space Space, key string, size int, w WriteResult
 	e := Entry{Key: key, Revision: w.Revision, Expires: w.Expires}
 	e.own(op != OpExtend, w.TTL)
 	o.command(types[op][1], op, []Entry{e})
-	return Bool(true).WithMeta(w.Revision, w.Expires)
+	return Bool(true).WithMeta(w.Revision, w.Expires).WithKey(key)
 }
 
 // ---- results ----
@@ -653,10 +813,12 @@ func (o *oracle) result() *Result {
 		r.Entries = append(r.Entries, o.entry(*o.value))
 		return r
 	}
-	for _, e := range o.value.Elems() {
+	elems, fault := o.meter.elems(o.value)
+	o.must(o.pos, fault)
+	for _, e := range elems {
 		o.must(o.pos, o.meter.charge(len(e.Str())))
 	}
-	for _, e := range o.value.Elems() {
+	for _, e := range elems {
 		r.Entries = append(r.Entries, o.entry(e))
 	}
 	return r
@@ -664,7 +826,7 @@ func (o *oracle) result() *Result {
 
 func (o *oracle) entry(v Value) Entry {
 	e := Entry{HasValue: !v.IsNull(), Revision: v.Revision(), Expires: v.Expires()}
-	if v.Kind() == KindArray {
+	if v.nested() {
 		text, fault := jsonText(v, o.meter)
 		o.must(o.pos, fault)
 		e.Value = text

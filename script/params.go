@@ -2,14 +2,17 @@ package script
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
+	"slices"
 )
 
 // ValueOf converts a Go value to a value of the language, for the parameters
 // of a script. It takes nil, bool, all integer types (of which the value must
 // fit an int64), float32 and float64 (finite), json.Number, string, []byte
 // (a string), Value, and the slices []any (of all of these, nested to 200),
-// []string, []int, []int64, []float64, []bool and []Value. Slices are copied. The error is an *Error
+// []string, []int, []int64, []float64, []bool and []Value, and map[string]any
+// (members in the order of their names). Slices and maps are copied. The error is an *Error
 // with code "bad_parameter", or "limit" for what exceeds DefaultLimits; it
 // names the Go type and no parameter.
 func ValueOf(x any) (Value, error) {
@@ -69,6 +72,9 @@ func valueOf(x any, m *meter, depth int) (Value, *Error) {
 		return valueOfFloat(x, "float64")
 	case json.Number:
 		return valueOfNumber(x)
+	case map[string]any:
+		names := slices.Sorted(maps.Keys(x))
+		return valueOfMembers(names, m, depth, func(i int) (Value, *Error) { return valueOf(x[names[i]], m, depth+1) })
 	case []any:
 		return valueOfSlice(x, m, depth, func(e any) (Value, *Error) { return valueOf(e, m, depth+1) })
 	case []Value:
@@ -89,8 +95,14 @@ func valueOf(x any, m *meter, depth int) (Value, *Error) {
 
 // valueOfValue drops the metadata, which a parameter does not have.
 func valueOfValue(v Value, m *meter, depth int) (Value, *Error) {
-	if v.kind != KindArray {
+	if !v.nested() {
 		return v.plain(), nil
+	}
+	if v.kind == KindMap {
+		elems := v.Elems()
+		return valueOfMembers(slices.Clone(v.Names()), m, depth, func(i int) (Value, *Error) {
+			return valueOfValue(elems[i], m, depth+1)
+		})
 	}
 	return valueOfSlice(v.Elems(), m, depth, func(e Value) (Value, *Error) { return valueOfValue(e, m, depth+1) })
 }
@@ -111,6 +123,25 @@ func valueOfSlice[T any](xs []T, m *meter, depth int, convert func(T) (Value, *E
 		elems[i] = v
 	}
 	return m.seal(elems)
+}
+
+// valueOfMembers makes a map of the members with these names, which differ.
+func valueOfMembers(names []string, m *meter, depth int, convert func(i int) (Value, *Error)) (Value, *Error) {
+	if depth >= m.limits.Nesting {
+		return Null, m.nestingLimit()
+	}
+	if err := m.makeMap(int64(len(names))); err != nil {
+		return Null, err
+	}
+	elems := make([]Value, len(names))
+	for i := range names {
+		v, err := convert(i)
+		if err != nil {
+			return Null, err
+		}
+		elems[i] = v
+	}
+	return m.sealMap(names, elems)
 }
 
 func valueOfUint(u uint64, typ string) (Value, *Error) {

@@ -32,6 +32,9 @@ type param struct {
 	pos    syntax.Pos
 	key    bool
 	keyPos syntax.Pos
+	// optional: without a parameter it is null.
+	optional bool
+	anyKey   bool // as a key it may be empty
 }
 
 // Compile parses, checks and compiles a script. A nil limits means the
@@ -52,7 +55,8 @@ func Compile(src string, limits *Limits) (*Program, error) {
 	}
 	p.options = bounded(info.Options, &p.limits)
 	for i, ph := range info.Placeholders {
-		p.params[i] = param{name: ph.Name, atName: "@" + ph.Name, pos: ph.Pos, key: ph.Key, keyPos: ph.KeyPos}
+		p.params[i] = param{name: ph.Name, atName: "@" + ph.Name, pos: ph.Pos, key: ph.Key, keyPos: ph.KeyPos,
+			optional: ph.Optional, anyKey: ph.AnyKey}
 	}
 	p.warnings = warningsOf(diags)
 	c := compiler{program: p, info: info}

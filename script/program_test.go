@@ -12,17 +12,17 @@ import (
 )
 
 func TestProgram(t *testing.T) {
-	p := mustCompile(t, "\ufeffget @b set @a @b let x = get x return not set")
-	if got := p.Source(); got != "get @b set @a @b let x = get x return not set" {
+	p := mustCompile(t, "\ufeffget @b set @a @b let x = get y set x 1 return not set")
+	if got := p.Source(); got != "get @b set @a @b let x = get y set x 1 return not set" {
 		t.Errorf("source %q", got)
 	}
 	if got := p.Placeholders(); !slices.Equal(got, []string{"b", "a"}) {
 		t.Errorf("placeholders %q", got)
 	}
-	if w := p.Warnings(); len(w) != 1 || w[0].Line != 1 || w[0].Column != 30 || !strings.Contains(w[0].Text, "(x)") {
+	if w := p.Warnings(); len(w) != 1 || w[0].Line != 1 || w[0].Column != 36 || !strings.Contains(w[0].Text, "(x)") {
 		t.Errorf("warnings %+v", w)
 	}
-	other := mustCompile(t, "get @b set @a @b let x = get x return not set")
+	other := mustCompile(t, "get @b set @a @b let x = get y set x 1 return not set")
 	if p.Hash() != other.Hash() {
 		t.Error("a byte order mark changes the hash")
 	}

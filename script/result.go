@@ -95,6 +95,7 @@ const (
 	OpExtend Op = "extend"
 	OpBucket Op = "bucket"
 	OpScan   Op = "scan"
+	OpCount  Op = "count"
 	OpLet    Op = "let"
 	OpReturn Op = "return"
 )

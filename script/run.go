@@ -32,6 +32,7 @@ type frame struct {
 
 	rows     []Row // of the last scan
 	scan     scan  // the scan under way
+	part     Part  // what it reads: Tx takes a pointer
 	visitRow func(Row) error
 	written  written
 	setOpts  SetOptions // operand of the set under way: Tx takes a pointer
@@ -102,7 +103,7 @@ func (f *frame) start(tx Tx, in *Interrupt, budget int64) {
 	for i := range f.vars {
 		f.vars[i].kind = kindUnset
 	}
-	f.env.tx = tx
+	f.env.tx, f.env.matcher = tx, nil
 	f.meter.reset()
 	f.meter.in, f.meter.memory = in, f.given
 	f.budget = math.MaxInt64
@@ -156,6 +157,9 @@ func (f *frame) forget() {
 	f.last.forget()
 	if f.scan.text != "" {
 		f.scan.text = ""
+	}
+	if f.part.Text != "" || f.part.After != "" {
+		f.part.Text, f.part.After = "", ""
 	}
 	if f.setOpts.Cmp != "" {
 		f.setOpts.Cmp = ""

@@ -2,7 +2,6 @@ package script
 
 import (
 	"slices"
-	"strings"
 
 	"kahuna/script/syntax"
 )
@@ -28,8 +27,8 @@ func (l *last) forget() {
 	if l.key != "" {
 		l.key = ""
 	}
-	if l.value.str != "" || l.value.arr != nil {
-		l.value.str, l.value.arr = "", nil
+	if l.value.str != "" || l.value.arr != nil || l.value.key != nil {
+		l.value.str, l.value.arr, l.value.key = "", nil, nil
 	}
 }
 
@@ -44,12 +43,13 @@ const (
 	opExtend
 	opBucket
 	opScan
+	opCount
 	opLet
 	opReturn
 )
 
 var ops = [...]Op{opSet: OpSet, opGet: OpGet, opExists: OpExists, opDelete: OpDelete, opExtend: OpExtend,
-	opBucket: OpBucket, opScan: OpScan, opLet: OpLet, opReturn: OpReturn}
+	opBucket: OpBucket, opScan: OpScan, opCount: OpCount, opLet: OpLet, opReturn: OpReturn}
 
 type lastKind uint8
 
@@ -70,10 +70,12 @@ func (f *frame) commandValue() (Value, error) {
 	if f.last.kind != lastRows {
 		return f.last.value, nil
 	}
-	elems := make([]Value, len(f.rows))
+	elems, keys := make([]Value, len(f.rows)), make([]string, len(f.rows))
 	for i := range f.rows {
 		r := &f.rows[i]
-		elems[i] = String(r.Value).WithMeta(r.Revision, r.Expires)
+		elems[i].setString(r.Value, r.Revision, r.Expires)
+		keys[i] = r.Key
+		elems[i].key = &keys[i]
 		if i%pollParts == pollParts-1 {
 			if fault := f.meter.poll(); fault != nil {
 				return Null, f.at(fault, f.scan.pos)
@@ -91,13 +93,13 @@ func (f *frame) commandValue() (Value, error) {
 const keyBytes = 256
 
 // found takes note of what get or exists read.
-func (f *frame) found(op opCode, key string, row *Row, err error, pos syntax.Pos) error {
+func (f *frame) found(op opCode, key *string, row *Row, err error, pos syntax.Pos) error {
 	if err != nil {
 		return f.fail(err, pos)
 	}
 	f.meter.fresh += keyBytes
 	l := &f.last
-	l.kind, l.op, l.key = lastPoint, op, key
+	l.kind, l.op, l.key = lastPoint, op, *key
 	l.own, l.modified, l.ttl = row.Own, row.Modified, row.TTL
 	if !row.Found {
 		f.guards[syntax.NotFound] = guardMiss
@@ -113,10 +115,12 @@ func (f *frame) found(op opCode, key string, row *Row, err error, pos syntax.Pos
 	if op == opExists {
 		l.typ = TypeExists
 		l.value.setBool(true, row.Revision, row.Expires)
+		l.value.key = key
 		return nil
 	}
 	l.typ = TypeGet
 	l.value.setString(row.Value, row.Revision, row.Expires)
+	l.value.key = key
 	if fault := f.meter.charge(len(row.Value)); fault != nil {
 		return f.at(fault, pos)
 	}
@@ -124,13 +128,13 @@ func (f *frame) found(op opCode, key string, row *Row, err error, pos syntax.Pos
 }
 
 // wrote takes note of what a write did.
-func (f *frame) wrote(op opCode, space Space, key string, size int, w WriteResult, err error, pos syntax.Pos) error {
+func (f *frame) wrote(op opCode, space Space, key *string, size int, w WriteResult, err error, pos syntax.Pos) error {
 	if err != nil {
 		return f.fail(err, pos)
 	}
 	f.meter.fresh += keyBytes
 	l := &f.last
-	l.kind, l.op, l.key = lastPoint, op, key
+	l.kind, l.op, l.key = lastPoint, op, *key
 	l.own, l.modified, l.ttl = false, 0, 0
 	hit, expires := guardMiss, int64(0)
 	if w.Done {
@@ -139,8 +143,9 @@ func (f *frame) wrote(op opCode, space Space, key string, size int, w WriteResul
 		l.ttl = w.TTL
 	}
 	l.value.setBool(w.Done, w.Revision, expires)
+	l.value.key = key
 	if w.Done {
-		if fault := f.written.add(space, key, size, f.meter.limits); fault != nil {
+		if fault := f.written.add(space, *key, size, f.meter.limits); fault != nil {
 			return f.at(fault, pos)
 		}
 	}
@@ -169,19 +174,45 @@ func (f *frame) wrote(op opCode, space Space, key string, size int, w WriteResul
 type scan struct {
 	text string
 	pos  syntax.Pos
+	most int // rows it may have
 }
 
 // scanRows reads a bucket or prefix into f.rows, sorted by key.
-func (f *frame) scanRows(space Space, prefix bool, text string, asOf int64, pos syntax.Pos) error {
-	clear(f.rows)
-	f.rows = f.rows[:0]
-	f.scan = scan{text: text, pos: pos}
-	if err := f.env.tx.Scan(space, prefix, text, asOf, f.visitRow); err != nil {
+func (f *frame) scanRows(p *Part, pos syntax.Pos) error {
+	f.beginScan(p, pos)
+	if err := f.env.tx.Scan(p.Space, p.Prefix, p.Text, p.AsOf, f.visitRow); err != nil {
 		return f.fail(err, pos)
 	}
 	if fault := sortRows(f.rows, &f.meter); fault != nil {
 		return f.at(fault, pos)
 	}
+	f.scanned(p.Prefix)
+	return nil
+}
+
+// scanPart reads a part of a bucket or prefix into f.rows.
+func (f *frame) scanPart(p *Part, pos syntax.Pos) error {
+	f.beginScan(p, pos)
+	if p.Limit != 0 {
+		if err := f.env.tx.ScanPart(p, f.visitRow); err != nil {
+			return f.fail(err, pos)
+		}
+	}
+	f.scanned(p.Prefix)
+	return nil
+}
+
+func (f *frame) beginScan(p *Part, pos syntax.Pos) {
+	clear(f.rows)
+	f.rows = f.rows[:0]
+	f.scan = scan{text: p.Text, pos: pos, most: f.meter.limits.Rows}
+	if p.Limit >= 0 {
+		f.scan.most = p.Limit
+	}
+}
+
+// scanned takes note of the rows that a read of many keys found.
+func (f *frame) scanned(prefix bool) {
 	l := &f.last
 	l.kind, l.op, l.typ = lastRows, opBucket, TypeGet
 	if prefix {
@@ -192,55 +223,78 @@ func (f *frame) scanRows(space Space, prefix bool, text string, asOf int64, pos 
 		l.typ = TypeDoesNotExist
 		f.guards[syntax.NotFound] = guardMiss
 	}
+}
+
+// countRows counts the rows of a bucket or prefix.
+func (f *frame) countRows(p *Part, pos syntax.Pos) error {
+	n := int64(0)
+	err := f.env.tx.Scan(p.Space, p.Prefix, p.Text, p.AsOf, func(Row) error {
+		n++
+		return f.visited()
+	})
+	if err != nil {
+		return f.fail(err, pos)
+	}
+	v := Int(n)
+	f.setValue(opCount, &v, pos)
+	f.guards[syntax.NotFound] = guardMiss
+	if n > 0 {
+		f.guards[syntax.NotFound] = guardHit
+	}
 	return nil
 }
 
-// sortRows sorts rows by key, in pieces: m may stop it. Rows come nearly in
-// order.
-func sortRows(rows []Row, m *meter) *Error {
-	const pieceRows = 1024
-	byKey := func(a, b Row) int { return strings.Compare(a.Key, b.Key) }
-	for part := range slices.Chunk(rows, pieceRows) {
-		slices.SortFunc(part, byKey)
-		if err := m.poll(); err != nil {
+// deleteRows deletes the rows of a bucket or prefix, or the first of them.
+func (f *frame) deleteRows(p *Part, pos syntax.Pos) error {
+	var keys []string
+	visit := func(r Row) error {
+		if err := f.visited(); err != nil {
 			return err
 		}
+		if len(keys) == f.meter.limits.WrittenKeys {
+			return writtenLimit(f.meter.limits)
+		}
+		if fault := f.meter.charge(nameBytes + len(r.Key)); fault != nil {
+			return fault
+		}
+		f.meter.fresh += keyBytes
+		keys = append(keys, r.Key)
+		return nil
 	}
-	var from []Row // the other half of what is merged
-	for n := pieceRows; n < len(rows); n *= 2 {
-		for at := 0; at+n < len(rows); at += 2 * n {
-			both := rows[at:min(at+2*n, len(rows))]
-			if both[n-1].Key <= both[n].Key {
-				continue
-			}
-			from = append(from[:0], both[:n]...)
-			if err := mergeRows(both, from, m); err != nil {
-				return err
+	var err error
+	switch {
+	case p.Limit < 0:
+		if err = f.env.tx.Scan(p.Space, p.Prefix, p.Text, 0, visit); err == nil {
+			slices.Sort(keys) // the order shows when one of them fails
+		}
+	case p.Limit > 0:
+		err = f.env.tx.ScanPart(p, visit)
+	}
+	if err != nil {
+		return f.fail(err, pos)
+	}
+	for _, key := range keys {
+		if err := f.step(pos); err != nil {
+			return err
+		}
+		w, err := f.env.tx.Delete(p.Space, key)
+		if err != nil {
+			return f.fail(err, pos)
+		}
+		if w.Done {
+			if fault := f.written.add(p.Space, key, 0, f.meter.limits); fault != nil {
+				return f.at(fault, pos)
 			}
 		}
 	}
-	return nil
-}
-
-// mergeRows merges first, whose place is the beginning of rows, with the rest
-// of rows, both sorted.
-func mergeRows(rows, first []Row, m *meter) *Error {
-	second := rows[len(first):]
-	for i := range rows {
-		if len(first) == 0 {
-			return nil // the rest is in its place
-		}
-		if len(second) > 0 && second[0].Key < first[0].Key {
-			rows[i], second = second[0], second[1:]
-		} else {
-			rows[i], first = first[0], first[1:]
-		}
-		if i%pollParts == pollParts-1 {
-			if err := m.poll(); err != nil {
-				return err
-			}
-		}
+	v := Int(int64(len(keys)))
+	f.setValue(opDelete, &v, pos)
+	f.last.typ = TypeDeleted
+	hit := guardHit
+	if len(keys) == 0 {
+		f.last.typ, hit = TypeDoesNotExist, guardMiss
 	}
+	f.guards[syntax.NotSet], f.guards[syntax.NotDeleted] = hit, hit
 	return nil
 }
 
@@ -249,12 +303,12 @@ func (f *frame) visit(r Row) error {
 	if err := f.visited(); err != nil {
 		return err
 	}
-	if len(f.rows) >= f.meter.limits.Rows {
+	if len(f.rows) >= f.scan.most {
 		text, cut := shorten(f.scan.text)
 		if cut {
 			text += "..."
 		}
-		return limitf("Rows", "too many keys: more than %d match '%s'", f.meter.limits.Rows, text)
+		return limitf("Rows", "too many keys: more than %d match '%s'", f.scan.most, text)
 	}
 	const rowBytes = 96 // of a Row without its texts
 	size := rowBytes + len(r.Key) + len(r.Value)
@@ -306,7 +360,11 @@ func (w *written) add(space Space, key string, size int, lim *Limits) *Error {
 		w.many[k] = struct{}{}
 	}
 	if w.n+len(w.many) > lim.WrittenKeys {
-		return limitf("WrittenKeys", "script writes too many keys: more than %d", lim.WrittenKeys)
+		return writtenLimit(lim)
 	}
 	return nil
+}
+
+func writtenLimit(lim *Limits) *Error {
+	return limitf("WrittenKeys", "script writes too many keys: more than %d", lim.WrittenKeys)
 }

@@ -40,20 +40,27 @@ func (f *frame) result() (*Result, error) {
 }
 
 // valueEntries makes the entries of a value: one, or one for each element of
-// an array.
+// an array. A map, and an array in an array, are JSON.
 func (f *frame) valueEntries(r *Result, v *Value) *Error {
 	if v.kind != KindArray {
 		e := &r.one[0]
 		e.Value, e.HasValue, e.Revision, e.Expires = v.str, v.kind != KindNull, v.rev, v.exp
-		if v.kind != KindString {
+		switch v.kind {
+		case KindString:
+		case KindMap:
+			var fault *Error
+			if e.Value, fault = jsonText(*v, &f.meter); fault != nil {
+				return fault
+			}
+		default:
 			e.Value = scalarText(*v)
 		}
 		r.Entries = r.one[:1]
 		return nil
 	}
-	elems := v.Elems()
-	if len(elems) == 0 {
-		return nil
+	elems, fault := f.meter.elems(v)
+	if fault != nil || len(elems) == 0 {
+		return fault
 	}
 	// An array may hold one long string many times: in the script they share
 	// its bytes, in the answer they do not.
@@ -65,7 +72,7 @@ func (f *frame) valueEntries(r *Result, v *Value) *Error {
 	r.Entries = make([]Entry, len(elems))
 	for i, e := range elems {
 		text := ""
-		if e.kind == KindArray {
+		if e.nested() {
 			var fault *Error
 			if text, fault = jsonText(e, &f.meter); fault != nil {
 				return fault

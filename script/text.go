@@ -1,23 +1,24 @@
 package script
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
 // storeText returns the bytes that v is stored as (docs/language.md,
-// "Values and types"). An array has none.
+// "Values and types"). An array or map has none.
 func storeText(v Value) (string, *Error) {
-	if v.kind == KindArray {
-		return "", errf(CodeType, "cannot store an array").hinted("use to_json()")
+	if v.nested() {
+		return "", errf(CodeType, "cannot store %s", article(v.kind)).hinted("use to_json()")
 	}
 	return scalarText(v), nil
 }
 
 // toStr converts v to text as to_str does (docs/language.md, "Conversions").
 func toStr(v Value) (string, *Error) {
-	if v.kind == KindArray {
+	if v.nested() {
 		return "", cannotConvert(v, KindString).hinted("use to_json()")
 	}
 	return scalarText(v), nil
@@ -70,16 +71,24 @@ func writeScalar(b *strings.Builder, v Value) {
 }
 
 // displayText returns v as a throw shows it (docs/language.md, "Ending a
-// script"): null as "(null)", an array as JSON, which is bounded by m like that
+// script"): null as "(null)", an array or map as JSON, which is bounded by m like that
 // of to_json.
 func displayText(v Value, m *meter) (string, *Error) {
 	switch v.kind {
 	case KindNull:
 		return "(null)", nil
-	case KindArray:
+	case KindArray, KindMap:
 		return jsonText(v, m)
 	}
 	return scalarText(v), nil
+}
+
+// article names a kind in a sentence.
+func article(k Kind) string {
+	if k == KindArray || k == KindInt {
+		return "an " + k.String()
+	}
+	return "a " + k.String()
 }
 
 // quotedChars is the number of characters of a string that a message shows.
@@ -91,12 +100,34 @@ func quote(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')
 	short, cut := shorten(s)
+	for !utf8.ValidString(short) {
+		n := invalidAt(short)
+		writeEscaped(&b, short[:n])
+		fmt.Fprintf(&b, "\\x%02x", short[n])
+		short = short[n+1:]
+	}
 	writeEscaped(&b, short)
 	if cut {
 		b.WriteString("...")
 	}
 	b.WriteByte('"')
 	return b.String()
+}
+
+// invalidAt returns where the first byte of s stands that is not UTF-8, or -1.
+func invalidAt(s string) int {
+	for i := 0; i < len(s); {
+		if s[i] < utf8.RuneSelf {
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && size == 1 {
+			return i
+		}
+		i += size
+	}
+	return -1
 }
 
 // shorten returns s, or its beginning and true when it is longer than a

@@ -45,8 +45,30 @@ type SetOptions struct {
 	HasCmpRev bool
 	CmpRev    int64
 	// TTL is the time to live in milliseconds, not negative; 0 means none.
-	TTL   int64
-	NoRev bool
+	TTL int64
+	// KeepTTL leaves the expiry of a live row as it is; TTL is then for a row
+	// that is not live.
+	KeepTTL bool
+	NoRev   bool
+}
+
+// Part is what a read with limit, after or desc asks for: a part of a bucket
+// (Text without the trailing slash) or of the keys with a prefix.
+type Part struct {
+	Space  Space
+	Prefix bool
+	Text   string
+	// AsOf, when greater than 0, is the time of which the rows are to be, in
+	// Unix milliseconds, without own writes.
+	AsOf int64
+	// Desc asks for descending order of keys.
+	Desc bool
+	// After, when HasAfter, is the text behind which, in that order, the rows
+	// stand.
+	HasAfter bool
+	After    string
+	// Limit is how many rows are wanted, from 1 on, or -1 for all.
+	Limit int
 }
 
 // WriteResult is what a write command did.
@@ -98,6 +120,10 @@ type Tx interface {
 	// visible at that time, without own writes. An error of visit ends it
 	// and is returned.
 	Scan(space Space, prefix bool, text string, asOf int64, visit func(Row) error) error
+	// ScanPart calls visit for the live rows of a part, in order. Rows beyond
+	// the last one visited are not read, and may change meanwhile. An error of
+	// visit ends it and is returned.
+	ScanPart(p *Part, visit func(Row) error) error
 	// Sleep pauses for ms milliseconds. A transaction that can not wait
 	// returns ErrSlowPath.
 	Sleep(ms int64) error

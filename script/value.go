@@ -13,22 +13,25 @@ const (
 	KindFloat
 	KindString
 	KindArray
+	KindMap
 )
 
-var kindNames = [...]string{"null", "bool", "int64", "float64", "string", "array"}
+var kindNames = [...]string{"null", "bool", "int64", "float64", "string", "array", "map"}
 
 // String returns the type's name as type_of gives it.
 func (k Kind) String() string { return kindNames[k] }
 
 // Value is a value of the language with its metadata (docs/language.md,
-// "Values and types"). It is immutable; arrays share their elements. It is passed by
-// value and holds no interface, so that the usual expression allocates
-// nothing. Use the constructors: the zero Value is null but with revision 0.
+// "Values and types"). It is immutable; arrays and maps share their elements. It
+// is passed by value and holds no interface, so that the usual expression
+// allocates nothing. Use the constructors: the zero Value is null but with
+// revision 0.
 type Value struct {
 	kind Kind
-	num  uint64 // bool, int64, or the bits of a float64
+	num  uint64 // bool, int64, the bits of a float64, or the measure of an array or map
 	str  string
-	arr  *[]Value
+	arr  *compound // of an array or a map
+	key  *string   // the key it was read from, or nil
 	rev  int64
 	exp  int64
 }
@@ -55,7 +58,15 @@ func Float(f float64) Value { return Value{kind: KindFloat, num: math.Float64bit
 func String(s string) Value { return Value{kind: KindString, str: s, rev: -1} }
 
 // Array returns an array of elems, which must not be changed afterwards.
-func Array(elems []Value) Value { return Value{kind: KindArray, arr: &elems, rev: -1} }
+func Array(elems []Value) Value {
+	return Value{kind: KindArray, arr: &compound{elems: elems, n: len(elems)}, rev: -1}
+}
+
+// Map returns a map of the members names[i]: elems[i], in that order. No name
+// may stand there twice. The slices must not be changed afterwards.
+func Map(names []string, elems []Value) Value {
+	return Value{kind: KindMap, arr: &compound{names: names, elems: elems, n: len(elems)}, rev: -1}
+}
 
 // Kind returns the value's type.
 func (v Value) Kind() Kind { return v.kind }
@@ -75,13 +86,33 @@ func (v Value) Float() float64 { return math.Float64frombits(v.num) }
 // Str returns the bytes of a KindString.
 func (v Value) Str() string { return v.str }
 
-// Elems returns the elements of a KindArray. They must not be changed.
+// Elems returns the elements of a KindArray, or the values of the members of a
+// KindMap, in order. They must not be changed.
 func (v Value) Elems() []Value {
-	if v.arr == nil {
+	elems, _ := (*meter)(nil).elems(&v)
+	return elems
+}
+
+// Names returns the names of the members of a KindMap, in the order of Elems.
+// They must not be changed.
+func (v Value) Names() []string {
+	if v.kind != KindMap {
 		return nil
 	}
-	return *v.arr
+	_ = (*meter)(nil).open(v.arr)
+	return v.arr.names[:v.arr.n]
 }
+
+// Key returns the key v was read from or written to, "" for none.
+func (v Value) Key() string {
+	if v.key == nil {
+		return ""
+	}
+	return *v.key
+}
+
+// nested reports whether v is an array or a map.
+func (v *Value) nested() bool { return v.kind == KindArray || v.kind == KindMap }
 
 // Revision returns the revision of the key v was read from, or -1.
 func (v Value) Revision() int64 { return v.rev }
@@ -93,6 +124,16 @@ func (v Value) Expires() int64 { return v.exp }
 // WithMeta returns v with the given revision and expiry.
 func (v Value) WithMeta(revision, expires int64) Value {
 	v.rev, v.exp = revision, expires
+	return v
+}
+
+// WithKey returns v, which is neither an array nor a map, as one that was read
+// from key.
+func (v Value) WithKey(key string) Value {
+	v.key = nil
+	if key != "" {
+		v.key = &key
+	}
 	return v
 }
 
@@ -114,13 +155,13 @@ func (v *Value) setInt(i int64) { v.set(KindInt, uint64(i), "", -1, 0) }
 func (v *Value) setString(s string, rev, exp int64) { v.set(KindString, 0, s, rev, exp) }
 
 func (v *Value) set(kind Kind, num uint64, str string, rev, exp int64) {
-	v.kind, v.num, v.str, v.arr, v.rev, v.exp = kind, num, str, nil, rev, exp
+	v.kind, v.num, v.str, v.arr, v.key, v.rev, v.exp = kind, num, str, nil, nil, rev, exp
 }
 
 // assign is *v = *w. A value that has just been returned is in memory word by
 // word; to copy it in larger pieces would wait until it is all there.
 func (v *Value) assign(w *Value) {
-	v.kind, v.num, v.str, v.arr, v.rev, v.exp = w.kind, w.num, w.str, w.arr, w.rev, w.exp
+	v.kind, v.num, v.str, v.arr, v.key, v.rev, v.exp = w.kind, w.num, w.str, w.arr, w.key, w.rev, w.exp
 }
 
 // integer and float are Int and Float without a copy of v.
@@ -131,12 +172,12 @@ func (v *Value) float() float64 { return math.Float64frombits(v.num) }
 // and cheaper than clear, which asks the runtime where the references are.
 func forget(vs []Value) {
 	for i := range vs {
-		vs[i].str, vs[i].arr = "", nil
+		vs[i].str, vs[i].arr, vs[i].key = "", nil, nil
 	}
 }
 
 // plain returns v without metadata.
 func (v Value) plain() Value {
-	v.rev, v.exp = -1, 0
+	v.rev, v.exp, v.key = -1, 0, nil
 	return v
 }

@@ -68,6 +68,10 @@ func renderResult(b *bytes.Buffer, res *script.Result, elapsed time.Duration) {
 	case script.TypeExtended:
 		fmt.Fprintf(b, "%s extended %s\n", rev, t)
 	case script.TypeDeleted:
+		if e := res.First(); e.Key == "" { // delete by: how many
+			fmt.Fprintf(b, "%s deleted %s\n", e.Value, t)
+			return
+		}
 		fmt.Fprintf(b, "%s deleted %s\n", rev, t)
 	case script.TypeExists:
 		fmt.Fprintf(b, "%s exists %s\n", rev, t)
@@ -82,6 +86,10 @@ func renderResult(b *bytes.Buffer, res *script.Result, elapsed time.Duration) {
 		case script.OpBucket, script.OpScan:
 			fmt.Fprintf(b, "no keys found %s\n", t)
 		default:
+			if res.Op == script.OpDelete && res.First().Key == "" {
+				fmt.Fprintf(b, "no keys found %s\n", t)
+				return
+			}
 			fmt.Fprintf(b, "%s not found %s\n", rev, t)
 		}
 	default:

@@ -2,6 +2,7 @@ package model
 
 import (
 	"math"
+	"slices"
 	"sort"
 	"strings"
 
@@ -28,6 +29,9 @@ type change struct {
 	// extended marks a committed row whose expiry alone is changed: it
 	// replaces the newest version and is not a new one.
 	extended bool
+	// kept marks a write that left the expiry of the row as it was, which is
+	// then no time to live of this transaction.
+	kept bool
 }
 
 // Begin starts a transaction whose clock reading is ts. It must end, by
@@ -46,7 +50,9 @@ func (t *Tx) Commit(commit script.Timestamp) {
 	t.done = true
 	for k, c := range t.pending {
 		list := t.store.versions[k]
-		c.row.Expires = expiry(commit.Millis(), c.ttl)
+		if !c.kept {
+			c.row.Expires = expiry(commit.Millis(), c.ttl)
+		}
 		if c.extended {
 			list[len(list)-1].Expires = c.row.Expires
 			continue
@@ -78,7 +84,7 @@ func (t *Tx) Sleep(ms int64) error {
 // counter, and whether the key is live.
 func (t *Tx) current(k id) (row Row, counter int64, live bool) {
 	if c, ok := t.pending[k]; ok {
-		return c.row, c.row.Revision, !c.row.Deleted
+		return c.row, c.row.Revision, !c.row.Deleted && (!c.kept || c.row.live(t.Now()))
 	}
 	row, ok := t.store.newest(k)
 	if !ok {
@@ -161,6 +167,32 @@ func (t *Tx) Scan(space script.Space, prefix bool, text string, asOf int64, visi
 	return nil
 }
 
+// ScanPart implements script.Tx: all of the range, then what is asked for of it.
+func (t *Tx) ScanPart(p *script.Part, visit func(script.Row) error) error {
+	var rows []script.Row
+	err := t.Scan(p.Space, p.Prefix, p.Text, p.AsOf, func(r script.Row) error {
+		if !p.HasAfter || !p.Desc && r.Key > p.After || p.Desc && r.Key < p.After {
+			rows = append(rows, r)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if p.Desc {
+		slices.Reverse(rows)
+	}
+	for i, r := range rows {
+		if i == p.Limit {
+			break
+		}
+		if err := visit(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // keys returns every key of a space that has a version, committed or own.
 func (t *Tx) keys(space script.Space) []string {
 	seen := map[string]bool{}
@@ -204,6 +236,10 @@ func (t *Tx) Set(space script.Space, key, value string, opts *script.SetOptions)
 		ttl: opts.TTL,
 	}
 	c.row.Expires = expiry(t.Now(), c.ttl)
+	if opts.KeepTTL && live {
+		own, wrote := t.pending[k]
+		c.ttl, c.row.Expires, c.kept = own.ttl, row.Expires, !wrote || own.kept
+	}
 	t.pending[k] = c
 	return script.WriteResult{Done: true, Revision: c.row.Revision, Expires: c.row.Expires, TTL: c.ttl}, nil
 }

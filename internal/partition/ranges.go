@@ -72,7 +72,7 @@ func (s *Session) checkRanges() error {
 		set.AddRange(m.rng)
 	}
 	p.mu.Lock()
-	err := p.runnableIn(s.tx.slow.term)
+	err := p.runnableIn(s.tx.term)
 	if err == nil {
 		s.tx.ticket = p.locks.enqueue(&set)
 		if !s.tx.ticket.granted() {

@@ -13,7 +13,6 @@ import (
 // slowRead is the part of a slow transaction that the executor adds: reads
 // take the mutex one by one, and those without a lock are remembered.
 type slowRead struct {
-	term  uint64 // in which the transaction began
 	sleep func(ms int64) (now int64, err error)
 	// poll lets others go on, and returns why the run is to stop, or nil. It is
 	// told how many bytes the run has brought into memory since the last time.
@@ -135,7 +134,7 @@ func (tx *Tx) loadSlow(space kv.Space, key string, write bool) (row kv.Row, unlo
 	p := tx.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.runnableIn(tx.slow.term); err != nil {
+	if err := p.runnableIn(tx.term); err != nil {
 		return noRow, false, err
 	}
 	if space == kv.Persistent && p.rows[key] == nil {

@@ -123,7 +123,7 @@ func (p *Partition) Slow(work Work, ticket *Ticket, o SlowOptions, req *Request)
 	p.mu.Lock()
 	err := p.runnableIn(ticket.term)
 	if err == nil {
-		tx.slow.term = p.term
+		tx.term = p.term
 		tx.ts = p.clock.Next(now())
 		tx.now = tx.ts.Millis()
 	}
@@ -161,7 +161,7 @@ func (tx *Tx) concludeSlow(res *script.Result, err error, now func() int64, req 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	defer tx.endCheck()
-	if stop := p.runnableIn(tx.slow.term); stop != nil {
+	if stop := p.runnableIn(tx.term); stop != nil {
 		return nil, Done{}, stop
 	}
 	commit := p.clock.Next(max(now(), tx.now))

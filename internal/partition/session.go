@@ -44,8 +44,8 @@ func (p *Partition) Begin(o SessionOptions) (*Session, error) {
 		return nil, err
 	}
 	s := &Session{opts: o}
-	s.tx = &Tx{p: p, undo: &s.undo,
-		slow: &slowRead{term: p.term, reads: map[lockKey]readMark{}, session: s, sleep: s.sleep}}
+	s.tx = &Tx{p: p, term: p.term, undo: &s.undo,
+		slow: &slowRead{reads: map[lockKey]readMark{}, session: s, sleep: s.sleep}}
 	s.tx.ts = p.clock.Next(o.Now())
 	s.tx.now = s.tx.ts.Millis()
 	if !o.Optimistic {
@@ -84,7 +84,7 @@ func (s *Session) Do(work Work, lock *LockSet) (*script.Result, error) {
 	}
 	p := s.tx.p
 	p.mu.Lock()
-	err := p.runnableIn(s.tx.slow.term)
+	err := p.runnableIn(s.tx.term)
 	s.tx.ts = p.clock.Next(max(s.opts.Now(), s.tx.now))
 	s.tx.now = s.tx.ts.Millis()
 	p.mu.Unlock()
@@ -130,7 +130,7 @@ func (s *Session) overtaken() error {
 	p := s.tx.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.runnableIn(s.tx.slow.term); err != nil {
+	if err := p.runnableIn(s.tx.term); err != nil {
 		return err
 	}
 	if s.tx.outlived(s.tx.now) {
@@ -195,7 +195,7 @@ func (s *Session) commit() (Done, error) {
 	if err := s.lost(); err != nil {
 		return Done{}, err
 	}
-	if err := p.runnableIn(s.tx.slow.term); err != nil {
+	if err := p.runnableIn(s.tx.term); err != nil {
 		return Done{}, err
 	}
 	commit := p.clock.Next(max(s.opts.Now(), s.tx.now))
@@ -262,7 +262,7 @@ func (s *Session) lock(set *LockSet, cause string) error {
 	p.mu.Lock()
 	// Under the mutex: an older transaction may have wounded this one since
 	// its call began.
-	err := p.runnableIn(s.tx.slow.term)
+	err := p.runnableIn(s.tx.term)
 	if err == nil {
 		err = s.lost()
 	}

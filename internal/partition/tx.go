@@ -16,6 +16,7 @@ import (
 // was read without a lock is remembered and validated at the end.
 type Tx struct {
 	p      *Partition
+	term   uint64 // in which it began; not set for runs in the executor
 	ts     hlc.Timestamp
 	now    int64
 	ticket *Ticket // locks held, or nil
@@ -209,15 +210,21 @@ func (tx *Tx) Set(space script.Space, key, value string, o *script.SetOptions) (
 	if !holds(row, live, o) {
 		return script.WriteResult{Revision: row.Revision}, nil
 	}
-	revision := row.Revision + 1
+	revision, expires, ttl := row.Revision+1, row.Expires, int64(0)
+	if w != nil {
+		ttl = w.ttl
+	}
 	w = tx.change(w, space, key, row)
 	w.put = true
 	w.ttl = o.TTL
 	w.row = kv.Row{Value: value, Revision: revision, NoRev: o.NoRev}
-	if o.TTL > 0 {
+	switch {
+	case o.KeepTTL && live:
+		w.ttl, w.row.Expires = ttl, expires
+	case o.TTL > 0:
 		w.row.Expires = tx.now + o.TTL
 	}
-	return script.WriteResult{Done: true, Revision: w.row.Revision, Expires: w.row.Expires, TTL: o.TTL}, nil
+	return script.WriteResult{Done: true, Revision: w.row.Revision, Expires: w.row.Expires, TTL: w.ttl}, nil
 }
 
 // holds judges the conditions of a set (docs/language.md, "set").

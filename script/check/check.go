@@ -37,9 +37,14 @@ type Info struct {
 // Placeholder is one name a script asks a parameter for.
 type Placeholder struct {
 	Name   string     // without @
-	Pos    syntax.Pos // the first use
+	Pos    syntax.Pos // the first use that needs a parameter, else the first
 	Key    bool       // stands as a key somewhere
 	KeyPos syntax.Pos // the first of those places
+	// Optional: every use is the left operand of ??. Without a parameter it is
+	// null.
+	Optional bool
+	// AnyKey: as a key it may be empty, a prefix with a limit everywhere.
+	AnyKey bool
 }
 
 // Class tells when a key is known (docs/language.md, "Keys").
@@ -65,6 +70,8 @@ const (
 	Write
 	ReadBucket
 	ReadPrefix
+	DeleteBucket
+	DeletePrefix
 )
 
 // KeyUse is the key of one command.
@@ -77,6 +84,10 @@ type KeyUse struct {
 	// a snapshot transaction), which takes no part in ordering and needs no
 	// lock.
 	History bool
+	// Limited: a prefix read with a limit, which may be empty.
+	Limited bool
+	// Part: limit, after or desc let only a part of the range be read.
+	Part bool
 }
 
 // OK reports whether the script may run: there are no errors.
@@ -120,6 +131,7 @@ func Check(s *syntax.Script) *Info {
 	c.block(s.Body)
 	c.reads()
 	c.remarks()
+	c.layout(s)
 	if !s.Partial {
 		c.flow(s)
 	}
@@ -141,15 +153,25 @@ type checker struct {
 	nameKeys   []*syntax.Key
 	guards     []*syntax.Guard
 	conditions []*syntax.Ident
-	impure     int           // what makes a computed key dynamic, met so far
-	spine      []syntax.Expr // operands that wait, see chain
+	impure     int                 // what makes a computed key dynamic, met so far
+	spine      []syntax.Expr       // operands that wait, see chain
+	lenient    *syntax.Placeholder // the left operand of a ?? that comes next
+	computed   []*syntax.Key       // computed keys that may be values of the store
+	readInto   map[string]bool     // names of variables that are bound to what is read of the key of that name
+	inLet      string              // the variable that is being bound, or ""
 	gaps       *gaps
 }
 
 // variable says how a variable is assigned.
 type variable struct {
 	onlyGet bool // every assignment so far is a bare get
+	// Every assignment so far is what was read from the store: a value, or rows
+	// of a bucket or prefix.
+	onlyRead, onlyRows bool
 }
+
+// binding is what an assignment gives a variable.
+type binding struct{ get, read, rows bool }
 
 // report says something about the place pos, unless a gap is there.
 func (c *checker) report(sev syntax.Severity, code syntax.Code, pos syntax.Pos, hint, message string) {

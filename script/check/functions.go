@@ -14,6 +14,7 @@ const (
 	FuncIsFloat
 	FuncIsStr
 	FuncIsArray
+	FuncIsMap
 	FuncTypeOf
 	FuncCoalesce
 	FuncToInt
@@ -45,11 +46,45 @@ const (
 	FuncSplit
 	FuncJoin
 	FuncCount
+	FuncKeys
+	FuncValues
+	FuncHas
+	FuncPut
+	FuncRemove
+	FuncMerge
+	FuncAppend
+	FuncInsert
+	FuncSlice
+	FuncFirst
+	FuncLast
+	FuncReverse
+	FuncSort
+	FuncSortText
+	FuncUnique
+	FuncSum
+	FuncConcatArrays
+	FuncFromJSON
+	FuncCompare
+	FuncPadLeft
+	FuncPadRight
+	FuncMatches
+	FuncCRC32
+	FuncSHA256
+	FuncHMACSHA256
+	FuncBase64Encode
+	FuncBase64Decode
+	FuncHexEncode
+	FuncHexDecode
+	FuncFormatTime
 	FuncRev
 	FuncExpires
-	FuncCurrentTime
+	FuncKey
+	FuncCurrentTime // the first that is not pure
 	FuncHLC
 	FuncHLCCounter
+	FuncTTL
+	FuncRandom
+	FuncUUID
 	NumFunctions
 )
 
@@ -80,6 +115,7 @@ var functions = [NumFunctions]struct {
 	FuncIsFloat:      {[]string{"is_float", "is_double"}, 1, 1},
 	FuncIsStr:        {[]string{"is_str", "is_string"}, 1, 1},
 	FuncIsArray:      {[]string{"is_array"}, 1, 1},
+	FuncIsMap:        {[]string{"is_map"}, 1, 1},
 	FuncTypeOf:       {[]string{"type_of"}, 1, 1},
 	FuncCoalesce:     {[]string{"coalesce"}, 2, -1},
 	FuncToInt:        {[]string{"to_int", "to_integer", "to_long", "to_number"}, 1, 1},
@@ -89,9 +125,9 @@ var functions = [NumFunctions]struct {
 	FuncAbs:          {[]string{"abs"}, 1, 1},
 	FuncFloor:        {[]string{"floor"}, 1, 1},
 	FuncCeil:         {[]string{"ceil"}, 1, 1},
-	FuncRound:        {[]string{"round"}, 2, 2},
-	FuncMin:          {[]string{"min"}, 2, -1},
-	FuncMax:          {[]string{"max"}, 2, -1},
+	FuncRound:        {[]string{"round"}, 1, 2},
+	FuncMin:          {[]string{"min"}, 1, -1},
+	FuncMax:          {[]string{"max"}, 1, -1},
 	FuncPow:          {[]string{"pow"}, 2, 2},
 	FuncMod:          {[]string{"mod"}, 2, 2},
 	FuncNearlyEquals: {[]string{"nearly_equals"}, 3, 3},
@@ -108,14 +144,48 @@ var functions = [NumFunctions]struct {
 	FuncContains:     {[]string{"contains"}, 2, 2},
 	FuncReplace:      {[]string{"replace"}, 3, 3},
 	FuncRepeat:       {[]string{"repeat"}, 2, 2},
-	FuncSplit:        {[]string{"split"}, 2, 2},
+	FuncSplit:        {[]string{"split"}, 2, 3},
 	FuncJoin:         {[]string{"join"}, 2, 2},
 	FuncCount:        {[]string{"count"}, 1, 1},
+	FuncKeys:         {[]string{"keys"}, 1, 1},
+	FuncValues:       {[]string{"values"}, 1, 1},
+	FuncHas:          {[]string{"has"}, 2, 2},
+	FuncPut:          {[]string{"put"}, 3, 3},
+	FuncRemove:       {[]string{"remove"}, 2, 2},
+	FuncMerge:        {[]string{"merge"}, 2, 2},
+	FuncAppend:       {[]string{"append", "push"}, 2, -1},
+	FuncInsert:       {[]string{"insert"}, 3, 3},
+	FuncSlice:        {[]string{"slice"}, 2, 3},
+	FuncFirst:        {[]string{"first"}, 1, 2},
+	FuncLast:         {[]string{"last"}, 1, 2},
+	FuncReverse:      {[]string{"reverse"}, 1, 1},
+	FuncSort:         {[]string{"sort"}, 1, 2},
+	FuncSortText:     {[]string{"sort_text"}, 1, 2},
+	FuncUnique:       {[]string{"unique"}, 1, 1},
+	FuncSum:          {[]string{"sum"}, 1, 1},
+	FuncConcatArrays: {[]string{"concat_arrays"}, 1, -1},
+	FuncFromJSON:     {[]string{"from_json"}, 1, 1},
+	FuncCompare:      {[]string{"compare"}, 2, 2},
+	FuncPadLeft:      {[]string{"pad_left"}, 3, 3},
+	FuncPadRight:     {[]string{"pad_right"}, 3, 3},
+	FuncMatches:      {[]string{"matches"}, 2, 2},
+	FuncCRC32:        {[]string{"crc32"}, 1, 1},
+	FuncSHA256:       {[]string{"sha256"}, 1, 1},
+	FuncHMACSHA256:   {[]string{"hmac_sha256"}, 2, 2},
+	FuncBase64Encode: {[]string{"base64_encode"}, 1, 1},
+	FuncBase64Decode: {[]string{"base64_decode"}, 1, 1},
+	FuncHexEncode:    {[]string{"hex_encode"}, 1, 1},
+	FuncHexDecode:    {[]string{"hex_decode"}, 1, 1},
+	FuncFormatTime:   {[]string{"format_time"}, 2, 3},
 	FuncRev:          {[]string{"rev", "revision"}, 1, 1},
 	FuncExpires:      {[]string{"expires"}, 1, 1},
-	FuncCurrentTime:  {[]string{"current_time"}, 0, 0},
+	FuncKey:          {[]string{"key"}, 1, 1},
+	FuncCurrentTime:  {[]string{"current_time", "now"}, 0, 0},
 	FuncHLC:          {[]string{"hlc"}, 0, 0},
 	FuncHLCCounter:   {[]string{"hlc_counter"}, 0, 0},
+	FuncTTL:          {[]string{"ttl"}, 1, 1},
+	FuncRandom:       {[]string{"random"}, 1, 1},
+	FuncUUID:         {[]string{"uuid"}, 0, 0},
 }
 
 // nameMax is the length of the longest function name.

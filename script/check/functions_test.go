@@ -46,7 +46,7 @@ func TestFunctionTable(t *testing.T) {
 		if f.ID != id {
 			t.Errorf("%s: id %d, want %d", name, f.ID, id)
 		}
-		impure := id == FuncCurrentTime || id == FuncHLC || id == FuncHLCCounter
+		impure := id == FuncCurrentTime || id == FuncHLC || id == FuncHLCCounter || id == FuncTTL || id == FuncRandom || id == FuncUUID
 		if f.Pure == impure {
 			t.Errorf("%s: Pure is %v", name, f.Pure)
 		}

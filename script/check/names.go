@@ -77,6 +77,17 @@ func (c *checker) meant(x *syntax.Ident) string {
 	return ""
 }
 
+// layout remarks on line breaks that may mislead.
+func (c *checker) layout(s *syntax.Script) {
+	for _, r := range s.Remarks {
+		if r.Kind == syntax.Returned {
+			c.warnAt(r.Pos, "write 'return;' to return without a value", "the 'return' of an earlier line takes this for its operand")
+			continue
+		}
+		c.warnAt(r.Pos, "a statement ends with ';'", fmt.Sprintf("this '%s' goes on with the expression of the line before", r.Text))
+	}
+}
+
 func keywordValue(name string) bool {
 	return strings.EqualFold(name, "true") || strings.EqualFold(name, "false") || strings.EqualFold(name, "null")
 }
@@ -92,7 +103,7 @@ func dots(f Function) string {
 func (c *checker) remarks() {
 	var warned map[string]bool
 	for _, k := range c.nameKeys {
-		if _, ok := c.info.slots[k.Name]; !ok || warned[k.Name] {
+		if _, ok := c.info.slots[k.Name]; !ok || warned[k.Name] || c.readInto[k.Name] {
 			continue
 		}
 		if warned == nil {
@@ -114,6 +125,17 @@ func (c *checker) remarks() {
 				break
 			}
 		}
+	}
+	for _, k := range c.computed {
+		if _, direct := bared(k.X).(*syntax.Get); direct || !c.bindingOf(k.X).read {
+			continue
+		}
+		name := "x"
+		if id, ok := bared(k.X).(*syntax.Ident); ok {
+			name = id.Name
+		}
+		c.warnAt(k.Pos, fmt.Sprintf("the key it was read from is key(%s)", name),
+			"this key is named by a value that was read from the store")
 	}
 	for _, x := range c.conditions {
 		if slot, ok := c.info.slots[x.Name]; ok && c.vars[slot].onlyGet && !c.gaps.mention(x.Name) {

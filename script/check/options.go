@@ -244,7 +244,7 @@ func (c *checker) optionPlaceholder(o *syntax.Option) int {
 	if !ok {
 		return -1
 	}
-	c.placeholder(p.Name, p.Pos, false)
+	c.placeholder(p.Name, p.Pos, use{})
 	return c.info.params[p.Name]
 }
 

@@ -20,9 +20,10 @@ func (c *checker) stmt(s syntax.Stmt) {
 	case *syntax.CommandStmt:
 		c.expr(s.Command)
 	case *syntax.Let:
+		c.inLet = s.Name
 		c.expr(s.X)
-		_, get := s.X.(*syntax.Get)
-		c.assign(s.Name, get)
+		c.inLet = ""
+		c.assign(s.Name, c.bindingOf(s.X))
 	case *syntax.If:
 		for i := range s.Branches {
 			c.condition(s.Branches[i].Cond)
@@ -38,8 +39,14 @@ func (c *checker) stmt(s syntax.Stmt) {
 		c.block(s.Else)
 	case *syntax.For:
 		c.expr(s.X)
-		if s.Name != "" { // in a partial tree it may be missing
-			c.assign(s.Name, false)
+		element := binding{read: c.bindingOf(s.X).rows}
+		name, second := s.Name, s.Second
+		if second != "" {
+			c.assign(second, element)
+			element = binding{} // of the key or index
+		}
+		if name != "" { // in a partial tree it may be missing
+			c.assign(name, element)
 		}
 		c.block(s.Body)
 	case *syntax.While:
@@ -52,9 +59,11 @@ func (c *checker) stmt(s syntax.Stmt) {
 		}
 	case *syntax.Throw:
 		c.expr(s.X)
+		c.expr(s.Code)
 	case *syntax.Assert:
 		c.condition(s.Cond)
 		c.expr(s.Message)
+		c.expr(s.Code)
 	case *syntax.Sleep:
 		if n, ok := s.X.(*syntax.IntLit); !ok || n.Value != 0 {
 			c.info.CanSleep = true
@@ -64,7 +73,7 @@ func (c *checker) stmt(s syntax.Stmt) {
 }
 
 // assign makes name a variable.
-func (c *checker) assign(name string, get bool) {
+func (c *checker) assign(name string, b binding) {
 	slot, ok := c.info.slots[name]
 	if !ok {
 		if c.info.slots == nil {
@@ -72,10 +81,49 @@ func (c *checker) assign(name string, get bool) {
 		}
 		c.info.slots[name] = len(c.info.Vars)
 		c.info.Vars = append(c.info.Vars, name)
-		c.vars = append(c.vars, variable{onlyGet: get})
+		c.vars = append(c.vars, variable{onlyGet: b.get, onlyRead: b.read, onlyRows: b.rows})
 		return
 	}
-	c.vars[slot].onlyGet = c.vars[slot].onlyGet && get
+	v := &c.vars[slot]
+	v.onlyGet, v.onlyRead, v.onlyRows = v.onlyGet && b.get, v.onlyRead && b.read, v.onlyRows && b.rows
+}
+
+// bindingOf tells what x gives to a variable.
+func (c *checker) bindingOf(x syntax.Expr) binding {
+	switch x := bared(x).(type) {
+	case *syntax.Get:
+		return binding{get: true, read: true}
+	case *syntax.Multi:
+		return binding{rows: true}
+	case *syntax.Ident:
+		if slot, ok := c.info.slots[x.Name]; ok {
+			return binding{read: c.vars[slot].onlyRead, rows: c.vars[slot].onlyRows}
+		}
+	case *syntax.Index:
+		return binding{read: c.bindingOf(x.X).rows}
+	case *syntax.Call:
+		if f, ok := Lookup(x.Name); ok && len(x.Args) > 0 {
+			rows := c.bindingOf(x.Args[0]).rows
+			switch f.ID {
+			case FuncFirst, FuncLast:
+				return binding{read: rows && len(x.Args) == 1, rows: rows && len(x.Args) == 2}
+			case FuncSort, FuncSortText, FuncReverse, FuncSlice, FuncUnique:
+				return binding{rows: rows}
+			}
+		}
+	}
+	return binding{}
+}
+
+// bared returns x without parentheses around it.
+func bared(x syntax.Expr) syntax.Expr {
+	for {
+		p, ok := x.(*syntax.Paren)
+		if !ok {
+			return x
+		}
+		x = p.X
+	}
 }
 
 func (c *checker) exprs(xs []syntax.Expr) {
@@ -85,9 +133,12 @@ func (c *checker) exprs(xs []syntax.Expr) {
 }
 
 func (c *checker) expr(x syntax.Expr) {
+	if x == nil {
+		return
+	}
 	switch x := x.(type) {
 	case *syntax.Placeholder:
-		c.placeholder(x.Name, x.Pos, false)
+		c.placeholder(x.Name, x.Pos, use{optional: x == c.lenient})
 	case *syntax.Ident:
 		c.impure++
 		c.readIdents = append(c.readIdents, x)
@@ -106,6 +157,11 @@ func (c *checker) expr(x syntax.Expr) {
 		c.expr(x.Y)
 	case *syntax.ArrayLit:
 		c.exprs(x.Elems)
+	case *syntax.MapLit:
+		for i := range x.Members {
+			c.expr(x.Members[i].Key)
+			c.expr(x.Members[i].Value)
+		}
 	case *syntax.Paren:
 		c.expr(x.X)
 	case *syntax.Guard:
@@ -118,11 +174,12 @@ func (c *checker) expr(x syntax.Expr) {
 	case *syntax.Exists:
 		c.read(x.Space, &x.Key, Read, x.At, x.AsOf)
 	case *syntax.Multi:
-		access := ReadBucket
-		if x.Prefix {
-			access = ReadPrefix
-		}
-		c.read(x.Space, &x.Key, access, nil, x.AsOf)
+		n := len(c.info.Keys)
+		c.readMany(x.Space, &x.Key, x.Prefix, x.LimitPos.IsValid(), x.AsOf)
+		c.info.Keys[n].Part = x.LimitPos.IsValid() || x.AfterPos.IsValid()
+		c.exprs(x.Parts())
+	case *syntax.Count:
+		c.readMany(x.Space, &x.Key, x.Prefix, false, x.AsOf)
 	case *syntax.Set:
 		c.write(x.Pos, x.Space, &x.Key)
 		if name, ok := x.X.(*syntax.Ident); ok {
@@ -136,6 +193,8 @@ func (c *checker) expr(x syntax.Expr) {
 		}
 	case *syntax.Delete:
 		c.write(x.Pos, x.Space, &x.Key)
+	case *syntax.DeleteMany:
+		c.deleteMany(x)
 	case *syntax.Extend:
 		c.write(x.Pos, x.Space, &x.Key)
 		c.expr(x.X)
@@ -148,9 +207,13 @@ func (c *checker) chain(x syntax.Expr) {
 	base := len(c.spine)
 	for {
 		if left, right, ok := syntax.Operands(x); ok {
-			if l, ok := x.(*syntax.Logical); ok && l.Op != syntax.Coalesce {
-				c.bare(left)
-				c.bare(right)
+			if l, ok := x.(*syntax.Logical); ok {
+				if l.Op != syntax.Coalesce {
+					c.bare(left)
+					c.bare(right)
+				} else if p, ok := bared(left).(*syntax.Placeholder); ok {
+					c.lenient = p
+				}
 			}
 			c.spine = append(c.spine, right)
 			x = left
@@ -173,14 +236,7 @@ func (c *checker) condition(x syntax.Expr) {
 
 // bare remarks on a condition that is nothing but the text of a key.
 func (c *checker) bare(x syntax.Expr) {
-	for {
-		p, ok := x.(*syntax.Paren)
-		if !ok {
-			break
-		}
-		x = p.X
-	}
-	switch x := x.(type) {
+	switch x := bared(x).(type) {
 	case *syntax.Get:
 		word := "get"
 		if x.Space == syntax.Ephemeral {
@@ -210,7 +266,19 @@ func (c *checker) call(x *syntax.Call) {
 	if !f.Pure {
 		c.impure++
 	}
+	if f.ID == FuncMatches && len(x.Args) == 2 {
+		c.pattern(x.Args[1])
+	}
 	c.exprs(x.Args)
+}
+
+// pattern reports what is wrong with a literal regular expression.
+func (c *checker) pattern(x syntax.Expr) {
+	if lit, ok := bared(x).(*syntax.StringLit); ok {
+		if _, problem := Pattern(lit.Value); problem != "" {
+			c.errorAt(syntax.CodeRange, lit.Pos, "", problem)
+		}
+	}
 }
 
 func arity(f Function) string {
@@ -233,7 +301,14 @@ func arity(f Function) string {
 	return fmt.Sprintf("%d %s", f.Min, plural(f.Min))
 }
 
-func (c *checker) placeholder(name string, pos syntax.Pos, key bool) {
+// use is what a placeholder is used for.
+type use struct {
+	optional bool // the left operand of ??
+	key      bool
+	anyKey   bool // a key that may be empty
+}
+
+func (c *checker) placeholder(name string, pos syntax.Pos, u use) {
 	in := c.info
 	i, ok := in.params[name]
 	if !ok {
@@ -242,16 +317,23 @@ func (c *checker) placeholder(name string, pos syntax.Pos, key bool) {
 		}
 		i = len(in.Placeholders)
 		in.params[name] = i
-		in.Placeholders = append(in.Placeholders, Placeholder{Name: name, Pos: pos})
+		in.Placeholders = append(in.Placeholders, Placeholder{Name: name, Pos: pos, Optional: true, AnyKey: true})
 	}
-	if p := &in.Placeholders[i]; key && !p.Key {
-		p.Key, p.KeyPos = true, pos
+	p := &in.Placeholders[i]
+	if p.Optional && !u.optional {
+		p.Optional, p.Pos = false, pos
+	}
+	if u.key {
+		if p.AnyKey && !u.anyKey || !p.Key {
+			p.KeyPos = pos
+		}
+		p.Key, p.AnyKey = true, p.AnyKey && u.anyKey
 	}
 }
 
 func (c *checker) read(space syntax.Space, k *syntax.Key, access Access, at, asOf syntax.Expr) {
 	c.impure++
-	use := c.key(space, k, access)
+	use := c.key(space, k, access, false)
 	c.info.Keys[use].History = at != nil || asOf != nil || c.info.Snapshot()
 	if at != nil {
 		c.expr(at)
@@ -261,40 +343,77 @@ func (c *checker) read(space syntax.Space, k *syntax.Key, access Access, at, asO
 	}
 }
 
+// readMany walks a read of a bucket or prefix, without its parts.
+func (c *checker) readMany(space syntax.Space, k *syntax.Key, prefix, limited bool, asOf syntax.Expr) {
+	c.impure++
+	access := ReadBucket
+	if prefix {
+		access = ReadPrefix
+	}
+	use := c.key(space, k, access, prefix && limited)
+	c.info.Keys[use].History = asOf != nil || c.info.Snapshot()
+	c.expr(asOf)
+}
+
+func (c *checker) deleteMany(x *syntax.DeleteMany) {
+	c.impure++
+	c.writes(x.Pos)
+	access := DeleteBucket
+	if x.Prefix {
+		access = DeletePrefix
+	}
+	n := c.key(x.Space, &x.Key, access, x.Prefix && x.Limit != nil)
+	c.info.Keys[n].Part = x.Limit != nil
+	c.expr(x.Limit)
+}
+
 func (c *checker) write(pos syntax.Pos, space syntax.Space, k *syntax.Key) {
 	c.impure++
+	c.writes(pos)
+	c.key(space, k, Write, false)
+}
+
+// writes notes that there is a write command.
+func (c *checker) writes(pos syntax.Pos) {
 	c.info.CanWrite = true
 	if c.info.Snapshot() {
 		c.errorAt(syntax.CodeReadOnly, pos, "", "writes are not allowed in a snapshot transaction")
 	}
-	c.key(space, k, Write)
 }
 
-// key records a key and returns its index in Info.Keys.
-func (c *checker) key(space syntax.Space, k *syntax.Key, access Access) int {
-	use := len(c.info.Keys)
-	c.info.Keys = append(c.info.Keys, KeyUse{Key: k, Space: space, Access: access})
+// key records a key, which may be empty when it is the prefix of a limited
+// read, and returns its index in Info.Keys.
+func (c *checker) key(space syntax.Space, k *syntax.Key, access Access, limited bool) int {
+	n := len(c.info.Keys)
+	c.info.Keys = append(c.info.Keys, KeyUse{Key: k, Space: space, Access: access, Limited: limited})
 	class := Static
 	switch k.Kind {
 	case syntax.PlaceholderKey:
 		class = Bindable
-		c.placeholder(k.Name, k.Pos, true)
+		c.placeholder(k.Name, k.Pos, use{key: true, anyKey: limited})
 	case syntax.ComputedKey:
 		class = Bindable
 		before := c.impure
 		c.expr(k.X)
 		if c.impure != before {
 			class = Dynamic
+			c.computed = append(c.computed, k)
 		}
 	case syntax.NameKey:
 		c.nameKeys = append(c.nameKeys, k)
+		if access == Read && c.inLet == k.Name {
+			if c.readInto == nil {
+				c.readInto = map[string]bool{}
+			}
+			c.readInto[k.Name] = true
+		}
 	default:
-		if problem := KeyProblem(k.Name); problem != "" {
+		if problem := KeyProblem(k.Name); problem != "" && k.Name != "" { // the parser reports those
 			c.errorAt(syntax.CodeBadKey, k.Pos, "", "a key "+problem)
 		}
 	}
-	c.info.Keys[use].Class = class
-	return use
+	c.info.Keys[n].Class = class
+	return n
 }
 
 // KeyProblem says why a text can not be a key (docs/language.md, "Keys"),

@@ -66,9 +66,18 @@ func (p *parser) list() []Stmt {
 			p.before = -1
 			continue
 		}
+		if p.tok.kind == tSemicolon {
+			p.semicolons()
+			p.before = -1
+			continue
+		}
+		p.brackets = 0
 		k := p.tok.word()
 		if p.tok.kind == tEOF {
 			return list
+		}
+		if p.brace() {
+			continue
 		}
 		if endsBlock(k) {
 			if p.ends(k) {
@@ -100,6 +109,27 @@ func (p *parser) list() []Stmt {
 			p.guessed(at)
 		}
 	}
+}
+
+// brace reports and skips a brace where a statement should begin: it is one of
+// a block of another language.
+func (p *parser) brace() bool {
+	switch p.tok.kind {
+	case tLBrace:
+		p.errs.add(p.tok.pos, "unexpected '{'", "a block is written 'then ... end' or 'do ... end'")
+	case tRBrace:
+		if !p.tok.first && p.before >= 0 {
+			p.doubt()
+		}
+		p.errs.add(p.tok.pos, "unexpected '}'", "a block ends with 'end'")
+	default:
+		return false
+	}
+	p.sc.braces = true
+	p.errs.gap(p.tok.pos.Offset, p.tok.end)
+	p.next()
+	p.before = -1
+	return true
 }
 
 // nested reports a begin that is not the first token.
@@ -252,6 +282,13 @@ func (p *parser) opens(k kind, o *openBlock, ok bool) {
 			return
 		}
 		o.bare = true
+		if p.tok.kind == tLBrace {
+			p.errs.add(p.tok.pos, "unexpected '{'", "a block is written 'then ... end' or 'do ... end'")
+			p.sc.braces = true
+			p.errs.gap(p.tok.pos.Offset, p.tok.end)
+			p.next()
+			return
+		}
 		if p.colon(k, o) {
 			return
 		}

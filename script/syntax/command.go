@@ -18,7 +18,7 @@ func (p *parser) commandAt(k kind, pos Pos) Expr {
 	p.next()
 	space := Persistent
 	switch k {
-	case kESet, kEDelete, kEExtend, kEGet, kEExists, kEScan:
+	case kESet, kEDelete, kEExtend, kEGet, kEExists, kEScan, kECount:
 		space = Ephemeral
 	}
 	switch k {
@@ -41,7 +41,12 @@ func (p *parser) commandAt(k kind, pos Pos) Expr {
 		return p.multi(pos, space, kPrefix)
 	case kSet, kESet:
 		return p.set(pos, space)
+	case kCount, kECount:
+		return p.count(pos, space)
 	case kDelete, kEDelete:
+		if p.tok.kind == kBy {
+			return p.deleteMany(pos, space)
+		}
 		x := &Delete{Pos: pos, Space: space}
 		if !p.key(&x.Key, "key") {
 			return nil
@@ -77,22 +82,128 @@ func (p *parser) multi(pos Pos, space Space, word kind) Expr {
 	}
 	p.next()
 	x := &Multi{Pos: pos, Space: space, Prefix: word == kPrefix}
-	if !p.key(&x.Key, kindText[word]) {
+	if !p.rangeKey(&x.Key, x.Prefix) || !p.rangeTime(&x.AsOf) {
 		return nil
 	}
+	for p.part(x) {
+	}
+	if p.partFailed {
+		p.partFailed = false
+		return nil
+	}
+	p.emptyKey(&x.Key, x.Prefix, x.LimitPos.IsValid())
+	return x
+}
+
+// rangeKey parses the bucket or prefix of a command on many keys. Whether it
+// may be empty is for the caller to say, with emptyKey.
+func (p *parser) rangeKey(k *Key, prefix bool) bool {
+	p.anyKey = true
+	ok := p.key(k, rangeWord(prefix))
+	p.anyKey = false
+	return ok
+}
+
+func rangeWord(prefix bool) string {
+	if prefix {
+		return "prefix"
+	}
+	return "bucket"
+}
+
+// emptyKey reports an empty bucket or prefix, unless a limit lets it stand for
+// the whole space.
+func (p *parser) emptyKey(k *Key, prefix, limited bool) {
+	if k.Kind != StringKey || k.Name != "" || prefix && limited {
+		return
+	}
+	d := Diagnostic{Code: CodeBadKey, Pos: k.Pos, Message: fmt.Sprintf("a %s must be a non-empty text", rangeWord(prefix))}
+	if prefix {
+		d.Hint = "the prefix of all keys, \"\", needs a limit"
+	}
+	p.errs.report(d)
+}
+
+// rangeTime parses the as of behind a bucket or prefix.
+func (p *parser) rangeTime(asOf *Expr) bool {
 	switch p.tok.kind {
 	case kAs:
-		if x.AsOf = p.asOf(); x.AsOf == nil {
-			return nil
-		}
+		*asOf = p.asOf()
+		return *asOf != nil
 	case kAt:
 		p.errs.misuse(p.tok.pos, fmt.Sprintf("unexpected %s, expected 'as of'", p.describe(p.tok)),
 			"many keys have no common revision; 'as of' reads them as of a time")
 		p.next()
-		if p.unary() == nil {
+		return p.unary() != nil
+	}
+	return true
+}
+
+// part parses one limit, after or desc of x. It returns false when there is
+// none, or when it is faulty.
+func (p *parser) part(x *Multi) bool {
+	pos := p.tok.pos
+	var at *Pos
+	var operand *Expr
+	switch {
+	case p.tok.is("limit"):
+		at, operand = &x.LimitPos, &x.Limit
+	case p.tok.is("after"):
+		at, operand = &x.AfterPos, &x.After
+	case p.tok.is("desc"):
+		at = &x.DescPos
+	default:
+		return false
+	}
+	if at.IsValid() {
+		p.errs.misuse(pos, fmt.Sprintf("'%s' is repeated", p.text(p.tok)), "")
+	}
+	p.next()
+	*at = pos
+	if operand != nil {
+		*operand = p.binary(precAdditive)
+		p.partFailed = *operand == nil
+	}
+	return !p.partFailed
+}
+
+// manyWord parses by and the word bucket or prefix.
+func (p *parser) manyWord() (prefix, ok bool) {
+	p.next()
+	switch p.tok.kind {
+	case kBucket, kPrefix:
+		prefix = p.tok.kind == kPrefix
+		p.next()
+		return prefix, true
+	}
+	p.unexpected("'bucket' or 'prefix'", "")
+	return false, false
+}
+
+func (p *parser) count(pos Pos, space Space) Expr {
+	x := &Count{Pos: pos, Space: space}
+	var ok bool
+	if x.Prefix, ok = p.manyWord(); !ok || !p.rangeKey(&x.Key, x.Prefix) || !p.rangeTime(&x.AsOf) {
+		return nil
+	}
+	p.emptyKey(&x.Key, x.Prefix, false)
+	return x
+}
+
+func (p *parser) deleteMany(pos Pos, space Space) Expr {
+	x := &DeleteMany{Pos: pos, Space: space}
+	var ok bool
+	if x.Prefix, ok = p.manyWord(); !ok || !p.rangeKey(&x.Key, x.Prefix) {
+		return nil
+	}
+	if p.tok.is("limit") {
+		x.LimitPos = p.tok.pos
+		p.next()
+		if x.Limit = p.binary(precAdditive); x.Limit == nil {
 			return nil
 		}
 	}
+	p.emptyKey(&x.Key, x.Prefix, x.Limit != nil)
 	return x
 }
 
@@ -145,7 +256,7 @@ func (p *parser) key(k *Key, what string) bool {
 		k.Kind, k.Name, k.Text = StringKey, t.str, p.text(t)
 		if t.faulty {
 			k.Name = k.Text // what it should be is not known; it is some text
-		} else if t.str == "" {
+		} else if t.str == "" && !p.anyKey {
 			p.errs.report(Diagnostic{Code: CodeBadKey, Pos: t.pos,
 				Message: fmt.Sprintf("a %s must be a non-empty text", what)})
 		}
@@ -198,7 +309,10 @@ func (p *parser) set(pos Pos, space Space) Expr {
 		case kCmpRev:
 			f.Kind = FlagCmpRev
 		default:
-			return x
+			if !p.tok.is("keepttl") {
+				return x
+			}
+			f.Kind = FlagKeepTTL
 		}
 		p.checkFlag(x.Flags, f.Kind)
 		p.next()
@@ -207,8 +321,8 @@ func (p *parser) set(pos Pos, space Space) Expr {
 				return nil
 			}
 		}
-		// Six kinds are all there are; a longer list has been reported.
-		if len(x.Flags) < 6 {
+		// Seven kinds are all there are; a longer list has been reported.
+		if len(x.Flags) < 7 {
 			x.Flags = append(x.Flags, f)
 		}
 	}

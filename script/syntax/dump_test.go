@@ -85,6 +85,10 @@ func (d *dump) stmt(s Stmt) {
 		}
 		d.f(")")
 	case *For:
+		if s.Second != "" {
+			d.f("(for %s %s %s %s)", s.Name, s.Second, s.X, s.Body)
+			return
+		}
 		d.f("(for %s %s %s)", s.Name, s.X, s.Body)
 	case *While:
 		d.f("(while %s %s)", s.Cond, s.Body)
@@ -103,9 +107,11 @@ func (d *dump) stmt(s Stmt) {
 		}
 		d.f("(return %s)", s.X)
 	case *Throw:
-		d.f("(throw %s)", s.X)
+		d.f("(throw %s", s.X)
+		d.code(s.Code)
 	case *Assert:
-		d.f("(assert %s %s)", s.Cond, s.Message)
+		d.f("(assert %s %s", s.Cond, s.Message)
+		d.code(s.Code)
 	case *Sleep:
 		d.f("(sleep %s)", s.X)
 	default:
@@ -151,7 +157,7 @@ func (d *dump) expr(x Expr) {
 	case *Range:
 		d.f("(.. %s %s)", x.X, x.Y)
 	case *Index:
-		d.f("(index %s %s)", x.X, x.Y)
+		d.f("(%s %s %s)", map[bool]string{true: "member", false: "index"}[x.Dot], x.X, x.Y)
 	case *ArrayLit:
 		d.f("[")
 		for i, e := range x.Elems {
@@ -161,9 +167,22 @@ func (d *dump) expr(x Expr) {
 			d.f("%s", e)
 		}
 		d.f("]")
+	case *MapLit:
+		d.f("{")
+		for i, m := range x.Members {
+			if i > 0 {
+				d.f(" ")
+			}
+			d.f("%s: %s", m.Key, m.Value)
+		}
+		d.f("}")
 	case *Paren:
 		d.f("<%s>", x.X)
 	case *Guard:
+		if x.Kind == Found {
+			d.f("(found)")
+			return
+		}
 		d.f("(%s %s)", map[bool]string{true: "!", false: "not"}[x.Bang], [...]string{"set", "found", "deleted", "extended"}[x.Kind])
 	case *Get:
 		d.f("(%sget %s", space(x.Space), dumpKey(x.Key))
@@ -173,7 +192,28 @@ func (d *dump) expr(x Expr) {
 		d.version(x.At, x.AsOf)
 	case *Multi:
 		d.f("(%s%s %s", space(x.Space), map[bool]string{true: "scan", false: "bucket"}[x.Prefix], dumpKey(x.Key))
+		if x.AsOf != nil {
+			d.f(" as-of %s", x.AsOf)
+		}
+		if x.Limit != nil {
+			d.f(" limit %s", x.Limit)
+		}
+		if x.After != nil {
+			d.f(" after %s", x.After)
+		}
+		if x.DescPos.IsValid() {
+			d.f(" desc")
+		}
+		d.f(")")
+	case *Count:
+		d.f("(%scount-%s %s", space(x.Space), rangeWord(x.Prefix), dumpKey(x.Key))
 		d.version(nil, x.AsOf)
+	case *DeleteMany:
+		d.f("(%sdelete-%s %s", space(x.Space), rangeWord(x.Prefix), dumpKey(x.Key))
+		if x.Limit != nil {
+			d.f(" limit %s", x.Limit)
+		}
+		d.f(")")
 	case *Set:
 		d.f("(%sset %s %s", space(x.Space), dumpKey(x.Key), x.X)
 		for _, f := range x.Flags {
@@ -192,9 +232,16 @@ func (d *dump) expr(x Expr) {
 	}
 }
 
-var flagWord = [...]string{"nx", "xx", "norev", "ex", "cmp", "cmprev"}
+var flagWord = [...]string{"nx", "xx", "norev", "keepttl", "ex", "cmp", "cmprev"}
 
 func space(s Space) string { return [...]string{"", "e"}[s] }
+
+func (d *dump) code(x Expr) {
+	if x != nil {
+		d.f(" %s", x)
+	}
+	d.f(")")
+}
 
 func (d *dump) version(at, asOf Expr) {
 	if at != nil {

@@ -50,11 +50,11 @@ var elsewhere = func() map[string]struct {
 	add(skipLine, "write 'set k v ex 10s'", "setex", "psetex")
 	add(skipLine, "write 'extend k 10s'", "pexpire", "expireat", "pexpireat", "touch")
 	add(skipLine, "write 'extend k 0'", "persist")
-	add(skipLine, "write 'return expires(get k) - current_time()'", "ttl", "pttl")
-	add(skipLine, "write 'scan by prefix'", "keys")
+	add(skipLine, "write 'return ttl(get k)'", "ttl", "pttl")
+	add(skipLine, "write 'scan by prefix p', or 'scan by prefix \"\" limit 100' for the first keys of all", "keys")
 	add(skipLine, "one command reads or writes one key; a script has as many as it needs", "mset", "mget", "msetnx")
 	add(skipLine, "write 'let old = get k set k v return old'", "getset", "getdel")
-	add(skipLine, "a key holds one text; what has parts is several keys, in a bucket: `h/field`",
+	add(skipLine, "a key holds one text; what has parts is several keys in a bucket, `h/field`, or JSON: from_json(get k)",
 		"hset", "hget", "hgetall", "hdel", "hincrby", "hmset", "hmget", "lpush", "rpush", "lpop", "rpop", "lrange",
 		"sadd", "srem", "smembers", "zadd", "zrem", "zrange", "xadd", "append", "push", "pop")
 	return m
@@ -133,8 +133,9 @@ func (p *parser) signature() {
 			p.next()
 			continue
 		}
-		if p.tok.kind == tBad { // a colon or a brace
+		if p.tok.kind == tBad || p.tok.kind == tColon || p.tok.kind == tLBrace {
 			p.errs.forget(p.tok.pos.Offset-1, p.tok.end)
+			p.sc.braces = p.sc.braces || p.tok.kind == tLBrace
 			p.next()
 		}
 		return
@@ -178,7 +179,7 @@ func (p *parser) afterNext() kind {
 // colon takes a colon where a block is to open, and statements follow, for the
 // word that is missing.
 func (p *parser) colon(k kind, o *openBlock) bool {
-	if p.tok.kind != tBad || p.text(p.tok) != ":" {
+	if p.tok.kind != tColon {
 		return false
 	}
 	if a := p.ahead; !a.first && a.kind != tEOF && !startsStatement(a.word()) && a.kind != kThen && a.kind != kDo {

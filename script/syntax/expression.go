@@ -89,6 +89,9 @@ func (p *parser) binary(least uint8) Expr {
 			return x
 		}
 		pos := p.tok.pos
+		if o.op == Minus {
+			p.continues()
+		}
 		if o.op == Coalesce {
 			if x = p.coalesce(x); x == nil {
 				return nil
@@ -216,8 +219,17 @@ func (p *parser) guardKind() (GuardKind, bool) {
 // postfix parses an operand and the indexes behind it.
 func (p *parser) postfix() Expr {
 	x := p.primary()
-	for x != nil && p.tok.kind == tLBracket {
+	for x != nil && (p.tok.kind == tLBracket || p.tok.kind == tDot) {
 		i := &Index{Pos: p.tok.pos, X: x}
+		if p.tok.kind == tDot {
+			if i.Y = p.member(x); i.Y == nil {
+				return nil
+			}
+			i.Dot = true
+			x = i
+			continue
+		}
+		p.continues()
 		if !p.enter(i.Pos) {
 			return nil
 		}
@@ -230,6 +242,48 @@ func (p *parser) postfix() Expr {
 		x = i
 	}
 	return x
+}
+
+// member parses a dot behind x, and the name of a member.
+func (p *parser) member(x Expr) Expr {
+	if endsInName(x) {
+		p.unexpected("the end of the key", keyCharacters)
+		return nil
+	}
+	p.next()
+	t := p.tok
+	if t.kind != tIdent && !isKeyword(t) && t.kind != kCount && t.kind != kECount || p.text(t) == "@" {
+		p.unexpected("the name of a member", "")
+		return nil
+	}
+	name := &StringLit{Pos: t.pos, Value: p.text(t)}
+	if t.quoted {
+		name.Value = t.str
+	}
+	name.Text = quoteText(name.Value)
+	p.memberEnd = t.end
+	p.next()
+	return name
+}
+
+// endsInName reports whether x is a command whose last word is a bare key.
+func endsInName(x Expr) bool {
+	switch x := x.(type) {
+	case *Get:
+		return x.Key.Kind == NameKey && x.At == nil && x.AsOf == nil
+	case *Exists:
+		return x.Key.Kind == NameKey && x.At == nil && x.AsOf == nil
+	case *Multi:
+		return x.Key.Kind == NameKey && x.AsOf == nil && x.Limit == nil && x.After == nil && !x.DescPos.IsValid()
+	case *Count:
+		return x.Key.Kind == NameKey && x.AsOf == nil
+	}
+	return false
+}
+
+// quoteText writes a name as a string literal.
+func quoteText(name string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
 }
 
 func (p *parser) primary() Expr {
@@ -259,6 +313,10 @@ func (p *parser) primary() Expr {
 		x = &Ident{Pos: pos, Name: t.str, Quoted: t.quoted}
 	case tLBracket:
 		return p.array()
+	case tLBrace:
+		return p.mapLit()
+	case kFound:
+		x = &Guard{Pos: pos, Kind: Found}
 	case tLParen:
 		return p.paren()
 	case kNot, tBang:
@@ -295,6 +353,7 @@ func (p *parser) call() Expr {
 	x := &Call{Pos: p.tok.pos, Name: p.tok.str}
 	p.next()
 	open := p.tok.pos
+	p.continues()
 	if open.Line > x.Pos.Line {
 		p.errs.splitCalls = append(p.errs.splitCalls, Gap{x.Pos.Offset, open.Offset})
 	}
@@ -330,6 +389,58 @@ func (p *parser) array() Expr {
 	return x
 }
 
+func (p *parser) mapLit() Expr {
+	x := &MapLit{Pos: p.tok.pos}
+	if !p.enter(x.Pos) {
+		return nil
+	}
+	p.next()
+	ok := true
+	for ok && p.tok.kind != tRBrace {
+		if ok = p.mapMember(x); ok && !p.take(tComma) {
+			break
+		}
+	}
+	p.leave()
+	if !ok || !p.closing(tRBrace, x.Pos) {
+		return nil
+	}
+	return x
+}
+
+// mapMember parses one member of m.
+func (p *parser) mapMember(m *MapLit) bool {
+	var k Member
+	switch t := p.tok; t.kind {
+	case tString:
+		k.Key = &StringLit{Pos: t.pos, Value: t.str, Text: p.text(t)}
+		p.next()
+	case tIdent:
+		k.Key = &StringLit{Pos: t.pos, Value: t.str, Text: quoteText(t.str)}
+		p.next()
+	case tLParen:
+		k.Key = p.paren()
+	default:
+		hint := ""
+		if isKeyword(t) && p.ahead.kind == tColon {
+			hint = fmt.Sprintf("'%s' is a keyword; as a name it is written \"%[1]s\"", p.text(t))
+		}
+		p.unexpected("the key of a member", hint)
+	}
+	if k.Key == nil {
+		return false
+	}
+	if !p.take(tColon) {
+		p.unexpected("':'", "a member is written key: value")
+		return false
+	}
+	if k.Value = p.argument(); k.Value == nil {
+		return false
+	}
+	m.Members = append(m.Members, k)
+	return true
+}
+
 // arguments parses a list of arguments, after whose last comma may stand end.
 func (p *parser) arguments(end kind) (list []Expr, ok bool) {
 	for {
@@ -352,8 +463,11 @@ func (p *parser) closing(k kind, open Pos) bool {
 	expected := "'" + kindText[k] + "'"
 	if open.Line != p.tok.pos.Line {
 		word := "("
-		if k == tRBracket {
+		switch k {
+		case tRBracket:
 			word = "["
+		case tRBrace:
+			word = "{"
 		}
 		expected += fmt.Sprintf(" for the '%s' at line %d", word, open.Line)
 	}

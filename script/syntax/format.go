@@ -4,8 +4,8 @@ import "math"
 
 // Format returns src in canonical form: a statement a line, blocks indented
 // by two spaces, keywords in lower case and spelt out (delete for del, elseif
-// for elif, at for a lone @, == for a comparing =, != for <>), no separators,
-// single spaces, one blank line where there were some, and a line end at the
+// for elif, at for a lone @, == for a comparing =, != for <>), no semicolon but
+// behind a return that would take the next line for its operand, single spaces, one blank line where there were some, and a line end at the
 // end. Comments stay where they are, strings, names and numbers as they are
 // written. An expression keeps its line breaks inside brackets and around
 // operators.
@@ -94,11 +94,18 @@ const (
 	roleUnary role = iota + 1 // a sign: no space after it
 	roleCall                  // a function's name: no space after it
 	roleIndex                 // a bracket that indexes: no space before it
+	roleWord                  // a name that is a keyword where it stands
+	roleBare                  // a return whose operand must not be the next line
 )
 
 // roles returns the roles of tokens by their offset.
 func roles(s *Script) map[int32]role {
 	m := map[int32]role{}
+	word := func(pos Pos) {
+		if pos.IsValid() {
+			m[pos.Offset] = roleWord
+		}
+	}
 	Walk(s, func(n any) bool {
 		switch n := n.(type) {
 		case *Unary:
@@ -120,7 +127,27 @@ func roles(s *Script) map[int32]role {
 		case *Call:
 			m[n.Pos.Offset] = roleCall
 		case *Index:
-			m[n.Pos.Offset] = roleIndex
+			if !n.Dot {
+				m[n.Pos.Offset] = roleIndex
+			}
+		case *Multi:
+			word(n.LimitPos)
+			word(n.AfterPos)
+			word(n.DescPos)
+		case *Count:
+			word(n.Pos)
+		case *DeleteMany:
+			word(n.LimitPos)
+		case *Set:
+			for i := range n.Flags {
+				if n.Flags[i].Kind == FlagKeepTTL {
+					word(n.Flags[i].Pos)
+				}
+			}
+		case *Return:
+			if n.X == nil {
+				m[n.Pos.Offset] = roleBare
+			}
 		}
 		return true
 	})

@@ -1,7 +1,6 @@
 package syntax
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,8 +21,8 @@ func seeds(t testing.TB) []string {
 			list = append(list, c.text)
 		}
 	}
-	if text, err := os.ReadFile("../../../shared/spec/examples.txt"); err == nil {
-		for _, l := range strings.Split(string(text), "\n") {
+	for _, text := range specExamples() {
+		for _, l := range strings.Split(text, "\n") {
 			if s, ok := strings.CutPrefix(l, "script: "); ok {
 				list = append(list, strings.ReplaceAll(s, "⏎", "\n"))
 			}
@@ -52,7 +51,7 @@ func FuzzScan(f *testing.F) {
 			if tok.pos.Offset < at || tok.end <= tok.pos.Offset {
 				t.Fatalf("token at %d..%d after %d", tok.pos.Offset, tok.end, at)
 			}
-			if gap := src[at:tok.pos.Offset]; strings.Trim(gap, " \t\n\r\f\v;") != "" {
+			if gap := src[at:tok.pos.Offset]; strings.Trim(gap, " \t\n\r\f\v") != "" {
 				t.Fatalf("skipped %q", gap)
 			}
 			if want := place(src, tok.pos.Offset); tok.pos != want {

@@ -30,8 +30,17 @@ func (f *formatter) format() {
 	sc := newScanner(f.src, &errorList{})
 	sc.comments = true
 	var list []token
+	first := false // only semicolons stand before the next token on its line
 	for {
 		t := sc.next()
+		if t.kind == tSemicolon {
+			first = first || t.first
+			continue
+		}
+		if first && !t.first {
+			t.first = len(list) == 0 || list[len(list)-1].endLine < t.pos.Line
+		}
+		first = false
 		list = append(list, t)
 		if t.kind == tEOF {
 			break
@@ -49,12 +58,30 @@ func (f *formatter) format() {
 			f.comment(t, &list[after])
 		case tComma:
 			// A comma before the bracket stays only at the end of a line.
-			if n := &list[i+1]; n.kind != tRBracket || n.first {
+			if n := &list[i+1]; n.kind != tRBracket && n.kind != tRBrace || n.first {
 				f.token(t)
 			}
 		default:
 			f.token(t)
+			if f.roles[t.pos.Offset] == roleBare {
+				f.bareReturn(list[i+1:])
+			}
 		}
+	}
+}
+
+// bareReturn ends a return with a semicolon where the next token would be its
+// operand.
+func (f *formatter) bareReturn(rest []token) {
+	for i := range rest {
+		t := &rest[i]
+		if t.kind == tComment {
+			continue
+		}
+		if beginsOperand(t) {
+			f.out.WriteByte(';')
+		}
+		return
 	}
 }
 
@@ -102,9 +129,9 @@ func (f *formatter) token(t *token) {
 	f.commented = false
 	f.endLine = t.endLine
 	switch t.kind {
-	case tLParen, tLBracket:
+	case tLParen, tLBracket, tLBrace:
 		f.brackets++
-	case tRParen, tRBracket:
+	case tRParen, tRBracket, tRBrace:
 		f.brackets--
 	}
 	f.opening = t.kind == kThen || t.kind == kDo || t.kind == kElse || f.head
@@ -135,7 +162,7 @@ func (f *formatter) newLine(t *token, depth int, divides bool) {
 func (f *formatter) breakLine(t *token) {
 	f.out.WriteByte('\n')
 	deeper := f.brackets
-	if t.kind == tRParen || t.kind == tRBracket {
+	if t.kind == tRParen || t.kind == tRBracket || t.kind == tRBrace {
 		deeper--
 	}
 	if f.brackets == 0 {
@@ -156,6 +183,10 @@ func (f *formatter) text(t *token) string {
 	switch {
 	case t.kind == tAssign && !f.assigns():
 		return kindText[tEqEq]
+	case f.roles[t.pos.Offset] == roleWord:
+		return strings.ToLower(f.src[t.pos.Offset:t.end])
+	case f.prev.kind == tDot && t.kind != tIdent:
+		return f.src[t.pos.Offset:t.end]
 	case kindText[t.kind] != "":
 		return kindText[t.kind]
 	case t.kind == tIdent && !t.quoted && f.prev.kind == kNot:
@@ -169,12 +200,22 @@ func (f *formatter) text(t *token) string {
 // mayBreak reports whether a line break before t may stay.
 func (f *formatter) mayBreak(t *token) bool {
 	switch {
-	case t.kind == tComma || f.roles[f.prev.pos.Offset] != 0 || f.roles[t.pos.Offset] == roleIndex:
+	case t.kind == tComma || t.kind == tColon || t.kind == tDot || f.prev.kind == tDot || f.tightRole() || f.roles[t.pos.Offset] == roleIndex:
 		return false
 	case f.brackets > 0:
 		return true
 	}
 	return !f.assigned && operators[f.prev.kind].prec > 0 || operators[t.kind].prec > 0 && !(t.kind == tAssign && f.assigns())
+}
+
+// tightRole reports whether nothing stands between the last token and what
+// comes next, because of what it is.
+func (f *formatter) tightRole() bool {
+	switch f.roles[f.prev.pos.Offset] {
+	case roleUnary, roleCall, roleIndex:
+		return true
+	}
+	return false
 }
 
 // assigns reports whether an = after the last token assigns, and does not
@@ -184,8 +225,10 @@ func (f *formatter) assigns() bool { return f.prev2.kind == kLet || f.head }
 // tight reports whether t touches the token before it.
 func (f *formatter) tight(t *token) bool {
 	switch t.kind {
-	case tRParen, tRBracket, tComma, tRange:
+	case tRParen, tRBracket, tRBrace, tComma, tRange, tColon:
 		return true
+	case tDot:
+		return f.prev.kind != tInt && f.prev.kind != tFloat // 1.a is no number
 	case tAssign:
 		return f.head
 	case tLBracket:
@@ -194,7 +237,7 @@ func (f *formatter) tight(t *token) bool {
 		}
 	}
 	switch f.prev.kind {
-	case tLParen, tLBracket, tRange:
+	case tLParen, tLBracket, tLBrace, tRange, tDot:
 		return true
 	case tAssign:
 		return f.head

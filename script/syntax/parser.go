@@ -37,6 +37,7 @@ func ParsePartial(src string, limits Limits) (*Script, []Diagnostic) {
 	if s == nil {
 		s = &Script{Source: src}
 	}
+	s.Remarks = p.remarks
 	if s.Partial = p.errs.partial; s.Partial {
 		s.Nameless = p.nameless
 		s.Gaps = append(p.errs.gaps, p.errs.splitCalls...)
@@ -66,6 +67,11 @@ type parser struct {
 	guess      int32 // offset of the statement that may be none, see resume
 	guardEnd   int32 // offset after the last guard
 	softReturn int32 // offset after a soft keyword that follows a return
+	memberEnd  int32 // offset after the last name behind a dot
+	brackets   int   // open ones around the next token, braces included
+	remarks    []Remark
+	anyKey     bool  // the key that is parsed may be empty
+	partFailed bool  // a limit or after has a faulty operand
 	mended     bool  // the faulty statement was parsed to its end
 	surplus    int   // how many ends may belong to blocks around, see end
 	nameless   bool  // see Script.Nameless
@@ -127,8 +133,24 @@ func invalidByte(src string) (pos Pos, message, hint string) {
 // next goes on to the next token.
 func (p *parser) next() {
 	p.prev = lastToken{kind: p.tok.kind, pos: p.tok.pos, end: p.tok.end, endLine: p.tok.endLine}
+	switch p.tok.kind {
+	case tLParen, tLBracket, tLBrace:
+		p.brackets++
+	case tRParen, tRBracket, tRBrace:
+		p.brackets--
+	}
 	p.tok, p.ahead = p.ahead, p.tok
 	p.sc.scan(p.ahead)
+	switch p.tok.kind {
+	case tLBrace, tRBrace:
+		if p.sc.braces {
+			p.tok.kind = tBad
+		}
+	case tIdent:
+		if p.ahead.kind == kBy {
+			p.tok.counts()
+		}
+	}
 	if p.errs.stopped && p.tok.kind != tEOF {
 		p.stop()
 	}
@@ -141,6 +163,21 @@ func (p *parser) take(k kind) bool {
 	}
 	p.next()
 	return true
+}
+
+// semicolons skips the semicolons that stand where a statement may begin.
+func (p *parser) semicolons() {
+	for p.tok.kind == tSemicolon {
+		p.next()
+	}
+}
+
+// continues notes that the next token, which begins a line, goes on with the
+// expression of the line before, where that shows nowhere.
+func (p *parser) continues() {
+	if p.tok.first && p.brackets == 0 {
+		p.remarks = append(p.remarks, Remark{Pos: p.tok.pos, Kind: Continued, Text: p.text(p.tok)})
+	}
 }
 
 // text returns the source text of t.
@@ -217,7 +254,7 @@ func (p *parser) doubt() {
 	}
 	from := p.before
 	switch p.tok.kind {
-	case tRParen, tRBracket, tComma:
+	case tRParen, tRBracket, tRBrace, tComma:
 		from = p.run
 	}
 	p.errs.gap(from, p.prev.end)
@@ -260,9 +297,13 @@ func (p *parser) sync() {
 		switch p.tok.kind {
 		case kThen, kDo:
 			return
-		case tLParen, tLBracket:
+		case tSemicolon:
+			if parens <= 0 {
+				return
+			}
+		case tLParen, tLBracket, tLBrace:
 			parens++
-		case tRParen, tRBracket:
+		case tRParen, tRBracket, tRBrace:
 			parens--
 		}
 		p.next()

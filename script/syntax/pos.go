@@ -33,6 +33,7 @@ const (
 	CodeBadOption         Code = "bad_option"
 	CodeReadOnly          Code = "read_only"
 	CodeLimit             Code = "limit"
+	CodeRange             Code = "range" // of a literal
 )
 
 // Severity tells an error, which stops a script from running, from a warning,

@@ -40,7 +40,7 @@ func (w *writer) one(list ...string) string { return list[w.n(len(list))] }
 // put writes tokens with something between them.
 func (w *writer) put(tokens ...string) {
 	for _, tok := range tokens {
-		w.b.WriteString(w.one(" ", " ", " ", " ", "\t", "\n", "\n\n\n", ";", " # note\n", "\n# own line\n", "\r\n", "\r"))
+		w.b.WriteString(w.one(" ", " ", " ", " ", "\t", "\n", "\n\n\n", " # note\n", "\n# own line\n", "\r\n", "\r"))
 		w.b.WriteString(tok)
 	}
 }
@@ -52,6 +52,16 @@ func (w *writer) block(depth int, loop bool) {
 }
 
 func (w *writer) stmt(depth int, loop bool) {
+	for range w.n(3) {
+		w.put(w.one("", ";"))
+	}
+	w.statement(depth, loop)
+	if w.n(3) == 0 {
+		w.put(";")
+	}
+}
+
+func (w *writer) statement(depth int, loop bool) {
 	if depth > 0 {
 		switch w.n(8) {
 		case 0:
@@ -90,7 +100,11 @@ func (w *writer) stmt(depth int, loop bool) {
 			w.put("end")
 			return
 		case 3:
-			w.put("for", w.one("i", "while", "`x y`"), "in")
+			w.put("for", w.one("i", "while", "`x y`"))
+			if w.n(2) == 0 {
+				w.put(",", w.one("v", "limit"))
+			}
+			w.put("in")
 			w.expr(2)
 			w.put("do")
 			w.block(depth-1, true)
@@ -110,13 +124,20 @@ func (w *writer) stmt(depth int, loop bool) {
 			w.put(")")
 		}
 	case 2:
-		w.put(w.one("throw", "sleep"))
+		if w.n(2) == 0 {
+			w.put("sleep")
+			w.expr(2)
+			return
+		}
+		w.put("throw")
 		w.expr(2)
+		w.code()
 	case 3:
 		w.put("Assert")
 		w.expr(2)
 		w.put(",")
 		w.expr(2)
+		w.code()
 	case 4:
 		w.put(w.one("commit", "rollback"))
 	case 5:
@@ -127,6 +148,13 @@ func (w *writer) stmt(depth int, loop bool) {
 		w.read(1)
 	default:
 		w.write(2)
+	}
+}
+
+func (w *writer) code() {
+	if w.n(3) == 0 {
+		w.put(",")
+		w.expr(1)
 	}
 }
 
@@ -154,7 +182,14 @@ func (w *writer) key(depth int) {
 }
 
 func (w *writer) write(depth int) {
-	switch w.n(4) {
+	switch w.n(5) {
+	case 4:
+		w.put(w.one("delete", "EDel"), "BY", w.one("bucket", "prefix"))
+		w.key(depth)
+		if w.n(2) == 0 {
+			w.put(w.one("limit", "Limit"))
+			w.operand(0)
+		}
 	case 0:
 		w.put(w.one("delete", "DEL", "edel"))
 		w.key(depth)
@@ -176,14 +211,26 @@ func (w *writer) write(depth int) {
 		if w.n(3) == 0 {
 			w.put("norev")
 		}
+		if w.n(3) == 0 {
+			w.put(w.one("keepttl", "KeepTTL"))
+		}
 	}
 }
 
 func (w *writer) read(depth int) {
-	switch w.n(4) {
+	switch w.n(5) {
+	case 4:
+		w.put(w.one("count", "Ecount"), "by", w.one("bucket", "PREFIX"))
+		w.key(depth)
 	case 0:
 		w.put(w.one("get by bucket", "scan by prefix", "escan by prefix"))
 		w.key(depth)
+		switch w.n(4) {
+		case 0:
+			w.put("limit", "3", "AFTER", w.one("@p", "'x' + 1", "(limit)"))
+		case 1:
+			w.put("desc", w.one("Limit", "after"), "- a")
+		}
 	default:
 		w.put(w.one("get", "exists", "EGET"))
 		w.key(depth)
@@ -225,10 +272,10 @@ func (w *writer) operand(depth int) {
 	}
 	if depth <= 0 {
 		w.put(w.one("a", "while", "deleted_at", "`x y`", "1", "0xF", "5m", "1.5", "2e3", "'s'", "\"t\\x41\"", "'two\nlines'", "@p",
-			"null", "True", "(not set)", "(! found)", "(not Deleted)"))
+			"null", "True", "(not set)", "(! found)", "found", "(not Deleted)", "count", "Desc", "{}"))
 		return
 	}
-	switch w.n(7) {
+	switch w.n(8) {
 	case 0:
 		w.put("(")
 		w.argument(depth - 1)
@@ -253,6 +300,24 @@ func (w *writer) operand(depth int) {
 		w.put("[")
 		w.expr(depth - 1)
 		w.put(",", "]")
+	case 5:
+		w.put("{")
+		for i := range w.n(3) {
+			if i > 0 {
+				w.put(",")
+			}
+			switch w.n(3) {
+			case 0:
+				w.put("(")
+				w.argument(depth - 1)
+				w.put(")")
+			default:
+				w.put(w.one("a", "limit", "'k'", "`x y`"))
+			}
+			w.put(":")
+			w.argument(depth - 1)
+		}
+		w.put("}")
 	case 4:
 		w.put("(", "get")
 		w.key(depth - 1)
@@ -260,9 +325,12 @@ func (w *writer) operand(depth int) {
 	default:
 		w.operand(0)
 	}
-	if w.n(4) == 0 {
+	switch w.n(6) {
+	case 0:
 		w.put("[")
 		w.expr(depth - 1)
 		w.put("]")
+	case 1:
+		w.put(".", w.one("a", "limit", "set", "`x y`", "count", "if"))
 	}
 }

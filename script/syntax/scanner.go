@@ -31,10 +31,6 @@ type scanner struct {
 	braces bool
 	// choice tells that a ? was reported, which makes a : understandable.
 	choice bool
-	// value tells that a value may come next.
-	value bool
-	// unmatched tells that a brace was looked for in vain, see object.
-	unmatched bool
 	// odd is the last line on which a character was reported, and of which
 	// making it was.
 	odd struct {
@@ -84,7 +80,7 @@ func (s *scanner) scan(t *token) {
 		case '\n', '\r':
 			s.newline()
 			s.used = false
-		case ' ', '\t', '\f', '\v', ';':
+		case ' ', '\t', '\f', '\v':
 			s.off++
 		case '#':
 			if !s.comments {
@@ -102,7 +98,6 @@ func (s *scanner) scan(t *token) {
 			s.token(t, c)
 			t.end, t.endLine = int32(s.off), s.line
 			t.faulty = len(s.errs.list) > before
-			s.value = !endsOperand(t.kind) && t.kind != kThen && t.kind != kDo && t.kind != kElse
 			return
 		}
 	}
@@ -222,6 +217,12 @@ func (s *scanner) operator(t *token, c byte) {
 		one(tRBracket)
 	case ',':
 		one(tComma)
+	case ';':
+		one(tSemicolon)
+	case '{':
+		one(tLBrace)
+	case '}':
+		one(tRBrace)
 	case '=':
 		if d == '=' {
 			two(tEqEq)
@@ -278,13 +279,7 @@ func (s *scanner) operator(t *token, c byte) {
 			two(tRange)
 			return
 		}
-		if s.method() {
-			s.unexpected(t, '.', "a function is called by its name alone, without '.'")
-			one(tBad)
-			return
-		}
-		s.unexpected(t, '.', "a name with other characters than letters, digits and _ is written between backticks")
-		one(tBad)
+		one(tDot)
 	case ':':
 		if d == '=' {
 			s.errs.add(t.pos, "unexpected character ':'", "write '='")
@@ -295,8 +290,7 @@ func (s *scanner) operator(t *token, c byte) {
 			one(tBad)
 			return
 		}
-		s.unexpected(t, ':', "a name with other characters than letters, digits and _ is written between backticks")
-		one(tBad)
+		one(tColon)
 	default:
 		s.badRun(t)
 	}
@@ -338,23 +332,6 @@ func (s *scanner) badRun(t *token) {
 		if isLetter(s.peek(1)) {
 			hint = "a parameter is written @name, a variable name"
 		}
-	case '{':
-		if s.object(t) {
-			return
-		}
-		if s.braces {
-			s.skipRun(t)
-			return
-		}
-		hint = "a block is written 'then ... end' or 'do ... end'"
-		s.braces = true
-	case '}':
-		if s.braces {
-			s.skipRun(t)
-			return
-		}
-		hint = "a block ends with 'end'"
-		s.braces = true
 	case '“', '”', '„', '‘', '’':
 		hint = "write a plain quote"
 	case '–', '—', '−':
@@ -371,86 +348,12 @@ func (s *scanner) skipRun(t *token) {
 	t.kind = tBad
 	for s.off < len(s.src) {
 		r, n := utf8.DecodeRuneInString(s.src[s.off:])
-		if r < utf8.RuneSelf && !strings.ContainsRune("$^~\\{}\x7f", r) && (r >= ' ' || r >= '\t' && r <= '\r') {
+		if r < utf8.RuneSelf && !strings.ContainsRune("$^~\\\x7f", r) && (r >= ' ' || r >= '\t' && r <= '\r') {
 			return
 		}
 		s.off += n
 		s.wide += n - 1
 	}
-}
-
-// object reports and skips what is an object elsewhere, from a brace to the
-// one that closes it. A block does not begin with a string or an empty pair.
-func (s *scanner) object(t *token) bool {
-	inside := strings.TrimLeft(s.src[s.off+1:], " \t\r\n")
-	if inside == "" || s.unmatched {
-		return false
-	}
-	word := strings.TrimLeft(inside, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789")
-	named := len(word) < len(inside) && strings.HasPrefix(strings.TrimLeft(word, " \t"), ":")
-	if c := inside[0]; c != '"' && c != '\'' && !named && !(c == '}' && s.value) {
-		return false
-	}
-	end := closingBrace(s.src[s.off:])
-	if end < 0 {
-		s.unmatched = true
-		return false
-	}
-	s.unexpected(t, '{', "there are no objects; JSON is a text: '{\"n\": 1}'")
-	t.kind = tBad
-	for end += s.off; s.off < end; {
-		switch c := s.src[s.off]; {
-		case c == '\n' || c == '\r':
-			s.newline()
-			continue
-		case !utf8.RuneStart(c):
-			s.wide++
-		}
-		s.off++
-	}
-	return true
-}
-
-// closingBrace returns the length of src up to and with the brace that closes
-// the one it begins with, or -1.
-func closingBrace(src string) int {
-	depth := 0
-	quote := byte(0)
-	for i := 0; i < len(src); i++ {
-		switch c := src[i]; {
-		case quote != 0 && c == '\\':
-			i++
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-		case c == '"' || c == '\'':
-			quote = c
-		case c == '{':
-			depth++
-		case c == '}':
-			if depth--; depth == 0 {
-				return i + 1
-			}
-		}
-	}
-	return -1
-}
-
-// method reports whether the dot that comes next stands between two words of
-// which the second is called.
-func (s *scanner) method() bool {
-	if s.off == 0 || !isWord(s.src[s.off-1]) {
-		return false
-	}
-	rest := s.src[s.off+1:]
-	word := min(len(rest), 64)
-	for i := range word {
-		if !isWord(rest[i]) {
-			return i > 0 && rest[i] == '('
-		}
-	}
-	return false
 }
 
 func isDigit(c byte) bool  { return '0' <= c && c <= '9' }

@@ -30,7 +30,7 @@ var statementWords = []string{
 	"continue", "commit", "rollback", "begin", "end", "else", "elseif",
 }
 
-var flagWords = []string{"nx", "xx", "cmp", "cmprev", "ex", "norev"}
+var flagWords = []string{"nx", "xx", "cmp", "cmprev", "ex", "keepttl", "norev"}
 
 // mend looks at a name where a statement should begin. When it is a keyword
 // of another language or a misspelt one, it is reported and made the keyword.
@@ -273,6 +273,10 @@ func (p *parser) slip() string {
 		return fmt.Sprintf("the string that begins at line %d ends here: is a quote missing?", p.prev.pos.Line)
 	case p.prev.kind == tString && p.prev.end == t.pos.Offset && !p.tok.first && t.kind != tRParen && t.kind != tRBracket && t.kind != tEOF:
 		return p.quoteHint()
+	case t.kind == tLParen && p.memberEnd > 0 && p.prev.end == p.memberEnd:
+		return "a function is called by its name alone, without '.'"
+	case t.kind == tColon || t.kind == tDot:
+		return keyCharacters
 	case t.kind == kAt && p.text(t) == "@":
 		return "a parameter is written @name"
 	case p.dash >= 0 && p.dash == p.before && !t.first, t.kind == tMinus && isCommand(p.last) && p.touches():
@@ -294,12 +298,12 @@ func (p *parser) slip() string {
 		}
 	}
 	if p.before >= 0 && !t.first && beginsOperand(t) && (p.last == kSet || p.last == kESet) {
-		return "behind the value of a set stand only flags: nx, xx, cmp, cmprev, ex, norev"
+		return "behind the value of a set stand only flags: nx, xx, cmp, cmprev, ex, keepttl, norev"
 	}
 	return ""
 }
 
-const keyCharacters = "a key with other characters than letters, digits and _ is written between backticks"
+const keyCharacters = "a key with other characters than letters, digits and _ is written in quotes or backticks"
 
 // touches reports whether nothing stands between the next token and those on
 // both sides of it.

@@ -5,12 +5,14 @@ import "fmt"
 // script parses the whole source.
 func (p *parser) script(src string) *Script {
 	s := &Script{Source: src}
+	p.semicolons()
 	if p.tok.kind == tEOF && len(p.errs.list) == 0 {
 		p.errs.add(Pos{Line: 1, Column: 1}, "empty script", "")
 		return nil
 	}
 	if p.tok.kind == kBegin {
 		s.Begin, s.Body = p.begin()
+		p.semicolons()
 		if p.tok.kind != tEOF {
 			p.afterBegin(s.Begin)
 		}
@@ -19,8 +21,11 @@ func (p *parser) script(src string) *Script {
 	s.Body = p.list()
 	if len(s.Body) == 1 && !p.errs.partial {
 		switch s.Body[0].(type) {
-		case *Commit, *Rollback:
-			p.errs.misuse(s.Body[0].Position(), "nothing to commit", "")
+		case *Commit:
+			p.errs.misuse(s.Body[0].Position(), "nothing to commit", "a script commits by itself when it ends")
+		case *Rollback:
+			p.errs.misuse(s.Body[0].Position(), "nothing to commit",
+				"a script is a transaction of its own; there is nothing before it to undo")
 		}
 	}
 	return s
@@ -34,6 +39,8 @@ func (p *parser) begin() (*Begin, []Stmt) {
 	if p.tok.kind == tLParen {
 		p.next()
 		b.Options = p.options()
+	} else if p.tok.kind == tIdent && p.tok.soft == tEOF && (p.ahead.kind == tAssign || p.ahead.kind == tEqEq) {
+		p.bareOptions()
 	}
 	body := p.block(o)
 	b.End = p.end(o)
@@ -50,6 +57,17 @@ func (p *parser) afterBegin(b *Begin) {
 			"a begin block is the whole script")
 	}
 	p.stop()
+}
+
+// bareOptions reports options without their parentheses, and skips them.
+func (p *parser) bareOptions() {
+	at := p.tok.pos.Offset
+	p.unexpected("a statement", fmt.Sprintf("options stand in parentheses: begin (%s=...)", shorten(p.text(p.tok))))
+	for p.tok.kind == tIdent && p.ahead.kind == tAssign {
+		p.option()
+		p.take(tComma)
+	}
+	p.errs.gap(at, p.prev.end)
 }
 
 // options parses the options of a begin block after their parenthesis.
@@ -170,11 +188,7 @@ func (p *parser) statement() Stmt {
 	case kAssert:
 		return p.assert()
 	case kThrow:
-		p.next()
-		if x := p.expression(); x != nil {
-			return &Throw{Pos: pos, X: x}
-		}
-		return nil
+		return p.throw()
 	case kSleep:
 		p.next()
 		if x := p.expression(); x != nil {
@@ -351,7 +365,7 @@ func (p *parser) forLoop() Stmt {
 	s := &For{Pos: p.tok.pos}
 	o := p.openBlock(kFor)
 	p.next()
-	if p.name(&s.Name, &s.NamePos) {
+	if p.name(&s.Name, &s.NamePos) && (!p.take(tComma) || p.name(&s.Second, &s.SecondPos)) {
 		switch p.tok.kind {
 		case kIn:
 			p.next()
@@ -368,7 +382,7 @@ func (p *parser) forLoop() Stmt {
 				s.X = nil // of "1, 9" and "1 to 9" only the 1 was understood
 			}
 		case tComma:
-			p.unexpected("'in'", "a loop has one variable")
+			p.unexpected("'in'", "a loop has one variable, or two")
 		default:
 			p.unexpected("'in'", "")
 		}
@@ -403,6 +417,9 @@ func (p *parser) returns() Stmt {
 		}
 		return s
 	}
+	if p.tok.first {
+		p.remarks = append(p.remarks, Remark{Pos: p.tok.pos, Kind: Returned, Text: p.text(p.tok)})
+	}
 	s.X = p.argument()
 	if s.X == nil {
 		return nil
@@ -416,11 +433,29 @@ func beginsOperand(t *token) bool {
 	case tIdent:
 		return t.soft == tEOF
 	case tPlaceholder, tInt, tFloat, tString, kTrue, kFalse, kNull,
-		tLParen, tLBracket, tMinus, tBang, kNot:
+		tLParen, tLBracket, tLBrace, tMinus, tBang, kNot, kFound:
 		return true
 	default:
 		return isCommand(k)
 	}
+}
+
+func (p *parser) throw() Stmt {
+	s := &Throw{Pos: p.tok.pos}
+	p.next()
+	if s.X = p.expression(); s.X == nil || !p.userCode(&s.Code) {
+		return nil
+	}
+	return s
+}
+
+// userCode parses the code behind a message, where there is one.
+func (p *parser) userCode(code *Expr) bool {
+	if p.take(tComma) {
+		*code = p.expression()
+		return *code != nil
+	}
+	return true
 }
 
 func (p *parser) assert() Stmt {
@@ -434,8 +469,7 @@ func (p *parser) assert() Stmt {
 		p.unexpected("',' and a message", "")
 		return nil
 	}
-	s.Message = p.expression()
-	if s.Message == nil {
+	if s.Message = p.expression(); s.Message == nil || !p.userCode(&s.Code) {
 		return nil
 	}
 	return s

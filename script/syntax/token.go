@@ -1,6 +1,9 @@
 package syntax
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // kind is the class of a token.
 type kind uint8
@@ -38,6 +41,14 @@ const (
 	tLBracket
 	tRBracket
 	tComma
+	tLBrace
+	tRBrace
+	tColon
+	tDot
+	tSemicolon
+
+	kCount // count before by, which no name can be
+	kECount
 
 	kAs // the keywords, see kindText
 	kAt
@@ -100,7 +111,10 @@ var kindText = [kindCount]string{
 	tAssign: "=", tEqEq: "==", tNotEq: "!=", tLess: "<", tLessEq: "<=",
 	tGreater: ">", tGreaterEq: ">=", tAndAnd: "&&", tOrOr: "||", tBang: "!",
 	tCoalesce: "??", tRange: "..", tLParen: "(", tRParen: ")",
-	tLBracket: "[", tRBracket: "]", tComma: ",",
+	tLBracket: "[", tRBracket: "]", tComma: ",", tLBrace: "{", tRBrace: "}",
+	tColon: ":", tDot: ".", tSemicolon: ";",
+
+	kCount: "count", kECount: "ecount",
 
 	kAs: "as", kAt: "at", kBegin: "begin", kBucket: "bucket", kBy: "by",
 	kCmp: "cmp", kCmpRev: "cmprev", kCommit: "commit", kDelete: "delete",
@@ -166,13 +180,36 @@ func Keywords() []string {
 	for w := range keywords {
 		words = append(words, w)
 	}
+	words = append(words, partWords...)
 	slices.Sort(words)
 	return words
 }
 
+// partWords are keywords only where the grammar asks for them: behind the key
+// of a read of many keys, behind the value of a set, and in front of by.
+var partWords = []string{"after", "count", "desc", "ecount", "keepttl", "limit"}
+
+// is reports whether t is the bare name word, one of partWords, in any letter
+// case.
+func (t *token) is(word string) bool {
+	return t.kind == tIdent && !t.quoted && strings.EqualFold(t.str, word)
+}
+
+// counts makes t, in front of a by, the keyword it is there.
+func (t *token) counts() {
+	switch {
+	case t.is("count"):
+		t.kind = kCount
+	case t.is("ecount"):
+		t.kind = kECount
+	}
+}
+
 // SoftKeyword reports whether name, in any letter case, is a soft keyword: a
 // keyword in some places, a name in all others.
-func SoftKeyword(name string) bool { return lookup(name) >= kAssert }
+func SoftKeyword(name string) bool {
+	return lookup(name) >= kAssert || slices.ContainsFunc(partWords, func(w string) bool { return strings.EqualFold(w, name) })
+}
 
 // token is one token. Its text is the source from pos.Offset to end.
 type token struct {
@@ -202,7 +239,7 @@ func (t *token) word() kind {
 func startsStatement(k kind) bool {
 	switch k {
 	case kSet, kESet, kDelete, kEDelete, kExtend, kEExtend,
-		kGet, kEGet, kExists, kEExists, kScan, kEScan,
+		kGet, kEGet, kExists, kEExists, kScan, kEScan, kCount, kECount,
 		kLet, kIf, kFor, kReturn, kThrow, kSleep, kCommit, kRollback, kBegin,
 		kAssert, kBreak, kContinue, kSwitch, kWhile:
 		return true
@@ -223,7 +260,7 @@ func isWrite(k kind) bool {
 
 func isRead(k kind) bool {
 	switch k {
-	case kGet, kEGet, kExists, kEExists, kScan, kEScan:
+	case kGet, kEGet, kExists, kEExists, kScan, kEScan, kCount, kECount:
 		return true
 	}
 	return false
@@ -238,7 +275,7 @@ func endsBlock(k kind) bool {
 // kind k.
 func endsOperand(k kind) bool {
 	switch k {
-	case tIdent, tPlaceholder, tInt, tFloat, tString, tRParen, tRBracket,
+	case tIdent, tPlaceholder, tInt, tFloat, tString, tRParen, tRBracket, tRBrace,
 		kTrue, kFalse, kNull, kSet, kFound, kNX, kXX, kNoRev, tBad:
 		return true
 	}

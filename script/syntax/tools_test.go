@@ -171,7 +171,7 @@ func TestKeywords(t *testing.T) {
 			t.Errorf("%q", w)
 		}
 		_, diags := Parse("get "+w, Limits{})
-		if soft := lookup(w) >= kAssert; soft != (len(diags) == 0) {
+		if soft := SoftKeyword(w); soft != (len(diags) == 0) {
 			t.Errorf("%s as a key: %v", w, diags)
 		}
 		if _, diags := Parse("get `"+w+"`", Limits{}); len(diags) > 0 {

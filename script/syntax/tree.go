@@ -17,10 +17,32 @@ type Script struct {
 	// in it as what they may not have been meant to be, since an error follows
 	// them directly. They are in no order, and may overlap.
 	Gaps []Gap
+	// Remarks are the places where the layout of the source suggests another
+	// meaning than it has, in source order.
+	Remarks []Remark
 	// Nameless tells that the name of a variable that is assigned was not
 	// understood: it may be any name that is read.
 	Nameless bool
 }
+
+// Remark is a place where a line break may mislead a reader.
+type Remark struct {
+	Pos  Pos
+	Kind RemarkKind
+	Text string // the token there
+}
+
+// RemarkKind tells what a remark is about.
+type RemarkKind uint8
+
+// The remarks.
+const (
+	// Returned: a return takes its operand from a later line.
+	Returned RemarkKind = iota
+	// Continued: a sign or bracket that begins a line goes on with the
+	// expression of the line before.
+	Continued
+)
 
 // Gap is a part of a source, from one byte offset to another.
 type Gap struct{ From, To int32 }
@@ -93,15 +115,18 @@ type (
 		End     Pos
 	}
 
-	// For runs Body for each element of X. When X is a *Range it need not
-	// be built.
+	// For runs Body for each element of X, assigned to Name. When X is a
+	// *Range it need not be built. With two variables (Second is not empty)
+	// Name is the key or index, Second the member or element.
 	For struct {
-		Pos     Pos
-		Name    string
-		NamePos Pos
-		X       Expr
-		Body    []Stmt
-		End     Pos
+		Pos       Pos
+		Name      string
+		NamePos   Pos
+		Second    string
+		SecondPos Pos
+		X         Expr
+		Body      []Stmt
+		End       Pos
 	}
 
 	// While runs Body as long as Cond is true.
@@ -128,17 +153,20 @@ type (
 		X   Expr
 	}
 
-	// Throw ends the script with an error whose text is X.
+	// Throw ends the script with an error whose text is X, and whose code of
+	// the application is Code, which may be nil.
 	Throw struct {
-		Pos Pos
-		X   Expr
+		Pos  Pos
+		X    Expr
+		Code Expr
 	}
 
-	// Assert throws Message when Cond is false.
+	// Assert throws Message, with Code, when Cond is false.
 	Assert struct {
 		Pos     Pos
 		Cond    Expr
 		Message Expr
+		Code    Expr
 	}
 
 	// Sleep pauses for X milliseconds.
@@ -163,12 +191,12 @@ type Case struct {
 }
 
 // Expr is an expression: a literal, *Placeholder, *Ident, *Call, *Unary,
-// *Binary, *Logical, *Range, *Index, *ArrayLit, *Paren, *Guard, or a command
-// (*Get, *Exists, *Multi, *Set, *Delete, *Extend).
+// *Binary, *Logical, *Range, *Index, *ArrayLit, *MapLit, *Paren, *Guard, or a
+// command (*Get, *Exists, *Multi, *Count, *Set, *Delete, *DeleteMany, *Extend).
 type Expr interface {
 	// Position returns the token that is responsible for an error in this
 	// expression: the operator of *Unary, *Binary, *Logical and *Range, the
-	// opening bracket of *Index, the name of *Call, the keyword of a command
+	// opening bracket or dot of *Index, the name of *Call, the keyword of a command
 	// or guard, and the first token of everything else.
 	Position() Pos
 	expr()
@@ -244,15 +272,21 @@ type (
 		Pos  Pos // the ..
 		X, Y Expr
 	}
-	// Index is X[Y].
+	// Index is X[Y], or with Dot X.Y, where Y is a *StringLit.
 	Index struct {
-		Pos  Pos // the [
+		Pos  Pos // the [ or the .
 		X, Y Expr
+		Dot  bool
 	}
 	// ArrayLit is [a, b, ...]. Any element may be a write command.
 	ArrayLit struct {
 		Pos   Pos
 		Elems []Expr
+	}
+	// MapLit is {key: value, ...}.
+	MapLit struct {
+		Pos     Pos
+		Members []Member
 	}
 	// Paren is (X). It is kept for the printer and for "return (exists k)",
 	// which returns the bool and not the command's result.
@@ -260,14 +294,21 @@ type (
 		Pos Pos
 		X   Expr // may be a write command
 	}
-	// Guard is not set, not found, not deleted or not extended. Pos is the
-	// word not (or the !), Bang tells which was written.
+	// Guard is not set, not found, not deleted, not extended or found. Pos is
+	// the word not (or the !), Bang tells which was written, or the word found.
 	Guard struct {
 		Pos  Pos
 		Bang bool
 		Kind GuardKind
 	}
 )
+
+// Member is one member of a MapLit. Key is a *StringLit for a name and for a
+// string, else a *Paren. Value may be a write command.
+type Member struct {
+	Key   Expr
+	Value Expr
+}
 
 // GuardKind tells the four guards apart.
 type GuardKind uint8
@@ -278,6 +319,7 @@ const (
 	NotFound
 	NotDeleted
 	NotExtended
+	Found // the opposite of NotFound
 )
 
 // Space tells the two key spaces apart.
@@ -329,7 +371,21 @@ type (
 		At, AsOf Expr
 	}
 	// Multi is get by bucket (Prefix false) or scan by prefix (Prefix true).
+	// A part that is not there has a Pos that is not valid.
 	Multi struct {
+		Pos      Pos
+		Space    Space
+		Prefix   bool
+		Key      Key
+		AsOf     Expr
+		Limit    Expr
+		LimitPos Pos
+		After    Expr
+		AfterPos Pos
+		DescPos  Pos
+	}
+	// Count is count by bucket or count by prefix.
+	Count struct {
 		Pos    Pos
 		Space  Space
 		Prefix bool
@@ -351,6 +407,15 @@ type (
 		Space Space
 		Key   Key
 	}
+	// DeleteMany is delete by bucket or delete by prefix. Limit may be nil.
+	DeleteMany struct {
+		Pos      Pos
+		Space    Space
+		Prefix   bool
+		Key      Key
+		Limit    Expr
+		LimitPos Pos
+	}
 	// Extend is extend or eextend; X is the time to live in milliseconds.
 	Extend struct {
 		Pos   Pos
@@ -368,12 +433,14 @@ const (
 	FlagNX FlagKind = iota
 	FlagXX
 	FlagNoRev
+	FlagKeepTTL
 	FlagEx
 	FlagCmp
 	FlagCmpRev
 )
 
-// SetFlag is one flag of a set; X is its operand, nil for nx, xx and norev.
+// SetFlag is one flag of a set; X is its operand, nil for nx, xx, norev
+// and keepttl.
 type SetFlag struct {
 	Pos  Pos
 	Kind FlagKind
@@ -452,11 +519,14 @@ func (x *Logical) Position() Pos     { return x.Pos }
 func (x *Range) Position() Pos       { return x.Pos }
 func (x *Index) Position() Pos       { return x.Pos }
 func (x *ArrayLit) Position() Pos    { return x.Pos }
+func (x *MapLit) Position() Pos      { return x.Pos }
 func (x *Paren) Position() Pos       { return x.Pos }
 func (x *Guard) Position() Pos       { return x.Pos }
 func (x *Get) Position() Pos         { return x.Pos }
 func (x *Exists) Position() Pos      { return x.Pos }
 func (x *Multi) Position() Pos       { return x.Pos }
+func (x *Count) Position() Pos       { return x.Pos }
+func (x *DeleteMany) Position() Pos  { return x.Pos }
 func (x *Set) Position() Pos         { return x.Pos }
 func (x *Delete) Position() Pos      { return x.Pos }
 func (x *Extend) Position() Pos      { return x.Pos }
@@ -475,11 +545,14 @@ func (*Logical) expr()     {}
 func (*Range) expr()       {}
 func (*Index) expr()       {}
 func (*ArrayLit) expr()    {}
+func (*MapLit) expr()      {}
 func (*Paren) expr()       {}
 func (*Guard) expr()       {}
 func (*Get) expr()         {}
 func (*Exists) expr()      {}
 func (*Multi) expr()       {}
+func (*Count) expr()       {}
+func (*DeleteMany) expr()  {}
 func (*Set) expr()         {}
 func (*Delete) expr()      {}
 func (*Extend) expr()      {}

@@ -80,9 +80,11 @@ func (w walker) stmt(s Stmt) {
 		w.expr(s.X)
 	case *Throw:
 		w.expr(s.X)
+		w.expr(s.Code)
 	case *Assert:
 		w.expr(s.Cond)
 		w.expr(s.Message)
+		w.expr(s.Code)
 	case *Sleep:
 		w.expr(s.X)
 	}
@@ -115,6 +117,22 @@ func (w walker) expr(x Expr) {
 	}
 }
 
+// Parts returns the operands of limit and after in source order, without those
+// that are not there.
+func (x *Multi) Parts() []Expr {
+	switch {
+	case x.Limit == nil && x.After == nil:
+		return nil
+	case x.After == nil:
+		return []Expr{x.Limit}
+	case x.Limit == nil:
+		return []Expr{x.After}
+	case x.LimitPos.Offset < x.AfterPos.Offset:
+		return []Expr{x.Limit, x.After}
+	}
+	return []Expr{x.After, x.Limit}
+}
+
 // Operands returns the two operands of an operator, of which many can stand in
 // a row, so that a tree has no bounded depth along them: *Binary, *Logical and
 // *Index. ok is false for every other expression.
@@ -142,6 +160,11 @@ func (w walker) inside(x Expr) {
 		w.expr(x.Y)
 	case *ArrayLit:
 		w.exprs(x.Elems)
+	case *MapLit:
+		for i := range x.Members {
+			w.expr(x.Members[i].Key)
+			w.expr(x.Members[i].Value)
+		}
 	case *Paren:
 		w.expr(x.X)
 	case *Get:
@@ -155,6 +178,15 @@ func (w walker) inside(x Expr) {
 	case *Multi:
 		w.expr(x.Key.X)
 		w.expr(x.AsOf)
+		for _, part := range x.Parts() {
+			w.expr(part)
+		}
+	case *Count:
+		w.expr(x.Key.X)
+		w.expr(x.AsOf)
+	case *DeleteMany:
+		w.expr(x.Key.X)
+		w.expr(x.Limit)
 	case *Set:
 		w.expr(x.Key.X)
 		w.expr(x.X)
