@@ -408,16 +408,6 @@ func TestOutcomeOfCanceledEphemeralCommit(t *testing.T) {
 			_, err := db.Run(ctx, "let v = get k; sleep 1; eset slow v", nil)
 			return err
 		},
-		"transaction": func(ctx context.Context) error {
-			tx, err := db.Begin(background, nil)
-			if err != nil {
-				return err
-			}
-			if _, err := tx.Run(background, "eset transaction (get k)", nil); err != nil {
-				return err
-			}
-			return tx.Commit(ctx)
-		},
 	}
 	rows := int64(0)
 	for _, commit := range ways {
@@ -456,18 +446,27 @@ func TestDiskFailureUnderReaders(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("no sync")
 	}
-	begin := func(o *TxOptions) *Tx {
+	read := func(o *TxOptions) (*Tx, chan error) {
 		t.Helper()
 		tx, err := db.Begin(ctx, o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, ok, err := tx.Get(ctx, "k"); !ok || err != nil {
-			t.Fatal(ok, err)
-		}
-		return tx
+		answer := make(chan error, 1)
+		go func() {
+			_, ok, err := tx.Get(ctx, "k")
+			if ok {
+				err = errors.New("the lost row was given out")
+			}
+			answer <- err
+		}()
+		return tx, answer
 	}
-	locked, optimistic, reading := begin(nil), begin(&TxOptions{Optimistic: true}), begin(nil)
+	locked, lockedRead := read(nil)
+	optimistic, optimisticRead := read(&TxOptions{Optimistic: true})
+	for db.Stats().Locks < 1 {
+		time.Sleep(time.Millisecond)
+	}
 	before := db.Stats().Locks
 	slow := make(chan error, 1)
 	go func() {
@@ -481,15 +480,17 @@ func TestDiskFailureUnderReaders(t *testing.T) {
 	if err := <-written; !errors.Is(err, ErrOutcomeUnknown) {
 		t.Errorf("the writer: %v, want ErrOutcomeUnknown", err)
 	}
+	if err := receive(t, lockedRead); !errors.Is(err, ErrStorage) {
+		t.Errorf("a read of a transaction with locks: %v, want ErrStorage", err)
+	}
 	if err := locked.Commit(ctx); !errors.Is(err, ErrStorage) {
 		t.Errorf("a transaction with locks: %v, want ErrStorage", err)
 	}
-	if err := optimistic.Commit(ctx); err == nil {
-		t.Error("a transaction without locks committed")
+	// This one may have begun its read only after the failure.
+	if err := receive(t, optimisticRead); err != nil && !errors.Is(err, ErrStorage) {
+		t.Errorf("a read of a transaction without locks: %v", err)
 	}
-	if _, _, err := reading.Get(ctx, "other"); !errors.Is(err, ErrStorage) {
-		t.Errorf("another read of a transaction: %v, want ErrStorage", err)
-	}
+	optimistic.Rollback()
 	if err := <-slow; err == nil {
 		t.Error("a script that slept gave the lost row out")
 	}

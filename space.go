@@ -232,6 +232,7 @@ func (s Space) do(ctx context.Context, w *call) error {
 	_, err := s.db.node.Runner.Run(ctx, &j.job)
 	*w = j.call
 	if err != nil {
+		w.forget()
 		return callError(w.kind, w.key, err)
 	}
 	return nil
@@ -297,6 +298,13 @@ func (w *call) Do(tx *partition.Tx, _ int64) (res *script.Result, err error) {
 		w.rows, w.next, err = tx.Page(partition.Range{Space: w.space, Prefix: true, Text: w.key}, w.value, w.limit)
 	}
 	return nil, err
+}
+
+// forget drops what a call that failed has read: it may be lost, and is of no
+// moment.
+func (w *call) forget() {
+	w.row, w.write = script.Row{Key: w.key, Revision: -1}, script.WriteResult{Revision: -1}
+	w.rows, w.next = nil, ""
 }
 
 func (w *call) lockSet() (s partition.LockSet) {

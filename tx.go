@@ -264,6 +264,7 @@ func (s TxSpace) do(ctx context.Context, w *call) error {
 	w.space = s.space
 	locks := w.lockSet()
 	if err := s.tx.t.Do(ctx, w, &locks); err != nil {
+		w.forget()
 		return callError(w.kind, w.key, err)
 	}
 	return nil

@@ -147,7 +147,7 @@ func TestTimeToLiveStartsAtCommit(t *testing.T) {
 	}
 	_ = tx.Sleep(200)
 	row, _ := tx.Get(pers, "k")
-	if !row.Found || !row.Own || row.TTL != 50 || row.Modified != 0 || row.Expires != 1050 {
+	if !row.Found || !row.Own || row.TTL != 50 || row.Modified != 0 || row.Expires != 1250 {
 		t.Errorf("own row: %+v", row)
 	}
 	tx.Commit(at(1300))

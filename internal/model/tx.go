@@ -103,10 +103,15 @@ func (t *Tx) Get(space script.Space, key string) (script.Row, error) {
 	return t.show(k, row), nil
 }
 
-// show turns a live current row into what a script reads.
+// show turns a live current row into what a script reads. A time to live that the
+// transaction gave expires as if it committed now.
 func (t *Tx) show(k id, row Row) script.Row {
 	out := found(row)
-	if c, ok := t.pending[k]; ok && !c.extended {
+	c, ok := t.pending[k]
+	if ok && c.ttl > 0 {
+		out.Expires = expiry(t.Now(), c.ttl)
+	}
+	if ok && !c.extended {
 		out.Own, out.TTL, out.Modified = true, c.ttl, 0
 	}
 	return out

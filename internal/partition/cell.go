@@ -118,34 +118,61 @@ func (c *cell) split() (bucket, rest string) {
 	return c.key[:c.slash], c.key[c.slash+1:]
 }
 
-// inRange visits the cells of tree that a read of the bucket or prefix text
-// covers, until visit returns false.
-func inRange(tree ordered, prefix bool, text string, visit func(*cell) bool) {
-	if !prefix {
-		from := &cell{key: text + "/", slash: int32(len(text))}
-		tree.Ascend(from, func(c *cell) bool {
-			b, _ := c.split()
-			return c.slash >= 0 && b == text && visit(c)
-		})
-		return
+// keyLess is less for keys.
+func keyLess(a, b string) bool {
+	ab, ar, as := kv.SplitKey(a)
+	bb, br, bs := kv.SplitKey(b)
+	if ab != bb {
+		return ab < bb
+	}
+	if as != bs {
+		return !as
+	}
+	return ar < br
+}
+
+// inRange visits the cells of tree that are in rng and come after the key after,
+// which need not exist and is "" for the beginning, until visit returns false.
+func inRange(tree ordered, rng Range, after string, visit func(*cell) bool) {
+	var last *cell
+	if after != "" {
+		last = newCell(rng.Space, after)
 	}
 	stopped := false
-	if i := strings.LastIndexByte(text, '/'); i >= 0 {
-		bucket := text[:i]
-		tree.Ascend(&cell{key: text, slash: int32(i)}, func(c *cell) bool {
-			b, _ := c.split()
-			if c.slash < 0 || b != bucket || !strings.HasPrefix(c.key, text) {
+	walk := func(from *cell, covered func(*cell) bool) {
+		if last != nil && !less(last, from) {
+			from = last
+		}
+		tree.Ascend(from, func(c *cell) bool {
+			if last != nil && !less(last, c) {
+				return true
+			}
+			if !covered(c) {
 				return false
 			}
 			stopped = !visit(c)
 			return !stopped
 		})
 	}
+	text := rng.Text
+	inBucket := func(bucket string) func(*cell) bool {
+		return func(c *cell) bool {
+			b, _ := c.split()
+			return c.slash >= 0 && b == bucket && (!rng.Prefix || strings.HasPrefix(c.key, text))
+		}
+	}
+	if !rng.Prefix {
+		walk(&cell{key: text + "/", slash: int32(len(text))}, inBucket(text))
+		return
+	}
+	if i := strings.LastIndexByte(text, '/'); i >= 0 {
+		walk(&cell{key: text, slash: int32(i)}, inBucket(text[:i]))
+	}
 	if stopped {
 		return
 	}
-	tree.Ascend(&cell{key: text, slash: -1}, func(c *cell) bool {
+	walk(&cell{key: text, slash: -1}, func(c *cell) bool {
 		b, _ := c.split()
-		return strings.HasPrefix(b, text) && visit(c)
+		return strings.HasPrefix(b, text)
 	})
 }

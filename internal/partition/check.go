@@ -19,20 +19,16 @@ const (
 // time, and those that write meanwhile note when it is one of them. At commit
 // what is left to be seen is whether that has happened.
 type check struct {
-	tx *Tx
-	// At the beginning: what a change of makes the check worthless.
-	term     uint64
-	extended hlc.Timestamp
-	dropped  uint64 // ephemeral rows
+	tx   *Tx
+	term uint64 // at the beginning
 
-	changed bool  // a key that was read has been written
+	changed bool  // a key that was read has been written, or its row dropped
 	ends    int64 // when the first of the rows that were live ends
 }
 
 // begin makes p tell c of writes. Held: mu.
 func (c *check) begin(p *Partition) {
-	c.term, c.extended, c.dropped = p.term, p.extended, p.eph.dropped()
-	c.ends = math.MaxInt64
+	c.term, c.ends = p.term, math.MaxInt64
 	p.checks = append(p.checks, c)
 }
 
@@ -40,8 +36,11 @@ func (c *check) begin(p *Partition) {
 // run is void. Else endCheck is to be called. The mutex is not held.
 func (tx *Tx) precheck() (valid bool, err error) {
 	p := tx.p
-	if len(tx.slow.reads) < checkFrom || p.faulty(FaultNoValidation) {
+	if p.faulty(FaultNoValidation) {
 		return true, nil
+	}
+	if len(tx.slow.reads) < checkFrom {
+		return true, tx.fetchReads()
 	}
 	c := &check{tx: tx}
 	p.mu.Lock()
@@ -56,16 +55,15 @@ func (tx *Tx) precheck() (valid bool, err error) {
 	at, n := tx.time(), 0
 	for k, seen := range tx.slow.reads {
 		if n++; n%checkKeys == 0 {
-			p.mu.Unlock()
-			err := tx.poll()
-			p.giveWay()
-			p.mu.Lock()
-			if err != nil {
+			if err := tx.pauseCheck(); err != nil {
 				return false, err
 			}
 		}
 		if seen.live && seen.expires != 0 {
 			c.ends = min(c.ends, seen.expires)
+		}
+		if k.space == kv.Persistent {
+			p.fetch(k.key)
 		}
 		if ok, err := tx.validateKey(k, seen, hlc.At(tx.now)); !ok {
 			return false, err
@@ -75,16 +73,41 @@ func (tx *Tx) precheck() (valid bool, err error) {
 	return true, nil
 }
 
-// holds reports whether what c has found is still so. Held: mu.
+// fetchReads brings what was read without locks back into memory, where it was
+// evicted since: the commit must not wait for the disk.
+func (tx *Tx) fetchReads() error {
+	p := tx.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for k := range tx.slow.reads {
+		if n++; n%checkKeys == 0 {
+			if err := tx.pauseCheck(); err != nil {
+				return err
+			}
+		}
+		if k.space == kv.Persistent {
+			p.fetch(k.key)
+		}
+	}
+	return nil
+}
+
+// pauseCheck lets others go on. It returns why the run is to stop, or nil. Held:
+// mu, but not meanwhile.
+func (tx *Tx) pauseCheck() error {
+	p := tx.p
+	p.mu.Unlock()
+	err := tx.poll()
+	p.giveWay()
+	p.mu.Lock()
+	return err
+}
+
+// holds reports whether what c has found is still so. If not, the run is void: to
+// look at everything anew would keep everybody waiting. Held: mu.
 func (c *check) holds(commit hlc.Timestamp) bool {
-	if c == nil {
-		return false
-	}
-	p := c.tx.p
-	if c.tx.slow.session == nil && c.extended > c.tx.ts {
-		return false // who has touched the keys since matters, see overtaken
-	}
-	return !c.changed && c.ends > commit.Millis() && c.term == p.term && c.extended == p.extended && c.dropped == p.eph.dropped()
+	return !c.changed && c.ends > commit.Millis() && c.term == c.tx.p.term
 }
 
 // endCheck makes nobody tell of writes any more. Held: mu.
@@ -102,12 +125,23 @@ func (tx *Tx) endCheck() {
 	}
 }
 
-// noteWrite tells those who check what they have read that key is written. Held:
-// mu.
+// noteWrite tells those who check what they have read, and those who read a
+// range, that key is written. Held: mu.
 func (p *Partition) noteWrite(space kv.Space, key string) {
 	for _, c := range p.checks {
 		if _, read := c.tx.slow.reads[lockKey{space, key}]; read {
 			c.changed = true
 		}
+	}
+	for _, r := range p.parts {
+		r.note(space, key)
+	}
+}
+
+// noteDrop tells those who check what they have read that the ephemeral row of
+// key is dropped. Held: mu.
+func (p *Partition) noteDrop(key string) {
+	if len(p.checks) > 0 {
+		p.noteWrite(kv.Ephemeral, key)
 	}
 }

@@ -55,6 +55,8 @@ func TestLongRunChecked(t *testing.T) {
 		{name: "a row is deleted", during: remove(key(7)), restart: true},
 		{name: "a row gets another end", during: extend(key(7)), restart: true},
 		{name: "a row elsewhere gets another end", during: extend("other")},
+		{name: "a row is dropped", during: func(tx *Tx) error { tx.p.eph.drop(tx.p.eph.cells[key(7)], tx.ts); return nil }, restart: true},
+		{name: "a row elsewhere is dropped", during: func(tx *Tx) error { tx.p.eph.drop(tx.p.eph.cells["other"], tx.ts); return nil }},
 		{name: "a row is read", during: get(key(7))},
 		{name: "a row that it writes is read later", during: get("mine"), restart: true},
 		{name: "a row ends", before: expiring(key(7)), ends: 2000, restart: true},

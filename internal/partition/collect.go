@@ -35,7 +35,7 @@ func (p *Partition) Purge(keys []string, nowMs int64) (Done, error) {
 		if at := deathTime(&c.row); at == 0 || at > cutoff {
 			return nil
 		}
-		if len(p.checks) > 0 {
+		if len(p.checks)+len(p.parts) > 0 {
 			p.noteWrite(kv.Persistent, c.key)
 		}
 		if c.gone { // it does not fit in the cache; but from here on it has to stay

@@ -33,9 +33,14 @@
 // at the end; when it changed, the run is void and is started over with these
 // keys locked too. So is one that time has overtaken: it saw a row live that
 // has ended since, and somebody has seen that (touch.go). What is long in that, a
-// range in memory (chunks.go) or many reads to validate (check.go, ranges.go), is
-// done a few rows at a time. A fast script that meets a locked key queues for
+// range (cursor.go) or many reads to validate (check.go, ranges.go), is done a
+// few rows at a time. A fast script that meets a locked key queues for
 // its whole footprint and then runs; everything else flows on.
+//
+// Nobody waits for the disk with the mutex, but for few rows. A run in the
+// executor that needs a row, a range (rangeread.go) or an old version (past.go)
+// from the store ends; that is read without the mutex, and the run is done again
+// (fetch.go). Rows in the overlay go into order a few at a time.
 //
 // # What is pure
 //

@@ -32,6 +32,7 @@ type ephemeral struct {
 	touched   hlc.Timestamp // when a dropped row was touched last
 	evictions uint64
 	expired   uint64
+	onDrop    func(key string) // called for each row that is dropped
 }
 
 type deathOf struct {
@@ -39,8 +40,8 @@ type deathOf struct {
 	c  *cell
 }
 
-func newEphemeral(maxBytes int64) ephemeral {
-	return ephemeral{cells: map[string]*cell{}, tree: newOrdered(), maxBytes: maxBytes,
+func newEphemeral(maxBytes int64, onDrop func(key string)) ephemeral {
+	return ephemeral{cells: map[string]*cell{}, tree: newOrdered(), maxBytes: maxBytes, onDrop: onDrop,
 		dying: btree.NewBTreeGOptions(func(a, b deathOf) bool {
 			if a.at != b.at {
 				return a.at < b.at
@@ -85,9 +86,6 @@ func (e *ephemeral) put(w *write, row *kv.Row, seq uint64) {
 	e.use.add(c)
 }
 
-// dropped counts the rows that were dropped.
-func (e *ephemeral) dropped() uint64 { return e.evictions + e.expired }
-
 // drop removes a row with everything known of it.
 func (e *ephemeral) drop(c *cell, now hlc.Timestamp) {
 	if at := deathTime(&c.row); at != 0 {
@@ -98,6 +96,7 @@ func (e *ephemeral) drop(c *cell, now hlc.Timestamp) {
 	e.use.remove(c)
 	e.horizon = max(e.horizon, now)
 	e.touched = max(e.touched, c.touched)
+	e.onDrop(c.key)
 }
 
 // shrink brings the space below its bound, by at most n rows, and reports

@@ -43,7 +43,7 @@ func TestEvictForLargeRow(t *testing.T) {
 	small := p.Stats()
 
 	// What the run itself evicts is bounded.
-	if _, _, _, err := p.fast(set(kv.Ephemeral, "large/1", bound*3/4), nil, 1, nil, false); err != nil {
+	if _, _, _, err := p.fast(set(kv.Ephemeral, "large/1", bound*3/4), nil, 1, nil, nil, false); err != nil {
 		t.Fatal(err)
 	}
 	if n := p.Stats().Evictions - small.Evictions; n != evictMax || !p.untidy.Load() {

@@ -2,8 +2,8 @@ package partition
 
 // overlay holds the pinned cells: those with versions that the store does not
 // show yet. Only reads of buckets and prefixes need them in order, so a cell
-// goes into the tree when the first such read comes along; most are applied,
-// and gone, before.
+// goes into the tree when the first such read comes along, sortMax of them at a
+// time; most are applied, and gone, before.
 type overlay struct {
 	tree  ordered
 	fresh []*cell // those that are not in the tree, in no order
@@ -49,13 +49,19 @@ func (o *overlay) remove(c *cell) bool {
 	return true
 }
 
-// sorted returns the pinned cells in the store's order.
-func (o *overlay) sorted() ordered {
-	for i, c := range o.fresh {
+// sortMax is how many cells go into the tree while others wait.
+const sortMax = 256
+
+// sort puts up to n cells into the tree and reports whether all pinned cells are
+// in it now.
+func (o *overlay) sort(n int) bool {
+	for ; n > 0 && len(o.fresh) > 0; n-- {
+		i := len(o.fresh) - 1
+		c := o.fresh[i]
 		c.pin = pinnedInTree
 		o.tree.Set(c)
 		o.fresh[i] = nil
+		o.fresh = o.fresh[:i]
 	}
-	o.fresh = o.fresh[:0]
-	return o.tree
+	return len(o.fresh) == 0
 }

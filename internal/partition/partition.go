@@ -83,7 +83,8 @@ type Partition struct {
 	tx    Tx // of the run in the executor
 	stats Stats
 
-	checks []*check // those under way
+	checks []*check     // those under way
+	parts  []*rangeRead // ranges that are read for runs in the executor
 
 	// untidy says that rows are left to evict: see tidy.
 	untidy atomic.Bool
@@ -92,9 +93,10 @@ type Partition struct {
 	// takes mu again and again, gives way to them.
 	inLine atomic.Int32
 
-	// rangeCheck is held, before mu, by a transaction that validates the ranges
-	// it has read and then commits: two that did so at once would both give way.
-	rangeCheck sync.Mutex
+	// rangeCheck holds one token. A transaction that validates the ranges it has
+	// read takes it out, before it takes mu, until it has committed: two that did
+	// so at once would both give way.
+	rangeCheck chan struct{}
 
 	// line guards what follows: the batches on their way into the log. It is
 	// locked after mu, for moments only: Committed must not stand in line with
@@ -166,11 +168,12 @@ func New(st *store.Store, opts Options) *Partition {
 		opts: opts, store: st,
 		stopped: ErrNotLeading,
 		rows:    map[string]*cell{}, overlay: newOverlay(),
-		eph:   newEphemeral(opts.EphemeralBytes),
 		locks: newLockTable(), running: map[string]chan struct{}{}, results: map[string]*pendingResult{},
 		unsure: map[string]error{}, pruning: map[string]uint64{}, fetching: map[string]uint64{},
-		room: make(chan struct{}),
+		room: make(chan struct{}), rangeCheck: make(chan struct{}, 1),
 	}
+	p.rangeCheck <- struct{}{}
+	p.eph = newEphemeral(opts.EphemeralBytes, p.noteDrop)
 	p.tx.p = p
 	p.locks.noRanges = p.faulty(FaultPhantoms)
 	return p
@@ -221,7 +224,7 @@ func (p *Partition) Lead(term uint64, hwm hlc.Timestamp) bool {
 	p.locks.reset()
 	// What was cached before belongs to another term.
 	p.rows, p.recent, p.overlay = map[string]*cell{}, recency{}, newOverlay()
-	p.eph = newEphemeral(p.opts.EphemeralBytes)
+	p.eph = newEphemeral(p.opts.EphemeralBytes, p.noteDrop)
 	// Batches that Stop has dropped count as settled: nothing refers to them.
 	p.durable, p.applied, p.unapplied = p.lastSeq, p.lastSeq, 0
 	p.clock.Observe(hwm)
@@ -232,6 +235,7 @@ func (p *Partition) Lead(term uint64, hwm hlc.Timestamp) bool {
 	clear(p.unsure)
 	clear(p.pruning)
 	clear(p.fetching)
+	p.voidParts()
 	return true
 }
 
@@ -259,6 +263,7 @@ func (p *Partition) stop(cause error) {
 		p.term = 0
 	}
 	p.locks.reset()
+	p.voidParts()
 	for _, b := range p.waiting {
 		b.Err, b.ReadErr = failure(b, cause), dropped(cause)
 		for _, c := range b.cells {

@@ -10,8 +10,11 @@ import "kahuna/internal/kv"
 
 // rangeMark is what an unlocked range read saw.
 type rangeMark struct {
-	rng    Range
-	digest rangeDigest
+	rng Range
+	// What it read comes after the key after and, unless last is "", ends with
+	// the key last.
+	after, last string
+	digest      rangeDigest
 }
 
 // rangeDigest folds the live rows of a range, in any order.
@@ -33,16 +36,16 @@ func (d *rangeDigest) add(key string, row *kv.Row, now int64) {
 	*d += rangeDigest(x)
 }
 
-// readUnlocked reads a range without a lock, to be validated at commit. When
-// visit fails it reads on: the failure, too, tells of what is in the range.
-func (s *Session) readUnlocked(rng Range, visit func(string, kv.Row) error) error {
+// readUnlocked reads a part of a range without a lock, to be validated at commit.
+// When visit fails it reads on: the failure, too, tells of what is in the range.
+func (s *Session) readUnlocked(part rangePart, visit func(*memoryRow) error) (next string, err error) {
 	var digest rangeDigest
 	var failed error
-	err := s.tx.rangeRows(rng, func(key string, row kv.Row) error {
-		digest.add(key, &row, s.tx.now)
-		s.tx.borrow(rng.Space, key, &row) // the digest is of the time of a call
+	next, err = s.tx.walk(part.rng, part.after, part.limit, func(row *memoryRow) error {
+		digest.add(row.key, &row.row, s.tx.now)
+		s.tx.borrow(part.rng.Space, row.key, &row.row) // the digest is of the time of a call
 		if failed == nil {
-			failed = visit(key, row)
+			failed = visit(row)
 		}
 		if stopped(failed) {
 			return failed
@@ -52,11 +55,21 @@ func (s *Session) readUnlocked(rng Range, visit func(string, kv.Row) error) erro
 	if s.ranges == nil {
 		s.ranges = map[rangeMark]struct{}{}
 	}
-	s.ranges[rangeMark{rng, digest}] = struct{}{}
+	s.ranges[rangeMark{part.rng, part.after, next, digest}] = struct{}{}
 	if failed != nil {
-		return failed
+		return "", failed
 	}
-	return err
+	return next, err
+}
+
+// takeRangeCheck takes the token of rangeCheck, which is to be put back.
+func (s *Session) takeRangeCheck() error {
+	select {
+	case <-s.tx.p.rangeCheck:
+		return nil
+	default:
+		return s.opts.Wait(s.tx.p.rangeCheck, nil)
+	}
 }
 
 // checkRanges validates the ranges that were read, and returns with them locked
@@ -93,15 +106,18 @@ func (s *Session) checkRanges() error {
 }
 
 func (s *Session) checkRange(m rangeMark) error {
-	plain := &Tx{p: s.tx.p}
+	plain := &Tx{p: s.tx.p, now: s.tx.now, slow: &slowRead{poll: s.tx.slow.poll}}
 	var digest rangeDigest
-	err := plain.rangeRows(m.rng, func(key string, row kv.Row) error {
-		digest.add(key, &row, s.tx.now)
+	_, err := plain.walk(m.rng, m.after, 0, func(row *memoryRow) error {
+		if m.last != "" && keyLess(m.last, row.key) {
+			return errPieceFull
+		}
+		digest.add(row.key, &row.row, s.tx.now)
 		return nil
 	})
 	s.tx.dep = max(s.tx.dep, plain.dep)
 	switch {
-	case err != nil:
+	case err != nil && err != errPieceFull:
 		return err
 	case digest != m.digest:
 		return conflictError("")

@@ -98,15 +98,9 @@ func (tx *Tx) latestSlow(space kv.Space, key string, write bool) (kv.Row, error)
 			return kv.Row{}, err
 		}
 	}
-	if tx.slow.loads++; tx.slow.loads%loadsYield == 0 {
-		runtime.Gosched()
+	if err := tx.pace(); err != nil {
+		return kv.Row{}, err
 	}
-	if tx.slow.made >= madeMost {
-		if err := tx.poll(); err != nil {
-			return kv.Row{}, err
-		}
-	}
-	tx.p.giveWay()
 	row, unlocked, err := tx.loadSlow(space, key, write)
 	if !unlocked {
 		return row, err
@@ -125,6 +119,21 @@ func (tx *Tx) latestSlow(space kv.Space, key string, write bool) (kv.Row, error)
 		return row, errRestart
 	}
 	return row, nil
+}
+
+// pace lets others go on between two reads of a run outside the executor. It
+// returns why the run is to stop, or nil.
+func (tx *Tx) pace() error {
+	if tx.slow.loads++; tx.slow.loads%loadsYield == 0 {
+		runtime.Gosched()
+	}
+	if tx.slow.made >= madeMost {
+		if err := tx.poll(); err != nil {
+			return err
+		}
+	}
+	tx.p.giveWay()
+	return nil
 }
 
 // loadSlow reads the newest version outside the executor. unlocked says that
@@ -206,9 +215,8 @@ func (tx *Tx) load(space kv.Space, key string) (*kv.Row, error) {
 		tx.dep = max(tx.dep, c.seq)
 		return &c.row, nil
 	}
-	if tx.fetch && tx.slow == nil && p.rows[key] == nil {
-		tx.missing = key
-		return &noRow, errMissing
+	if tx.fetch && tx.slow == nil && p.rows[key] == nil && p.opts.Faults == 0 {
+		return &noRow, tx.miss(need{key: key})
 	}
 	misses := p.stats.CacheMisses
 	c, err := p.cell(key)
@@ -329,194 +337,7 @@ func storageError(err error) error {
 		Hint: "nothing was changed; see the disk and the log of the process"}
 }
 
-// versions visits the versions of key, newest first, until visit returns
-// false. It takes no part in ordering, so it minds no locks.
-func (tx *Tx) versions(space kv.Space, key string, visit func(kv.Row) bool) error {
-	p := tx.p
-	if tx.slow != nil {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-	}
-	c := p.eph.cells[key]
-	if space == kv.Persistent {
-		var err error
-		if c, err = p.cell(key); err != nil {
-			return err
-		}
-	}
-	if c == nil || !c.exists {
-		return nil
-	}
-	tx.dep = max(tx.dep, c.seq)
-	if !visit(c.row) {
-		return nil
-	}
-	last := c.row.Revision
-	for i := len(c.past()) - 1; i >= 0; i-- {
-		row := c.past()[i].row
-		if row.Revision < 0 {
-			return nil // purged before: what the store still shows is gone
-		}
-		if row.Revision == last || row.NoRev {
-			continue
-		}
-		last = row.Revision
-		if !visit(row) {
-			return nil
-		}
-	}
-	if space == kv.Ephemeral {
-		return nil
-	}
-	newest := true
-	err := p.store.Versions(key, func(row kv.Row) bool {
-		head := newest
-		newest = false
-		if row.Revision >= last || head && row.NoRev {
-			return true
-		}
-		last = row.Revision
-		return visit(row)
-	})
-	if err != nil {
-		return storageError(err)
-	}
-	return nil
-}
-
-// horizon returns the time before which absent keys may have existed.
-func (tx *Tx) horizon(space kv.Space) hlc.Timestamp {
-	if space == kv.Ephemeral {
-		if tx.slow != nil {
-			tx.p.mu.Lock()
-			defer tx.p.mu.Unlock()
-		}
-		return tx.p.eph.horizon
-	}
-	return tx.p.store.Horizon()
-}
-
-// scan visits the newest version of every key in rng, tombstones and expired
-// rows included, in no particular order. With history it minds no locks.
-func (tx *Tx) scan(rng Range, history bool, visit func(string, kv.Row) error) error {
-	if tx.slow != nil {
-		return tx.scanSlow(rng, history, visit)
-	}
-	p := tx.p
-	if !history && len(p.locks.active) > 0 && p.locks.rangeLockedByOther(tx.ticket, rng) {
-		tx.blocked.AddRange(rng)
-		return errLocked
-	}
-	if !history {
-		p.touchElsewhere(tx.ts)
-	}
-	n := 0
-	budget := func() error {
-		if n++; n > p.opts.FastRows {
-			return script.ErrSlowPath
-		}
-		return nil
-	}
-	if rng.Space == kv.Ephemeral {
-		return tx.scanCells(p.eph.tree, rng, budget, visit)
-	}
-	if err := tx.scanCells(p.overlay.sorted(), rng, budget, visit); err != nil {
-		return err
-	}
-	return tx.scanStore(rng, budget, visit)
-}
-
-// scanStore visits the rows of the store that the overlay has not.
-func (tx *Tx) scanStore(rng Range, budget func() error, visit func(string, kv.Row) error) error {
-	p := tx.p
-	return p.store.Scan(rng.Prefix, rng.Text, func(key string, row kv.Row) error {
-		if err := budget(); err != nil {
-			return err
-		}
-		if c := p.rows[key]; c != nil && c.seq > p.applied {
-			return nil // seen in the overlay
-		}
-		return visit(key, row)
-	})
-}
-
-func (tx *Tx) scanCells(tree ordered, rng Range, budget func() error, visit func(string, kv.Row) error) (err error) {
-	inRange(tree, rng.Prefix, rng.Text, func(c *cell) bool {
-		if err = budget(); err != nil {
-			return false
-		}
-		tx.dep = max(tx.dep, c.seq)
-		if c.exists {
-			err = visit(c.key, c.row)
-		}
-		return err == nil
-	})
-	return err
-}
-
-// scanSlow reads a range that is locked, or that its reader validates.
-func (tx *Tx) scanSlow(rng Range, history bool, visit func(string, kv.Row) error) error {
-	p := tx.p
-	session := tx.slow.session
-	if history {
-		return tx.rangeRows(rng, visit)
-	}
-	if session != nil {
-		if err := session.lockFor(&LockSet{Ranges: []Range{rng}}); err != nil {
-			return err
-		}
-	}
-	p.mu.Lock()
-	locked := tx.ticket.coversRange(rng) || tx.slow.unlocked(p)
-	p.mu.Unlock()
-	switch {
-	case locked:
-	case session == nil:
-		tx.slow.more.AddRange(rng)
-		return errRestart
-	default:
-		return session.readUnlocked(rng, visit)
-	}
-	return tx.rangeRows(rng, func(key string, row kv.Row) error {
-		tx.borrow(rng.Space, key, &row)
-		return visit(key, row)
-	})
-}
-
-// rangeRows visits the rows of a range outside the executor: what is in memory,
-// and then the store without the mutex. Rows that matter do not change
-// meanwhile, see memoryRows. What was moved from memory to the store has been
-// seen.
-func (tx *Tx) rangeRows(rng Range, visit func(string, kv.Row) error) error {
-	seen := map[string]struct{}{}
-	n := 0
-	err := tx.memoryRows(rng, func(c *memoryRow) error {
-		if rng.Space == kv.Persistent {
-			seen[c.key] = struct{}{}
-		}
-		if !c.exists {
-			return nil
-		}
-		return visit(c.key, c.row)
-	})
-	if err != nil || rng.Space == kv.Ephemeral {
-		return err
-	}
-	return tx.p.store.Scan(rng.Prefix, rng.Text, func(key string, row kv.Row) error {
-		if n++; n%pollRows == 0 { // they may all have ended
-			if err := tx.poll(); err != nil {
-				return err
-			}
-		}
-		if _, ok := seen[key]; ok {
-			return nil
-		}
-		return visit(key, row)
-	})
-}
-
-const pollRows = 512
-
+// poll lets others go on, and returns why the run is to stop, or nil.
 func (tx *Tx) poll() error {
 	if tx.slow == nil || tx.slow.poll == nil {
 		return nil
@@ -535,7 +356,10 @@ func (tx *Tx) validate(commit hlc.Timestamp) (bool, error) {
 	if p.faulty(FaultNoValidation) {
 		return true, nil
 	}
-	if tx.slow.check.holds(commit) {
+	if c := tx.slow.check; c != nil {
+		if !c.holds(commit) {
+			return false, nil
+		}
 		for i := range tx.writes {
 			k := lockKey{tx.writes[i].space, tx.writes[i].key}
 			if seen, ok := tx.slow.reads[k]; ok {

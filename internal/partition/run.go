@@ -47,45 +47,41 @@ func (*Restart) Error() string { return errRestart.Error() }
 // before, or is nil. Errors besides those of the work: script.ErrSlowPath,
 // *Blocked, *Busy, or why the partition does not run scripts.
 //
-// A row that is not in memory is fetched without the mutex, and work is done
-// again from the start.
+// What is not in memory is read without the mutex, and work is done again from
+// the start.
 func (p *Partition) Fast(work Work, ticket *Ticket, nowMs int64, req *Request) (res *script.Result, done Done, err error) {
+	var f *fetched
 	for n := 0; ; n++ {
-		missing := ""
-		res, done, missing, err = p.fast(work, ticket, nowMs, req, n < fetchesMax)
-		if err != errMissing {
-			p.tidy()
-			return res, done, err
+		var missing *need
+		res, done, missing, err = p.fast(work, ticket, nowMs, req, f, n < fetchesMax)
+		if err == errMissing {
+			if f, err = p.fetchFor(f, missing); err == nil {
+				runtime.Gosched() // this took long; others may have waited
+				continue
+			}
 		}
-		p.mu.Lock()
-		p.fetch(missing)
-		p.mu.Unlock()
-		runtime.Gosched() // this took long; others may have waited
+		p.forget(f)
+		p.tidy()
+		return res, done, err
 	}
 }
 
-// fetchesMax is how many rows are fetched for a run. What is missing after that
-// is read under the mutex.
-const fetchesMax = 8
-
-// errMissing says that a run needs a row that is to be fetched.
-var errMissing = errors.New("partition: row is not in memory")
-
-// fast is one run. If fetch it may fail with errMissing, and the key.
-func (p *Partition) fast(work Work, ticket *Ticket, nowMs int64, req *Request, fetch bool) (res *script.Result, done Done, missing string, err error) {
+// fast is one run, with what was fetched for it. If fetch it may fail with
+// errMissing, and with what it needs.
+func (p *Partition) fast(work Work, ticket *Ticket, nowMs int64, req *Request, f *fetched, fetch bool) (res *script.Result, done Done, missing *need, err error) {
 	p.lock()
 	defer p.mu.Unlock()
 	if err := p.admits(ticket, req); err != nil {
-		return nil, Done{}, "", err
+		return nil, Done{}, nil, err
 	}
 	if req != nil {
 		if res, done, err := p.begin(req); res != nil || err != nil {
-			return res, done, "", err
+			return res, done, nil, err
 		}
 	}
 	tx := &p.tx
 	defer tx.reset()
-	tx.ticket, tx.fetch = ticket, fetch && p.opts.Faults == 0
+	tx.ticket, tx.fetched, tx.fetch = ticket, f, fetch
 	tx.ts = p.clock.Next(nowMs)
 	tx.now = tx.ts.Millis()
 	if p.faulty(FaultTwoClocks) && p.stats.Fast%2 == 0 {
@@ -94,15 +90,15 @@ func (p *Partition) fast(work Work, ticket *Ticket, nowMs int64, req *Request, f
 	res, err = work.Do(tx, p.opts.FastSteps)
 	switch {
 	case err == errLocked:
-		return nil, Done{}, "", &Blocked{tx.blocked}
+		return nil, Done{}, nil, &Blocked{tx.blocked}
 	case err == errMissing:
-		return nil, Done{}, tx.missing, err
+		return nil, Done{}, tx.need, err
 	case err != nil && errors.Is(err, script.ErrSlowPath):
-		return nil, Done{}, "", script.ErrSlowPath
+		return nil, Done{}, nil, script.ErrSlowPath
 	}
 	p.stats.Fast++
 	res, done, err = p.conclude(tx, res, err, tx.ts, req)
-	return res, done, "", err
+	return res, done, nil, err
 }
 
 // SlowOptions do for a run outside the executor what the package does not: all
@@ -377,7 +373,7 @@ func (p *Partition) publish(b *Batch, w *write, commit hlc.Timestamp) {
 	if w.ttl > 0 {
 		row.Expires = commit.Millis() + w.ttl
 	}
-	if len(p.checks) > 0 {
+	if len(p.checks)+len(p.parts) > 0 {
 		p.noteWrite(kv.Persistent, w.key)
 	}
 	op := kv.Op{Kind: kv.Touch, Key: w.key}
@@ -433,7 +429,7 @@ func (p *Partition) publishEphemeral(tx *Tx, seq uint64, commit hlc.Timestamp) {
 			continue
 		}
 		wrote = true
-		if len(p.checks) > 0 {
+		if len(p.checks)+len(p.parts) > 0 {
 			p.noteWrite(kv.Ephemeral, w.key)
 		}
 		row := w.row

@@ -16,6 +16,7 @@ type Session struct {
 	opts   SessionOptions
 	ranges map[rangeMark]struct{}
 	undo   undoLog
+	unsure *Batch
 }
 
 // SessionOptions say how an interactive transaction runs, and do for it what
@@ -28,12 +29,15 @@ type SessionOptions struct {
 	ReadOnly   bool
 	// Now reads the physical clock in Unix milliseconds.
 	Now func() int64
-	// Wait returns when one of the channels is closed, or why waiting ended.
-	// Either may be nil.
+	// Wait returns when one of the channels is closed, or something was received
+	// from it, or why waiting ended. Either may be nil.
 	Wait func(granted, wounded <-chan struct{}) error
 	// Sleep waits for ms milliseconds and returns the physical time then. It
 	// ends early when wounded is closed, or with an error.
 	Sleep func(ms int64, wounded <-chan struct{}) (now int64, err error)
+	// Poll lets others go on, and returns why the call is to stop, or nil. It is
+	// called now and then in the middle of long work, in a commit too.
+	Poll func(made int64) error
 }
 
 // Begin starts an interactive transaction.
@@ -45,7 +49,7 @@ func (p *Partition) Begin(o SessionOptions) (*Session, error) {
 	}
 	s := &Session{opts: o}
 	s.tx = &Tx{p: p, term: p.term, undo: &s.undo,
-		slow: &slowRead{reads: map[lockKey]readMark{}, session: s, sleep: s.sleep}}
+		slow: &slowRead{reads: map[lockKey]readMark{}, session: s, sleep: s.sleep, poll: o.Poll}}
 	s.tx.ts = p.clock.Next(o.Now())
 	s.tx.now = s.tx.ts.Millis()
 	if !o.Optimistic {
@@ -75,7 +79,11 @@ func (s *Session) sleep(ms int64) (int64, error) {
 // Do runs work in the transaction. When it fails, what it wrote is undone and
 // the transaction goes on with what it was before; but not after a lost lock
 // or conflict, which ends it. lock is what is known of work's footprint.
+//
+// The caller must not tell of the answer, be it an error, before Unsure is
+// durable.
 func (s *Session) Do(work Work, lock *LockSet) (*script.Result, error) {
+	s.unsure = nil
 	if err := s.lost(); err != nil {
 		return nil, err
 	}
@@ -141,8 +149,15 @@ func (s *Session) overtaken() error {
 	if p.lost(s.tx.dep) {
 		return refusal(p.stopped)
 	}
+	s.unsure = p.batchOf(s.tx.dep)
 	return nil
 }
+
+// Unsure returns the batch that must be durable before the answer of the last
+// call of Do is given, or nil: the transaction has read what it wrote.
+//
+// Invariant PART-4: nobody is answered before.
+func (s *Session) Unsure() *Batch { return s.unsure }
 
 // bounded keeps what is buffered, bytes of it, within what one entry of the
 // log may hold.
@@ -165,9 +180,11 @@ func (s *Session) bounded(bytes int64) error {
 func (s *Session) Commit() (done Done, err error) {
 	p := s.tx.p
 	if len(s.ranges) > 0 {
-		p.rangeCheck.Lock()
-		defer p.rangeCheck.Unlock()
-		if err = s.checkRanges(); err == nil {
+		if err = s.takeRangeCheck(); err == nil {
+			defer func() { p.rangeCheck <- struct{}{} }()
+			err = s.checkRanges()
+		}
+		if err == nil {
 			defer s.freeRanges()
 		}
 	}

@@ -1,11 +1,8 @@
 package partition
 
 import (
-	"fmt"
-
 	"kahuna/internal/hlc"
 	"kahuna/internal/kv"
-	"kahuna/internal/store"
 	"kahuna/script"
 )
 
@@ -23,10 +20,11 @@ type Tx struct {
 	dep    uint64  // newest batch among the rows read
 	misses int     // rows read from the store, on the fast path
 
-	// fetch says that a row that is not in memory ends the run with errMissing;
-	// then missing is its key.
+	// fetch says that what is not in memory ends the run with errMissing; then
+	// need says what that is. fetched has what was read for runs before.
 	fetch   bool
-	missing string
+	need    *need
+	fetched *fetched
 
 	cells [seenMax]*cell // read so far, the first seen of them; see Tx.see
 	seen  int
@@ -73,8 +71,8 @@ func (tx *Tx) reset() {
 		tx.cells[i] = nil
 	}
 	tx.seen, tx.misses, tx.dep = 0, 0, 0
-	if tx.missing != "" {
-		tx.missing = ""
+	if tx.need != nil || tx.fetched != nil {
+		tx.need, tx.fetched = nil, nil
 	}
 	if tx.index != nil {
 		tx.index = nil
@@ -133,72 +131,26 @@ func (tx *Tx) Get(space script.Space, key string) (script.Row, error) {
 	if err != nil || !live {
 		return script.Row{Key: key, Revision: -1}, err
 	}
-	return found(key, row, w), nil
+	if w != nil {
+		return tx.foundOwn(w), nil
+	}
+	return found(key, row), nil
 }
 
-func found(key string, row *kv.Row, w *write) script.Row {
-	r := script.Row{Key: key, Value: row.Value, Revision: row.Revision, Expires: row.Expires,
+func found(key string, row *kv.Row) script.Row {
+	return script.Row{Key: key, Value: row.Value, Revision: row.Revision, Expires: row.Expires,
 		Modified: row.Modified, Found: true}
-	if w != nil {
-		r.Own, r.TTL = w.put, w.ttl
+}
+
+// foundOwn returns what tx reads of its own write. A time to live begins with
+// the commit: until then the row expires as if that were now.
+func (tx *Tx) foundOwn(w *write) script.Row {
+	r := found(w.key, &w.row)
+	r.Own, r.TTL = w.put, w.ttl
+	if w.ttl > 0 {
+		r.Expires = tx.now + w.ttl
 	}
 	return r
-}
-
-// GetAt reads exactly one revision.
-func (tx *Tx) GetAt(space script.Space, key string, rev int64) (script.Row, error) {
-	missing := script.Row{Key: key, Revision: -1}
-	superseded := false
-	if w := tx.own(space, key); w != nil {
-		if w.row.Revision == rev {
-			if w.row.Deleted {
-				return missing, nil
-			}
-			r := found(key, &w.row, w)
-			r.Expires, r.TTL = 0, 0
-			return r, nil
-		}
-		superseded = w.put
-	}
-	result := missing
-	newest := true
-	err := tx.versions(space, key, func(row kv.Row) bool {
-		if row.Revision == rev && !row.Deleted && !(newest && superseded && row.NoRev) {
-			row.Expires = 0
-			result = found(key, &row, nil)
-		}
-		newest = false
-		return row.Revision > rev
-	})
-	return result, err
-}
-
-// GetAsOf reads the version visible at ms, without own writes.
-func (tx *Tx) GetAsOf(space script.Space, key string, ms int64) (script.Row, error) {
-	row, ok, err := tx.asOf(space, key, ms)
-	if err != nil || !ok {
-		return script.Row{Key: key, Revision: -1}, err
-	}
-	return found(key, &row, nil), nil
-}
-
-func (tx *Tx) asOf(space kv.Space, key string, ms int64) (kv.Row, bool, error) {
-	ms = min(ms, tx.now) // a time to come reads the present
-	row, ok, err := store.AsOf(func(visit func(kv.Row) bool) error {
-		return tx.versions(space, key, visit)
-	}, hlc.Last(ms), tx.horizon(space))
-	if err != nil {
-		return kv.Row{}, false, historyError(key, ms, err)
-	}
-	return row, ok && row.Live(ms), nil
-}
-
-func historyError(key string, ms int64, err error) error {
-	if err != store.ErrHistoryGone {
-		return err
-	}
-	return &script.Error{Code: script.CodeHistory, Key: key,
-		Message: fmt.Sprintf("history of '%s' is not available as of %d", key, ms)}
 }
 
 // Set writes key when all conditions hold.
@@ -305,36 +257,6 @@ func (tx *Tx) buffer(space kv.Space, key string, base *kv.Row) *write {
 		}
 	}
 	return w
-}
-
-// Scan reads a bucket or a prefix.
-func (tx *Tx) Scan(space script.Space, prefix bool, text string, asOf int64, visit func(script.Row) error) error {
-	rng := Range{Space: space, Prefix: prefix, Text: text}
-	err := tx.scan(rng, asOf > 0, func(key string, row kv.Row) error {
-		if asOf > 0 {
-			old, ok, err := tx.asOf(space, key, asOf)
-			if err != nil || !ok {
-				return err
-			}
-			return visit(found(key, &old, nil))
-		}
-		if !row.Live(tx.now) || tx.own(space, key) != nil {
-			return nil
-		}
-		return visit(found(key, &row, nil))
-	})
-	if err != nil || asOf > 0 {
-		return err
-	}
-	for i := range tx.writes {
-		w := &tx.writes[i]
-		if rng.Covers(w.space, w.key) && w.live(tx.now) {
-			if err := visit(found(w.key, &w.row, w)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // Sleep waits on the slow path; the fast path can not.

@@ -20,7 +20,8 @@ type Interactive struct {
 	idle    time.Duration
 	session *partition.Session
 
-	mu       sync.Mutex
+	// turn holds one token: who uses what follows has taken it out.
+	turn     chan struct{}
 	timer    *time.Timer // of the idle time
 	used     time.Time
 	deadline time.Time
@@ -32,7 +33,8 @@ type Interactive struct {
 	// Of the call that runs now: its caller, and when it must have ended.
 	ctx   context.Context
 	until time.Time
-	limit time.Duration // what until was set from, for its error
+	limit time.Duration    // what until was set from, for its error
+	yield func(made int64) // of the script that runs now, or nil
 	// pass is that of the script that runs now, once it has taken long.
 	pass *admission.Pass
 }
@@ -57,31 +59,48 @@ func (r *Runner) Begin(ctx context.Context, o InteractiveOptions) (*Interactive,
 	if err := ctx.Err(); err != nil {
 		return nil, canceled(err)
 	}
-	t := &Interactive{r: r, idle: o.Idle, timeout: o.Timeout, used: time.Now()}
+	t := &Interactive{r: r, idle: o.Idle, timeout: o.Timeout, used: time.Now(), turn: make(chan struct{}, 1)}
 	t.deadline = t.used.Add(o.Timeout)
 	var err error
 	t.session, err = r.Partition.Begin(partition.SessionOptions{Age: o.Age, Optimistic: o.Optimistic,
-		ReadOnly: o.ReadOnly, Now: r.Now, Wait: t.waitForLock, Sleep: t.sleep})
+		ReadOnly: o.ReadOnly, Now: r.Now, Wait: t.waitForLock, Sleep: t.sleep, Poll: t.poll})
 	if err != nil {
 		return nil, err
 	}
-	t.mu.Lock() // expire must see the timer, however short its time is
-	defer t.mu.Unlock()
 	t.timer = time.AfterFunc(t.idle, t.expire)
+	t.give() // expire waits for it: it must see the timer, however short its time is
 	return t, nil
 }
 
+// take waits for the turn of a call.
+func (t *Interactive) take(ctx context.Context) error {
+	select {
+	case <-t.turn:
+		return nil
+	default:
+	}
+	select {
+	case <-t.turn:
+		return nil
+	case <-ctx.Done():
+		return canceled(ctx.Err())
+	}
+}
+
+// give ends a turn, and lets the next call have it.
+func (t *Interactive) give() { t.turn <- struct{}{} }
+
 // expire rolls back an idle transaction.
 func (t *Interactive) expire() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	<-t.turn
+	defer t.give()
 	if t.ended == nil && time.Since(t.used) >= t.idle {
 		t.end(&script.Error{Code: script.CodeTimeout, Retry: true,
 			Message: fmt.Sprintf("transaction rolled back: not used for %v", t.idle)})
 	}
 }
 
-// end rolls back and remembers why. Held: mu.
+// end rolls back and remembers why. Held: turn.
 func (t *Interactive) end(why error) {
 	t.ended = why
 	t.timer.Stop()
@@ -130,12 +149,57 @@ func (t *Interactive) sleep(ms int64, wounded <-chan struct{}) (int64, error) {
 	return t.r.Now(), err
 }
 
+// poll is called in the middle of long work of the engine.
+func (t *Interactive) poll(made int64) error {
+	if t.yield != nil {
+		t.yield(made)
+	}
+	select {
+	case <-t.r.Closed:
+		return ErrClosed
+	default:
+	}
+	if err := t.ctx.Err(); err != nil {
+		return canceled(err)
+	}
+	if !time.Now().Before(t.until) {
+		return timedOut(t.limit.Milliseconds())
+	}
+	return nil
+}
+
+// do runs work, and waits until what it read is durable, also when that made it
+// fail (Invariant PART-4).
+func (t *Interactive) do(work partition.Work, locks *partition.LockSet) (*script.Result, error) {
+	res, err := t.session.Do(work, locks)
+	b := t.session.Unsure()
+	if b == nil {
+		return res, err
+	}
+	select {
+	case <-b.Done:
+	default:
+		start := time.Now()
+		stop := t.wait(b.Done, nil)
+		t.r.Waits.Durable.since(start)
+		if stop != nil {
+			return nil, stop
+		}
+	}
+	if b.Err != nil {
+		return nil, b.ReadErr
+	}
+	return res, err
+}
+
 // call runs f as one call of the transaction, for at most timeout when that is
 // not 0. An error that leaves the transaction without its locks, or its waiting
 // unfinished, ends it.
 func (t *Interactive) call(ctx context.Context, in *script.Interrupt, timeout time.Duration, f func() error) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	if err := t.take(ctx); err != nil {
+		return err
+	}
+	defer t.give()
 	if t.ended != nil {
 		return t.ended
 	}
@@ -188,14 +252,16 @@ func (t *Interactive) watch(ctx context.Context, in *script.Interrupt, now time.
 	unwatch := context.AfterFunc(ctx, func() { stop(canceled(ctx.Err())) })
 	expired := timedOut(t.limit.Milliseconds())
 	over := time.AfterFunc(t.until.Sub(now), func() { stop(expired) })
-	in.Yield = func(made int64) {
+	t.yield = func(made int64) {
 		if t.pass == nil { // it is a long one
 			t.pass = t.r.Admission.NewPass()
 			t.pass.Enter()
 		}
 		t.r.Waits.GaveWay.add(t.pass.Yield(made, stopped))
 	}
+	in.Yield = t.yield
 	return func() {
+		t.yield = nil
 		if t.pass != nil {
 			t.pass.Leave()
 			t.pass = nil
@@ -208,7 +274,7 @@ func (t *Interactive) watch(ctx context.Context, in *script.Interrupt, now time.
 // Do runs work, a point call, in the transaction.
 func (t *Interactive) Do(ctx context.Context, work partition.Work, locks *partition.LockSet) error {
 	return t.call(ctx, nil, 0, func() error {
-		_, err := t.session.Do(work, locks)
+		_, err := t.do(work, locks)
 		return err
 	})
 }
@@ -221,7 +287,7 @@ func (t *Interactive) Run(ctx context.Context, call *script.Call) (res *script.R
 	locks := LockSet(call.Footprint())
 	timeout := time.Duration(call.Options().TimeoutMs) * time.Millisecond
 	err = t.call(ctx, &work.Interrupt, timeout, func() (err error) {
-		res, err = t.session.Do(work, &locks)
+		res, err = t.do(work, &locks)
 		return err
 	})
 	return res, err
@@ -245,8 +311,8 @@ func (t *Interactive) Commit(ctx context.Context) error {
 		return nil
 	})
 	if err == ErrTxDone {
-		t.mu.Lock()
-		defer t.mu.Unlock()
+		<-t.turn
+		defer t.give()
 		e := *ErrTxDone.(*script.Error)
 		e.Outcome = t.outcome
 		return &e
@@ -262,9 +328,9 @@ func (t *Interactive) Commit(ctx context.Context) error {
 	if e, ok := err.(*script.Error); ok {
 		outcome = e.Outcome
 	}
-	t.mu.Lock()
+	<-t.turn
 	t.outcome = outcome
-	t.mu.Unlock()
+	t.give()
 	return err
 }
 
@@ -291,8 +357,8 @@ func (t *Interactive) Age() uint64 { return t.session.Age() }
 
 // Rollback undoes everything. Doing so twice, or after Commit, does nothing.
 func (t *Interactive) Rollback() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	<-t.turn
+	defer t.give()
 	if t.ended == nil {
 		t.end(ErrTxDone)
 	}

@@ -25,18 +25,18 @@ func TestInRangeAfter(t *testing.T) {
 		for _, text := range []string{"a", "ab", "a/", "a/b", "b", "a/b/", "/", "ab/a"} {
 			for _, prefix := range []bool{false, true} {
 				var whole []string
-				inRange(tree, prefix, text, func(c *cell) bool {
+				inRange(tree, Range{kv.Ephemeral, prefix, text}, "", func(c *cell) bool {
 					whole = append(whole, c.key)
 					return true
 				})
 				for _, size := range []int{1, 2, 7} {
 					var got []string
-					var last *cell
+					last := ""
 					for {
 						n := 0
-						inRangeAfter(tree, Range{kv.Ephemeral, prefix, text}, last, func(c *cell) bool {
+						inRange(tree, Range{kv.Ephemeral, prefix, text}, last, func(c *cell) bool {
 							got = append(got, c.key)
-							last = c
+							last = c.key
 							n++
 							return n < size
 						})
