@@ -130,7 +130,8 @@ func extendCall(key string, ttl time.Duration) (call, error) {
 }
 
 // Bucket returns the live keys bucket + "/" + rest, with no slash in rest, in
-// the order of their bytes, all of one moment. More than Limits.Rows of them
+// the order of their bytes, all of one moment. One slash at the end of bucket is
+// ignored, as in the language. More than Limits.Rows of them
 // are an error of code "limit".
 func (s Space) Bucket(ctx context.Context, bucket string) ([]Entry, error) {
 	const source = "get by bucket @b"

@@ -20,8 +20,27 @@ func callFromJSON(e *callEnv, args []Value) (Value, *Error) {
 	default:
 		return Null, needs("from_json", "a text", args[0])
 	}
-	r := jsonReader{m: e.meter}
-	r.d = jsontext.NewDecoder(strings.NewReader(args[0].str), jsontext.AllowDuplicateNames(true))
+	return readJSON(args[0].str, e.meter)
+}
+
+// ParseJSON returns the value of a JSON text, as from_json reads it, for a
+// parameter: objects become maps, whole numbers int64. The error is an *Error
+// with code "range", or "limit" for what exceeds DefaultLimits.
+func ParseJSON(text string) (Value, error) {
+	limits := DefaultLimits()
+	v, err := readJSON(text, newMeter(&limits))
+	if err != nil {
+		if err.Code == CodeRange {
+			err.Message = strings.TrimPrefix(err.Message, "from_json() needs JSON: ")
+		}
+		return Null, err
+	}
+	return v, nil
+}
+
+func readJSON(text string, m *meter) (Value, *Error) {
+	r := jsonReader{m: m}
+	r.d = jsontext.NewDecoder(strings.NewReader(text), jsontext.AllowDuplicateNames(true))
 	v, err := r.value(0)
 	if err != nil {
 		return Null, err

@@ -45,7 +45,7 @@ func TestParseErrors(t *testing.T) {
 		{"-- a --\ngiven: k\nscript: return 1", "f:2: expected a key"},
 		{"-- a --\ngiven: k=\"1\"@0 j=\"2\"@0\nscript: return 1", "f:2: unexpected"},
 		{"-- a --\nparams: n\nscript: return 1", "f:2: expected name=value"},
-		{"-- a --\nparams: n:={}\nscript: return 1", "f:2: a parameter is no object"},
+		{"-- a --\nparams: n:={]\nscript: return 1", `f:2: "{]": jsontext`},
 		{"-- a --\nscript: return 1\nparams: n=1", "f:1: case \"a\" ends before the script"},
 		{"-- a --\nagain:", "f:2: 'again' before a script"},
 		{"-- a --\nfile: x.kh", "f:2: 'file' without a directory"},

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"kahuna/script"
 )
 
@@ -236,37 +238,20 @@ func parseParams(text string) (params []Param, err error) {
 	return params, err
 }
 
-// json reads one JSON value as a parameter: whole numbers are int64.
+// json reads one JSON value as a parameter: whole numbers are int64, objects
+// maps.
 func (c *cursor) json() (any, error) {
-	d := json.NewDecoder(strings.NewReader(c.s))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
+	d := jsontext.NewDecoder(strings.NewReader(c.s), jsontext.AllowDuplicateNames(true))
+	raw, err := d.ReadValue()
+	if err != nil {
 		return nil, fmt.Errorf("%q: %w", c.s, err)
 	}
 	c.s = c.s[d.InputOffset():]
-	return typed(v)
-}
-
-func typed(v any) (any, error) {
-	switch v := v.(type) {
-	case nil, bool, string:
-		return v, nil
-	case json.Number:
-		if i, err := v.Int64(); err == nil {
-			return i, nil
-		}
-		return v.Float64()
-	case []any:
-		for i := range v {
-			var err error
-			if v[i], err = typed(v[i]); err != nil {
-				return nil, err
-			}
-		}
-		return v, nil
+	v, err := script.ParseJSON(string(raw))
+	if err == nil && v.Kind() == script.KindString {
+		return v.Str(), nil // which may be a time
 	}
-	return nil, errors.New("a parameter is no object")
+	return v, err
 }
 
 // typeNames are the types a success can have.

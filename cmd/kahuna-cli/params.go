@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"kahuna"
@@ -69,48 +66,15 @@ func readText(ctx context.Context, name string) (string, error) {
 	return text, nil
 }
 
-// parseJSON reads a typed value. Whole numbers in the range of int64 become
-// int64, others float64.
+// parseJSON reads a typed value, strictly: no digit is lost, and no half of a
+// surrogate pair becomes another character.
 func parseJSON(text string) (any, error) {
-	d := json.NewDecoder(bytes.NewReader([]byte(text)))
-	d.UseNumber()
 	if strings.TrimSpace(text) == "" {
 		return nil, errors.New("write JSON after :=, such as 7, null or [1,2]; for an empty text write name=")
 	}
-	var v any
-	if err := d.Decode(&v); err != nil {
+	v, err := script.ParseJSON(text)
+	if err != nil {
 		return nil, fmt.Errorf("%q is not JSON (%v); for a text write name=text", text, err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, fmt.Errorf("%q is more than one JSON value", text)
-	}
-	return plainJSON(v)
-}
-
-func plainJSON(v any) (any, error) {
-	switch v := v.(type) {
-	case map[string]any:
-		return nil, fmt.Errorf("the language has no objects; send the JSON as a text: name=%s", "'{...}'")
-	case []any:
-		for i := range v {
-			e, err := plainJSON(v[i])
-			if err != nil {
-				return nil, err
-			}
-			v[i] = e
-		}
-	case json.Number:
-		if i, err := v.Int64(); err == nil {
-			return i, nil
-		}
-		f, err := v.Float64()
-		if err != nil {
-			return nil, fmt.Errorf("the number %s is out of range", v)
-		}
-		if !strings.ContainsAny(v.String(), ".eE") {
-			return nil, fmt.Errorf("the integer %s is outside int64", v)
-		}
-		return f, nil
 	}
 	return v, nil
 }
