@@ -63,25 +63,25 @@ func TestAdmissionOrder(t *testing.T) {
 	var wg sync.WaitGroup
 	for i, w := range []struct {
 		name, source string
-		opts         []RunOption
+		o            *RunOptions
 	}{
 		{"g", in("background"), nil},
 		{"d", long, nil},
-		{"f", long, []RunOption{WithPriority(PriorityLow)}},
-		{"a", in("critical"), []RunOption{WithPriority(PriorityLow)}},
-		{"b", long, []RunOption{WithPriority(PriorityHigh)}},
-		{"e", in("normal"), []RunOption{WithPriority(PriorityCritical)}},
+		{"f", long, &RunOptions{Priority: PriorityLow}},
+		{"a", in("critical"), &RunOptions{Priority: PriorityLow}},
+		{"b", long, &RunOptions{Priority: PriorityHigh}},
+		{"e", in("normal"), &RunOptions{Priority: PriorityCritical}},
 		{"c", in("@p"), nil},
 	} {
 		wg.Go(func() {
-			if _, err := db.Run(context.Background(), w.source, Params{"name": w.name, "p": "high"}, w.opts...); err != nil {
+			if _, err := db.Run(context.Background(), w.source, Params{"name": w.name, "p": "high"}, w.o); err != nil {
 				t.Errorf("%s: %v", w.name, err)
 			}
 		})
 		awaitWaiting(t, db, i+1)
 	}
 	// What is short passes them all.
-	if _, err := db.Run(context.Background(), "set short 1", nil); err != nil {
+	if _, err := db.Run(context.Background(), "set short 1", nil, nil); err != nil {
 		t.Error(err)
 	}
 	first.Leave()
@@ -100,33 +100,33 @@ func TestAdmissionOrder(t *testing.T) {
 func TestAdmissionRefused(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	db := openTest(t, "", &Options{SlowScripts: 1, SlowWaiting: 1, AdmissionWait: time.Millisecond, Limits: Limits{AdmissionMs: 60_000}})
+	db := openTest(t, "", &Options{SlowScripts: 1, SlowWaiting: 1, AdmissionWait: time.Millisecond, Limits: Limits{AdmissionWait: time.Minute}})
 	first := occupy(db)
-	refused := func(source, message string, opts ...RunOption) {
+	refused := func(source, message string, o *RunOptions) {
 		t.Helper()
-		_, err := db.Run(ctx, source, Params{"name": "x"}, opts...)
-		wantCode(t, source, err, script.CodeAdmission, NotApplied)
+		_, err := db.Run(ctx, source, Params{"name": "x"}, o)
+		wantCode(t, source, err, CodeAdmission, NotApplied)
 		var e *Error
 		if !errors.As(err, &e) || !strings.Contains(e.Message, message) || e.Hint == "" {
 			t.Errorf("%v, want %q and a hint", err, message)
 		}
-		if e != nil && e.Type() != script.TypeAdmissionRefused {
+		if e != nil && e.Type() != TypeAdmissionRefused {
 			t.Errorf("type %v", e.Type())
 		}
 	}
-	refused("begin (admissionWait=0) "+long+" commit end", "admissionWait is 0", WithAdmissionWait(time.Hour))
-	refused(long, "admissionWait is 0", WithAdmissionWait(0))
-	refused(long, "timed out waiting for admission")
-	refused("begin (admissionWait=2) "+long+" commit end", "timed out waiting for admission")
+	refused("begin (admissionWait=0) "+long+" commit end", "admissionWait is 0", &RunOptions{AdmissionWait: time.Hour})
+	refused(long, "admissionWait is 0", &RunOptions{AdmissionWait: -1})
+	refused(long, "timed out waiting for admission", nil)
+	refused("begin (admissionWait=2) "+long+" commit end", "timed out waiting for admission", nil)
 
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if _, err := db.Run(ctx, long, Params{"name": "a"}, WithAdmissionWait(time.Hour)); err != nil {
+		if _, err := db.Run(ctx, long, Params{"name": "a"}, &RunOptions{AdmissionWait: time.Hour}); err != nil {
 			t.Error(err)
 		}
 	})
 	awaitWaiting(t, db, 1)
-	refused("begin (priority=critical) "+long+" commit end", "1 scripts wait for admission already", WithAdmissionWait(time.Hour))
+	refused("begin (priority=critical) "+long+" commit end", "1 scripts wait for admission already", &RunOptions{AdmissionWait: time.Hour})
 	if n := db.Stats().AdmissionRefused; n != 5 {
 		t.Errorf("%d were refused, want 5", n)
 	}
@@ -142,40 +142,40 @@ func TestAdmissionRefused(t *testing.T) {
 // admitted, or a store that closes, leaves nothing behind.
 func TestAdmissionStopped(t *testing.T) {
 	t.Parallel()
-	db := openTest(t, "", &Options{SlowScripts: 1, AdmissionWait: time.Hour, Limits: Limits{AdmissionMs: 1 << 40}})
+	db := openTest(t, "", &Options{SlowScripts: 1, AdmissionWait: time.Hour, Limits: Limits{AdmissionWait: 1 << 40 * time.Microsecond}})
 	first := occupy(db)
-	run := func(ctx context.Context, opts ...RunOption) <-chan error {
+	run := func(ctx context.Context, o *RunOptions) <-chan error {
 		ended := make(chan error, 1)
 		go func() {
-			_, err := db.Run(ctx, long, Params{"name": "x"}, opts...)
+			_, err := db.Run(ctx, long, Params{"name": "x"}, o)
 			ended <- err
 		}()
 		awaitWaiting(t, db, 1)
 		return ended
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := run(ctx)
+	ended := run(ctx, nil)
 	cancel()
 	err := <-ended
-	wantCode(t, "canceled", err, script.CodeCanceled, NotApplied)
+	wantCode(t, "canceled", err, CodeCanceled, NotApplied)
 	if !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	ctx, cancel = context.WithCancel(context.Background())
-	ended = run(ctx, WithIdempotencyKey("k"))
+	ended = run(ctx, &RunOptions{IdempotencyKey: "k"})
 	cancel()
-	wantCode(t, "canceled, with a key", <-ended, script.CodeCanceled, NotApplied)
+	wantCode(t, "canceled, with a key", <-ended, CodeCanceled, NotApplied)
 	first.Leave()
 	wantNoSlow(t, db)
 	if _, ok, err := db.Get(context.Background(), "order"); ok || err != nil {
 		t.Errorf("something was written (%v)", err)
 	}
 	first.Enter()
-	ended = run(context.Background())
+	ended = run(context.Background(), nil)
 	if err := db.Close(); err != nil {
 		t.Error(err)
 	}
-	wantCode(t, "closed", <-ended, script.CodeClosed, NotApplied)
+	wantCode(t, "closed", <-ended, CodeClosed, NotApplied)
 }
 
 // TestAdmissionTime: the wait for admission does not count against the time-out,
@@ -183,7 +183,7 @@ func TestAdmissionStopped(t *testing.T) {
 func TestAdmissionTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		db, err := OpenMemory(&Options{SlowScripts: 1, Limits: Limits{AdmissionMs: 20_000}})
+		db, err := OpenMemory(&Options{SlowScripts: 1, Limits: Limits{AdmissionWait: 20 * time.Second}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,31 +192,31 @@ func TestAdmissionTime(t *testing.T) {
 		first := occupy(db)
 		for _, test := range []struct {
 			source string
-			opts   []RunOption
+			o      *RunOptions
 			want   time.Duration
 		}{
 			{long, nil, 5 * time.Second}, // Options.AdmissionWait
 			{"begin (admissionWait=7s) " + long + " commit end", nil, 7 * time.Second},
-			{long, []RunOption{WithAdmissionWait(time.Hour)}, 20 * time.Second},
+			{long, &RunOptions{AdmissionWait: time.Hour}, 20 * time.Second},
 		} {
 			start := time.Now()
-			_, err := db.Run(ctx, test.source, Params{"name": "x"}, test.opts...)
-			wantCode(t, test.source, err, script.CodeAdmission, NotApplied)
+			_, err := db.Run(ctx, test.source, Params{"name": "x"}, test.o)
+			wantCode(t, test.source, err, CodeAdmission, NotApplied)
 			if took := time.Since(start).Round(10 * time.Millisecond); took != test.want {
 				t.Errorf("%s was refused after %v, want %v", test.source, took, test.want)
 			}
 		}
 		time.AfterFunc(10*time.Second, func() { first.Leave() })
 		start := time.Now()
-		_, err = db.Run(ctx, "begin (timeout=1s, admissionWait=15s) "+long+" sleep 900 commit end", Params{"name": "a"})
+		_, err = db.Run(ctx, "begin (timeout=1s, admissionWait=15s) "+long+" sleep 900 commit end", Params{"name": "a"}, nil)
 		if took := time.Since(start).Round(10 * time.Millisecond); err != nil || took != 10_900*time.Millisecond {
 			t.Errorf("after %v: %v", took, err)
 		}
 		first.Enter()
 		time.AfterFunc(10*time.Second, func() { first.Leave() })
 		start = time.Now()
-		_, err = db.Run(ctx, "begin (timeout=1s, admissionWait=15s) "+long+" sleep 2000 commit end", Params{"name": "b"})
-		wantCode(t, "too long", err, script.CodeTimeout, NotApplied)
+		_, err = db.Run(ctx, "begin (timeout=1s, admissionWait=15s) "+long+" sleep 2000 commit end", Params{"name": "b"}, nil)
+		wantCode(t, "too long", err, CodeTimeout, NotApplied)
 		if took := time.Since(start).Round(10 * time.Millisecond); took != 11*time.Second {
 			t.Errorf("timed out after %v, want 11s", took)
 		}
@@ -228,7 +228,7 @@ func TestAdmissionTime(t *testing.T) {
 // transactions, and come back, never wait for each other's admission.
 func TestInvariantADM1(t *testing.T) {
 	t.Parallel()
-	db := openTest(t, "", &Options{SlowScripts: 1, SlowProcessors: 1, AdmissionWait: time.Minute, Limits: Limits{AdmissionMs: 60_000}})
+	db := openTest(t, "", &Options{SlowScripts: 1, SlowProcessors: 1, AdmissionWait: time.Minute, Limits: Limits{AdmissionWait: time.Minute}})
 	ctx := context.Background()
 	var wg sync.WaitGroup
 	for g := range 12 {
@@ -237,20 +237,20 @@ func TestInvariantADM1(t *testing.T) {
 				var err error
 				switch a, b := fmt.Sprint("k", g%3), fmt.Sprint("k", (g+1)%3); {
 				case g == 0: // holds locks while its script wants a turn
-					err = db.Update(ctx, func(tx *Tx) error {
+					err = db.Update(ctx, func(tx Tx) error {
 						if _, err := tx.Set(ctx, a, "1", nil); err != nil {
 							return err
 						}
-						_, err := tx.Run(ctx, "for i in 1..5000 do let x = i end; sleep 1; set (@b) 1", Params{"b": b})
+						_, err := tx.Run(ctx, "for i in 1..5000 do let x = i end; sleep 1; set (@b) 1", Params{"b": b}, nil)
 						return err
 					})
 					if errors.Is(err, ErrConflict) {
 						err = nil
 					}
 				case g%2 == 0: // goes back to what it has locked
-					_, err = db.Run(ctx, "set @a 1; sleep 2; for i in 1..5000 do let x = i end; set @b 2", Params{"a": a, "b": b})
+					_, err = db.Run(ctx, "set @a 1; sleep 2; for i in 1..5000 do let x = i end; set @b 2", Params{"a": a, "b": b}, nil)
 				default: // meets a lock on its way
-					_, err = db.Run(ctx, "for i in 1..5000 do let x = i end; let k = @b; set (k) 1; sleep 1; set @a 2", Params{"a": a, "b": b})
+					_, err = db.Run(ctx, "for i in 1..5000 do let x = i end; let k = @b; set (k) 1; sleep 1; set @a 2", Params{"a": a, "b": b}, nil)
 				}
 				if err != nil {
 					t.Errorf("%d, round %d: %v", g, i, err)
@@ -281,17 +281,17 @@ func TestAdmissionGivenBack(t *testing.T) {
 	const work = "for i in 1..5000 do let x = i end; "
 	for _, test := range []struct {
 		source string
-		code   script.Code
+		code   Code
 	}{
-		{work + "throw 'x'", script.CodeThrow},
-		{work + "return 1 / 0", script.CodeDivisionByZero},
-		{"while true do let x = 1 end", script.CodeLimit},
-		{"sleep 1; get by bucket b", script.CodeLimit},
-		{"begin (timeout=1) sleep 1m commit end", script.CodeTimeout},
-		{"begin " + work + " rollback end", script.CodeRollback},
+		{work + "throw 'x'", CodeThrow},
+		{work + "return 1 / 0", CodeDivisionByZero},
+		{"while true do let x = 1 end", CodeLimit},
+		{"sleep 1; get by bucket b", CodeLimit},
+		{"begin (timeout=1) sleep 1m commit end", CodeTimeout},
+		{"begin " + work + " rollback end", CodeRollback},
 		{"begin (locking=optimistic) sleep 1; " + work + " commit end", ""},
 	} {
-		_, err := db.Run(ctx, test.source, nil)
+		_, err := db.Run(ctx, test.source, nil, nil)
 		var e *Error
 		if errors.As(err, &e) && e.Code != test.code || (err == nil) != (test.code == "") {
 			t.Errorf("%s: %v, want %s", test.source, err, test.code)
@@ -302,7 +302,7 @@ func TestAdmissionGivenBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tx.Run(ctx, work+"throw 'x'", nil); err == nil {
+	if _, err := tx.Run(ctx, work+"throw 'x'", nil, nil); err == nil {
 		t.Error("it did not throw")
 	}
 	tx.Rollback()

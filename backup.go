@@ -3,24 +3,19 @@ package kahuna
 import (
 	"context"
 	"io"
+	"time"
 
 	"kahuna/internal/node"
-	"kahuna/script"
 )
 
-// ErrBackup is a backup that could not be written because its writer failed, or
-// one that cannot be restored: it is none, damaged, cut off, or of a format
-// that this program does not know.
-var ErrBackup error = &Error{Code: node.CodeBackup}
-
-// BackupInfo tells what is in a backup. Times are in Unix milliseconds.
+// BackupInfo tells what is in a backup.
 type BackupInfo struct {
-	// TimestampMs is the commit time of the newest script in the backup:
-	// everything that committed in an earlier millisecond is in it, and nothing
-	// of a later one. 0 when nothing was ever written.
-	TimestampMs int64
-	// TakenMs is when the backup was begun, by the clock of the machine.
-	TakenMs int64
+	// Time is the commit time of the newest script in the backup, to the
+	// millisecond: everything that committed in an earlier millisecond is in it,
+	// and nothing of a later one. It is zero when nothing was ever written.
+	Time time.Time
+	// Taken is when the backup was begun, by the clock of the machine.
+	Taken time.Time
 	// Index is the number of the newest entry of the log in it.
 	Index uint64
 	// Rows are the keys in it; those that are deleted or expired, but not yet
@@ -34,7 +29,7 @@ type BackupInfo struct {
 }
 
 func backupInfo(n node.BackupInfo) BackupInfo {
-	return BackupInfo{TimestampMs: n.Time.Millis(), TakenMs: n.TakenMs, Index: n.Index, Rows: n.Rows,
+	return BackupInfo{Time: unixMilli(n.Time.Millis()), Taken: unixMilli(n.TakenMs), Index: n.Index, Rows: n.Rows,
 		Versions: n.Versions, Results: n.Results, RawBytes: n.RawBytes, Bytes: n.Bytes}
 }
 
@@ -51,13 +46,13 @@ func backupInfo(n node.BackupInfo) BackupInfo {
 // It ends early when ctx does, w fails, or the store is closed, but never
 // interrupts a Write of w. The store is as it was then, and what w has is no
 // backup. Errors are *Error: ErrBackup when w failed, whose error it wraps,
-// code "canceled" with ctx, ErrClosed, ErrStorage or ErrCorrupt when the store
+// ErrCanceled with ctx, ErrClosed, ErrStorage or ErrCorrupt when the store
 // cannot be read completely. A store that stopped writing can still be backed
 // up if it has applied all that it acknowledged.
 func (db *DB) Backup(ctx context.Context, w io.Writer) (BackupInfo, error) {
 	info, err := db.node.Backup(ctx, w)
 	if err != nil {
-		return BackupInfo{}, runError(err)
+		return BackupInfo{}, errorOf(err)
 	}
 	return backupInfo(info), nil
 }
@@ -75,12 +70,12 @@ func (db *DB) Backup(ctx context.Context, w io.Writer) (BackupInfo, error) {
 // result. Times to live and the ages of history and results have run on since
 // the backup. From opts come the limits of memory and the Logger.
 //
-// Errors are *Error: ErrBackup for a backup that cannot be restored; code
-// "bad_request" for a directory that is not empty, ErrInUse for one that a
+// Errors are *Error: ErrBackup for a backup that cannot be restored,
+// ErrBadRequest for a directory that is not empty, ErrInUse for one that a
 // process has open, ErrStorage when the disk failed.
 func Restore(dir string, r io.Reader, opts *Options) (BackupInfo, error) {
 	if dir == "" {
-		return BackupInfo{}, &Error{Op: "restore", Code: script.CodeBadRequest, Message: "no directory was given"}
+		return BackupInfo{}, badRequest("restore", "", "no directory was given", "")
 	}
 	var o Options
 	if opts != nil {
@@ -91,7 +86,7 @@ func Restore(dir string, r io.Reader, opts *Options) (BackupInfo, error) {
 	}
 	info, err := node.Restore(o.node(dir), r)
 	if err != nil {
-		return BackupInfo{}, err
+		return BackupInfo{}, errorOf(err)
 	}
 	return backupInfo(info), nil
 }

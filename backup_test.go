@@ -21,7 +21,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	stream "kahuna/internal/backup"
-	"kahuna/script"
 )
 
 // backup returns a backup and what it says of itself.
@@ -49,9 +48,9 @@ func restored(t testing.TB, b []byte, o *Options) (*DB, BackupInfo) {
 	return openTest(t, dir, o), info
 }
 
-func mustRun(t testing.TB, db *DB, source string, params Params, opts ...RunOption) *Result {
+func mustRun(t testing.TB, db *DB, source string, params Params, o *RunOptions) *Result {
 	t.Helper()
-	res, err := db.Run(context.Background(), source, params, opts...)
+	res, err := db.Run(context.Background(), source, params, o)
 	if err != nil {
 		t.Fatalf("%s: %v", source, err)
 	}
@@ -62,7 +61,7 @@ func mustRun(t testing.TB, db *DB, source string, params Params, opts ...RunOpti
 func render(res *Result) string {
 	s := fmt.Sprint(res.Type, " ", res.Op)
 	for _, e := range res.Entries {
-		s += fmt.Sprintf(" [%s %d %.8q %v r%d m%d x%d]", e.Key, len(e.Value), e.Value, e.HasValue, e.Revision, e.Modified, e.Expires)
+		s += fmt.Sprintf(" [%s %v %.8q %v r%d m%d x%d]", e.Key, len(e.Value), e.Value, e.Kind != KindNull, e.Revision, unixMs(e.Modified), unixMs(e.Expires))
 	}
 	return s
 }
@@ -77,11 +76,11 @@ func TestBackupRoundTrip(t *testing.T) {
 	large := strings.Repeat("large ", 1000)
 	var at []int64
 	for i := range 6 {
-		mustRun(t, db, "set k @i; set `dir/sub/k` @i; set big concat(@i, @large) ex 1h; set (concat('n/', @i)) @i", Params{"i": i, "large": large})
+		mustRun(t, db, "set k @i; set `dir/sub/k` @i; set big concat(@i, @large) ex 1h; set (concat('n/', @i)) @i", Params{"i": i, "large": large}, nil)
 		at = append(at, ms.Load())
 	}
-	mustRun(t, db, "extend big 2h; delete `dir/sub/k`; set short 1 ex 1s; set once 1 norev; set once 2 norev; eset e 1", nil)
-	first := mustRun(t, db, "let n = to_int(get counter) + 1; set counter n; return n", nil, WithIdempotencyKey("count-1"))
+	mustRun(t, db, "extend big 2h; delete `dir/sub/k`; set short 1 ex 1s; set once 1 norev; set once 2 norev; eset e 1", nil, nil)
+	first := mustRun(t, db, "let n = to_int(get counter) + 1; set counter n; return n", nil, &RunOptions{IdempotencyKey: "count-1"})
 	asked := []string{
 		"get k", "get big", "get `dir/sub/k`", "get short", "get once", "get counter", "get nothing", "exists k", "exists `dir/sub/k`",
 		"get by prefix ''", "get by bucket n", "get k at 0", "get k at 3", "get big at 1", "get `dir/sub/k` at 5", "get once at 0",
@@ -94,7 +93,7 @@ func TestBackupRoundTrip(t *testing.T) {
 	ask := func(db *DB) string {
 		var b strings.Builder
 		for _, source := range asked {
-			res, err := db.Run(context.Background(), source, nil)
+			res, err := db.Run(context.Background(), source, nil, nil)
 			if err != nil {
 				fmt.Fprintf(&b, "%s: %v\n", source, err)
 				continue
@@ -109,12 +108,12 @@ func TestBackupRoundTrip(t *testing.T) {
 	}
 
 	stream, info := backup(t, db)
-	newest := mustRun(t, db, "get counter", nil).Entries[0].Modified
-	if info.TimestampMs != newest.Millis() || info.Rows != 12 || info.Results != 1 || info.Versions < info.Rows+15 ||
-		info.TakenMs < info.TimestampMs || info.Index == 0 || info.RawBytes < 6*6000 || info.Bytes > info.RawBytes {
-		t.Errorf("%+v; the newest write was at %d", info, newest.Millis())
+	newest := mustRun(t, db, "get counter", nil, nil).Entries[0].Modified
+	if !info.Time.Equal(newest) || info.Rows != 12 || info.Results != 1 || info.Versions < info.Rows+15 ||
+		info.Taken.Before(info.Time) || info.Index == 0 || info.RawBytes < 6*6000 || info.Bytes > info.RawBytes {
+		t.Errorf("%+v; the newest write was at %v", info, newest)
 	}
-	mustRun(t, db, "set k 'after the backup'; set late 1", nil)
+	mustRun(t, db, "set k 'after the backup'; set late 1", nil, nil)
 
 	// A machine whose clock is behind.
 	ms.Store(1_700_000_000_000)
@@ -125,23 +124,23 @@ func TestBackupRoundTrip(t *testing.T) {
 	if got := ask(twin); got != want {
 		t.Errorf("restored\n%s\nwant\n%s", got, want)
 	}
-	if res := mustRun(t, twin, "eget e", nil); res.Type != script.TypeDoesNotExist {
+	if res := mustRun(t, twin, "eget e", nil, nil); res.Type != TypeDoesNotExist {
 		t.Errorf("an ephemeral row came back: %s", render(res))
 	}
 	// It goes on where the backup ends.
-	repeat := mustRun(t, twin, "let n = to_int(get counter) + 1; set counter n; return n", nil, WithIdempotencyKey("count-1"))
+	repeat := mustRun(t, twin, "let n = to_int(get counter) + 1; set counter n; return n", nil, &RunOptions{IdempotencyKey: "count-1"})
 	if render(repeat) != render(first) {
 		t.Errorf("repeated: %s, first: %s", render(repeat), render(first))
 	}
-	mustRun(t, twin, "set k 'on'; set `dir/sub/k` 'again'", nil)
-	e := mustRun(t, twin, "get k", nil).Entries[0]
-	if e.Revision != 6 || e.Modified <= newest {
-		t.Errorf("the next write has revision %d and time %d; the backup has 5 and %d", e.Revision, e.Modified, newest)
+	mustRun(t, twin, "set k 'on'; set `dir/sub/k` 'again'", nil, nil)
+	e := mustRun(t, twin, "get k", nil, nil).Entries[0]
+	if e.Revision != 6 || e.Modified.Before(newest) {
+		t.Errorf("the next write has revision %d and time %v; the backup has 5 and %v", e.Revision, e.Modified, newest)
 	}
-	if e := mustRun(t, twin, "get `dir/sub/k`", nil).Entries[0]; e.Revision != 7 {
+	if e := mustRun(t, twin, "get `dir/sub/k`", nil, nil).Entries[0]; e.Revision != 7 {
 		t.Errorf("written after its deletion: revision %d", e.Revision)
 	}
-	if got := mustRun(t, twin, "get k at 5", nil).Entries[0].Value; got != "5" {
+	if got := mustRun(t, twin, "get k at 5", nil, nil).Entries[0].Value; got != "5" {
 		t.Errorf("k at 5 is %q", got)
 	}
 	// And its own backup is one, too.
@@ -153,11 +152,11 @@ func TestBackupRoundTrip(t *testing.T) {
 
 func TestBackupEmpty(t *testing.T) {
 	stream, info := backup(t, openTest(t, "", nil))
-	if info.Rows != 0 || info.TimestampMs != 0 {
+	if info.Rows != 0 || !info.Time.IsZero() {
 		t.Errorf("%+v", info)
 	}
 	db, _ := restored(t, stream, nil)
-	mustRun(t, db, "set k 1", nil)
+	mustRun(t, db, "set k 1", nil, nil)
 }
 
 // TestBackupUnderLoad takes backups while scripts move amounts between accounts:
@@ -169,7 +168,7 @@ func TestBackupUnderLoad(t *testing.T) {
 	const accounts, each, rounds = 50, 100, 4
 	pad := strings.Repeat("x", 2000)
 	for i := range accounts {
-		mustRun(t, db, "set (concat('acct/', @i)) @n; set (concat('pad/', @i)) concat(@i, @pad)", Params{"i": i, "n": each, "pad": pad})
+		mustRun(t, db, "set (concat('acct/', @i)) @n; set (concat('pad/', @i)) concat(@i, @pad)", Params{"i": i, "n": each, "pad": pad}, nil)
 	}
 	const writers = 4
 	var acked [writers]atomic.Int64
@@ -186,7 +185,7 @@ func TestBackupUnderLoad(t *testing.T) {
 				}
 				_, err := db.Run(context.Background(), `let a = to_int(get @from); let b = to_int(get @to)
 					set @from a - @n; set @to b + @n; set @mine @i`, Params{"from": fmt.Sprint("acct/", rng.IntN(accounts/2)),
-					"to": fmt.Sprint("acct/", accounts/2+rng.IntN(accounts/2)), "n": rng.IntN(9), "mine": fmt.Sprint("acked/", g), "i": i})
+					"to": fmt.Sprint("acct/", accounts/2+rng.IntN(accounts/2)), "n": rng.IntN(9), "mine": fmt.Sprint("acked/", g), "i": i}, nil)
 				if err != nil {
 					t.Error(err)
 					return
@@ -206,7 +205,7 @@ func TestBackupUnderLoad(t *testing.T) {
 		sent := acked[0].Load() + 1
 		twin, _ := restored(t, stream, nil)
 		res := mustRun(t, twin, "let s = 0; for v in (get by bucket acct) do let s = s + v end "+
-			"return [s, get `acked/0` ?? 0, get `acked/1` ?? 0, get `acked/2` ?? 0, get `acked/3` ?? 0]", nil)
+			"return [s, get `acked/0` ?? 0, get `acked/1` ?? 0, get `acked/2` ?? 0, get `acked/3` ?? 0]", nil, nil)
 		if got := res.Entries[0].Value; got != fmt.Sprint(accounts*each) {
 			t.Errorf("round %d: the sum is %s", round, got)
 		}
@@ -255,7 +254,7 @@ func fillUp(t testing.TB, db *DB) {
 func TestBackupSlowWriter(t *testing.T) {
 	db := openTest(t, t.TempDir(), nil)
 	fillUp(t, db)
-	mustRun(t, db, "set k 'before'", nil)
+	mustRun(t, db, "set k 'before'", nil, nil)
 	broken := errors.New("broken pipe")
 	for _, fail := range []bool{false, true} {
 		var b bytes.Buffer
@@ -269,7 +268,7 @@ func TestBackupSlowWriter(t *testing.T) {
 		}()
 		<-w.arrived
 		for i := range 300 {
-			mustRun(t, db, "set k @i; set (concat('noise/', @i % 8)) 'gone'", Params{"i": i})
+			mustRun(t, db, "set k @i; set (concat('noise/', @i % 8)) 'gone'", Params{"i": i}, nil)
 		}
 		w.pass <- nil
 		var err error
@@ -292,14 +291,14 @@ func TestBackupSlowWriter(t *testing.T) {
 				!strings.Contains(err.Error(), "backup: what was to take the backup failed: broken pipe") {
 				t.Errorf("%v", err)
 			}
-			mustRun(t, db, "set k 'after'", nil)
+			mustRun(t, db, "set k 'after'", nil, nil)
 			continue
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
 		twin, again := restored(t, b.Bytes(), nil)
-		if got := mustRun(t, twin, "get k", nil).Text(); got != "before" || again != info {
+		if got := mustRun(t, twin, "get k", nil, nil).Text(); got != "before" || again != info {
 			t.Errorf("k is %q, %+v", got, again)
 		}
 	}
@@ -316,7 +315,7 @@ func TestBackupEnds(t *testing.T) {
 	fillUp(t, db)
 	for want, ctx := range map[error]context.Context{context.Canceled: ctx, context.DeadlineExceeded: late} {
 		var e *Error
-		if _, err := db.Backup(ctx, io.Discard); !errors.Is(err, want) || !errors.As(err, &e) || e.Code != script.CodeCanceled {
+		if _, err := db.Backup(ctx, io.Discard); !errors.Is(err, want) || !errors.As(err, &e) || e.Code != CodeCanceled {
 			t.Errorf("%v, want %v", err, want)
 		}
 	}
@@ -387,15 +386,15 @@ func TestBackupOfStoppedStore(t *testing.T) {
 	}
 	defer db.Close()
 	for i := range 20 {
-		mustRun(t, db, "set n @i", Params{"i": i})
+		mustRun(t, db, "set n @i", Params{"i": i}, nil)
 	}
 	broken.Store(true)
-	if _, err := db.Run(context.Background(), "set n 99", nil); err == nil {
+	if _, err := db.Run(context.Background(), "set n 99", nil, nil); err == nil {
 		t.Fatal("the disk did not fail")
 	}
 	stream, _ := backup(t, db)
 	twin, _ := restored(t, stream, nil)
-	if got := mustRun(t, twin, "get n", nil).Text(); got != "19" {
+	if got := mustRun(t, twin, "get n", nil, nil).Text(); got != "19" {
 		t.Errorf("n is %s", got)
 	}
 }
@@ -410,9 +409,9 @@ func memoryRestore(fs vfs.FS, r io.Reader) error {
 // store must say.
 func smallBackup(t testing.TB) []byte {
 	db := openTest(t, "", nil)
-	mustRun(t, db, "set a 1", nil)
-	mustRun(t, db, "set a 2; set `b/c` 'x' ex 1h; set d 1", nil, WithIdempotencyKey("id"))
-	mustRun(t, db, "delete d", nil)
+	mustRun(t, db, "set a 1", nil, nil)
+	mustRun(t, db, "set a 2; set `b/c` 'x' ex 1h; set d 1", nil, &RunOptions{IdempotencyKey: "id"})
+	mustRun(t, db, "delete d", nil, nil)
 	stream, _ := backup(t, db)
 	return stream
 }
@@ -424,7 +423,7 @@ func checkSmall(fs vfs.FS) error {
 		return err
 	}
 	defer db.Close()
-	res, err := db.Run(context.Background(), "let v = [get a, get a at 0, get `b/c`, get d ?? 'gone']; set a 3; return v", nil)
+	res, err := db.Run(context.Background(), "let v = [get a, get a at 0, get `b/c`, get d ?? 'gone']; set a 3; return v", nil, nil)
 	if err != nil {
 		return err
 	}
@@ -614,7 +613,7 @@ func TestRestoreRefuses(t *testing.T) {
 		is        error
 		want      string
 	}{
-		{"no directory", "", nil, &Error{Code: script.CodeBadRequest}, "restore: no directory was given"},
+		{"no directory", "", nil, &Error{Code: CodeBadRequest}, "restore: no directory was given"},
 		{"no backup", "", strings.NewReader("PK\x03\x04 this is some other file, and longer than a header"), ErrBackup,
 			"this is no backup; name a file that DB.Backup or kahuna-cli backup has written; nothing was restored"},
 		{"later version", "", bytes.NewReader(later), ErrBackup,
@@ -624,9 +623,9 @@ func TestRestoreRefuses(t *testing.T) {
 		{"read error", "", io.MultiReader(bytes.NewReader(good[:32]), iotest.ErrReader(errors.New("connection reset"))), ErrBackup,
 			"reading the backup at offset 32: connection reset; try again from the beginning of the backup; nothing was restored"},
 		{"in use", busy, bytes.NewReader(good), ErrInUse, fmt.Sprintf("in use by process %d", os.Getpid())},
-		{"a store", closed, bytes.NewReader(good), &Error{Code: script.CodeBadRequest},
+		{"a store", closed, bytes.NewReader(good), &Error{Code: CodeBadRequest},
 			"is not empty: it has log; name another directory, or move away what is in this one"},
-		{"not empty", full, bytes.NewReader(good), &Error{Code: script.CodeBadRequest}, "is not empty: it has notes.txt; name another directory"},
+		{"not empty", full, bytes.NewReader(good), &Error{Code: CodeBadRequest}, "is not empty: it has notes.txt; name another directory"},
 		{"a file", filepath.Join(full, "notes.txt"), bytes.NewReader(good), ErrStorage, "is a file; a store is a directory"},
 	} {
 		dir := tt.dir

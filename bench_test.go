@@ -126,7 +126,7 @@ func BenchmarkRun(b *testing.B) {
 				for _, n := range callers {
 					b.Run(fmt.Sprintf("%s/%s/callers=%d/keys=%d", space, s.name, n, keys), func(b *testing.B) {
 						db := openBench(b, space == "durable")
-						if _, err := db.Run(context.Background(), fill, Params{"last": keys - 1}); err != nil {
+						if _, err := db.Run(context.Background(), fill, Params{"last": keys - 1}, nil); err != nil {
 							b.Fatal(err)
 						}
 						benchScript(b, db, source, n, keys)
@@ -151,7 +151,7 @@ func benchScript(b *testing.B, db *DB, source string, callers, keys int) {
 	}
 	params := benchParams(keys)
 	inParallel(b, callers, func(i int64) error {
-		_, err := p.Run(ctx, params[i*7919%int64(keys)])
+		_, err := p.Run(ctx, params[i*7919%int64(keys)], nil)
 		return err
 	})
 }
@@ -166,7 +166,7 @@ func BenchmarkPoint(b *testing.B) {
 		}
 		open := func(b *testing.B) Space {
 			db := openBench(b, false)
-			s := db.Space
+			s := Space(db)
 			if ephemeral {
 				s = db.Ephemeral()
 			}
@@ -229,7 +229,7 @@ func benchTx(ctx context.Context, db *DB, o *TxOptions, key string) error {
 func BenchmarkSource(b *testing.B) {
 	ctx := context.Background()
 	db := openBench(b, false)
-	inParallel(b, 1, func(int64) error { _, err := db.Run(ctx, "return 1", nil); return err })
+	inParallel(b, 1, func(int64) error { _, err := db.Run(ctx, "return 1", nil, nil); return err })
 }
 
 func BenchmarkReturn1(b *testing.B) {
@@ -241,7 +241,7 @@ func BenchmarkReturn1(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for i := 0; i < b.N; i++ {
-		if _, err := p.Run(ctx, nil); err != nil {
+		if _, err := p.Run(ctx, nil, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -294,14 +294,14 @@ func BenchmarkCounterAllDay(b *testing.B) {
 	var mu sync.Mutex
 	every := max(b.N/2000, 1)
 	inParallel(b, 64, func(i int64) error {
-		if _, err := db.Run(ctx, "set counter to_int(get counter) + 1", nil); err != nil {
+		if _, err := db.Run(ctx, "set counter to_int(get counter) + 1", nil, nil); err != nil {
 			return err
 		}
 		if i%int64(every) != 0 {
 			return nil
 		}
 		start := time.Now()
-		_, err := db.Run(ctx, "let c = get counter; return [c, (get counter at rev(c) - 100), (get counter at 0)]", nil)
+		_, err := db.Run(ctx, "let c = get counter; return [c, (get counter at rev(c) - 100), (get counter at 0)]", nil, nil)
 		took := time.Since(start)
 		mu.Lock()
 		defer mu.Unlock()

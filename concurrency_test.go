@@ -40,7 +40,7 @@ func TestCountersOnAllPaths(t *testing.T) {
 	t.Parallel()
 	db := openTest(t, t.TempDir(), nil)
 	ctx := context.Background()
-	if _, err := db.Run(ctx, "set ptr 'n'", nil); err != nil {
+	if _, err := db.Run(ctx, "set ptr 'n'", nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	scripts := []string{
@@ -55,7 +55,7 @@ func TestCountersOnAllPaths(t *testing.T) {
 	var done atomic.Int64
 	together(2*len(scripts), func(g int) {
 		for range rounds {
-			if _, err := db.Run(ctx, scripts[g%len(scripts)], nil, WithTimeout(time.Minute)); err != nil {
+			if _, err := db.Run(ctx, scripts[g%len(scripts)], nil, &RunOptions{Timeout: time.Minute}); err != nil {
 				t.Error(err)
 				return
 			}
@@ -102,7 +102,7 @@ func TestTransfersKeepTheirSum(t *testing.T) {
 				if g == 0 {
 					src = fmt.Sprintf(src, []string{"get by bucket acct", "scan by prefix 'acct/'"}[i%2])
 				}
-				res, err := db.Run(ctx, src, nil, WithTimeout(time.Minute))
+				res, err := db.Run(ctx, src, nil, &RunOptions{Timeout: time.Minute})
 				if err != nil || res.Text() != fmt.Sprint(accounts*each) {
 					t.Errorf("%s: %v, %v", src, res, err)
 					return
@@ -112,7 +112,7 @@ func TestTransfersKeepTheirSum(t *testing.T) {
 			from := rng.IntN(accounts)
 			to := (from + 1 + rng.IntN(accounts-1)) % accounts
 			_, err := db.Run(ctx, transfer, Params{"from": fmt.Sprint("acct/", from), "to": fmt.Sprint("acct/", to),
-				"n": rng.IntN(80), "pause": rng.IntN(2)}, WithTimeout(time.Minute))
+				"n": rng.IntN(80), "pause": rng.IntN(2)}, &RunOptions{Timeout: time.Minute})
 			switch {
 			case err == nil:
 				moved.Add(1)
@@ -135,15 +135,15 @@ func TestRunawayIsBounded(t *testing.T) {
 	t.Parallel()
 	db := openTest(t, "", nil)
 	ctx := context.Background()
-	if _, err := db.Run(ctx, "set mine 1 while true do end", nil); !errors.Is(err, ErrLimit) {
+	if _, err := db.Run(ctx, "set mine 1 while true do end", nil, nil); !errors.Is(err, ErrLimit) {
 		t.Errorf("got %v, want ErrLimit", err)
 	}
-	limits := &Options{Limits: Limits{Steps: 1 << 60, TimeoutMs: 300_000}}
+	limits := &Options{Limits: Limits{Steps: 1 << 60, Timeout: 5 * time.Minute}}
 	db = openTest(t, "", limits)
 	cancelable, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() {
-		_, err := db.Run(cancelable, "set mine 1 while true do end", nil)
+		_, err := db.Run(cancelable, "set mine 1 while true do end", nil, nil)
 		ended <- err
 	}()
 	// It holds its key once it is on the slow path.
@@ -151,7 +151,7 @@ func TestRunawayIsBounded(t *testing.T) {
 	if _, err := db.Set(ctx, "other", "1", nil); err != nil {
 		t.Error(err)
 	}
-	if _, err := db.Run(ctx, "set mine 2", nil, WithTimeout(20*time.Millisecond)); !errors.Is(err, ErrTimeout) {
+	if _, err := db.Run(ctx, "set mine 2", nil, &RunOptions{Timeout: 20 * time.Millisecond}); !errors.Is(err, ErrTimeout) {
 		t.Errorf("a script on the locked key: %v, want ErrTimeout", err)
 	}
 	start := time.Now()
@@ -180,7 +180,7 @@ func TestIdempotencyKey(t *testing.T) {
 		db := openTest(t, fmt.Sprint(dir, i), nil)
 		answers := make([]string, 12)
 		together(len(answers), func(g int) {
-			res, err := db.Run(ctx, src, nil, WithIdempotencyKey("order-17"))
+			res, err := db.Run(ctx, src, nil, &RunOptions{IdempotencyKey: "order-17"})
 			if err != nil {
 				t.Error(err)
 				return
@@ -192,14 +192,14 @@ func TestIdempotencyKey(t *testing.T) {
 				t.Errorf("two answers: %s and %s", answers[0], a)
 			}
 		}
-		if _, err := db.Run(ctx, "set n 5", nil, WithIdempotencyKey("order-17")); err == nil {
+		if _, err := db.Run(ctx, "set n 5", nil, &RunOptions{IdempotencyKey: "order-17"}); err == nil {
 			t.Error("the key was taken for another script")
 		}
 		if err := db.Close(); err != nil {
 			t.Fatal(err)
 		}
 		db = openTest(t, fmt.Sprint(dir, i), nil)
-		res, err := db.Run(ctx, src, nil, WithIdempotencyKey("order-17"))
+		res, err := db.Run(ctx, src, nil, &RunOptions{IdempotencyKey: "order-17"})
 		if err != nil || fmt.Sprint(res.Type, res.Entries) != answers[0] {
 			t.Errorf("after a restart: %v %v, want %s", res, err, answers[0])
 		}
@@ -217,7 +217,7 @@ func TestPruneGoesOn(t *testing.T) {
 	now.Store(1_700_000_000_000)
 	db := openTest(t, "", &Options{HistoryAge: time.Minute, sweep: 5 * time.Millisecond, now: now.Load})
 	run := func(src string) *Result {
-		res, err := db.Run(context.Background(), src, nil)
+		res, err := db.Run(context.Background(), src, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -232,14 +232,14 @@ func TestPruneGoesOn(t *testing.T) {
 	}
 	now.Add(20_000)
 	deadline := time.Now().Add(20 * time.Second)
-	for run("get z at 1").Entries[0].HasValue {
+	for run("get z at 1").Entries[0].Kind != KindNull {
 		if time.Now().After(deadline) {
 			t.Fatalf("not pruned: %+v", db.Stats())
 		}
 		time.Sleep(5 * time.Millisecond)
 		now.Add(10) // passes through the histories begin by this clock
 	}
-	if !run("get 'a/1' at 1").Entries[0].HasValue {
+	if run("get 'a/1' at 1").Entries[0].Kind == KindNull {
 		t.Error("a young version was pruned")
 	}
 }
@@ -256,14 +256,14 @@ func TestSweep(t *testing.T) {
 		set (concat('gone/', s)) s ex 1000; eset (concat('gone/', s)) s ex 1000
 		set (concat('kept/', s)) s; set (concat('kept/', s)) s + 1
 	end set deleted 1`
-	if _, err := db.Run(ctx, src, nil); err != nil {
+	if _, err := db.Run(ctx, src, nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.Run(ctx, "for s in 1..20 do set (concat('kept/', s)) s + 2 end delete deleted", nil); err != nil {
+	if _, err := db.Run(ctx, "for s in 1..20 do set (concat('kept/', s)) s + 2 end delete deleted", nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	now.Add(2000)
-	if res, err := db.Run(ctx, "return [(exists 'gone/1'), (get 'kept/1' at 1), (eexists 'gone/1')]", nil); err != nil ||
+	if res, err := db.Run(ctx, "return [(exists 'gone/1'), (get 'kept/1' at 1), (eexists 'gone/1')]", nil, nil); err != nil ||
 		fmt.Sprint(res.Entries[0].Value, res.Entries[1].Value, res.Entries[2].Value) != "false2false" {
 		t.Errorf("before the retention: %v %v", res, err)
 	}
@@ -271,11 +271,11 @@ func TestSweep(t *testing.T) {
 	deadline := time.Now().Add(20 * time.Second)
 	for {
 		s := db.Stats()
-		res, err := db.Run(ctx, "return [(get 'kept/1' at 1), (get 'kept/1')]", nil)
+		res, err := db.Run(ctx, "return [(get 'kept/1' at 1), (get 'kept/1')]", nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.Purged >= 21 && s.EphemeralExpired >= 20 && !res.Entries[0].HasValue && res.Entries[1].Value == "3" {
+		if s.Purged >= 21 && s.EphemeralExpired >= 20 && res.Entries[0].Kind == KindNull && res.Entries[1].Value == "3" {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -284,11 +284,11 @@ func TestSweep(t *testing.T) {
 		time.Sleep(5 * time.Millisecond)
 		now.Add(500) // passes through the histories begin by this clock
 	}
-	res, err := db.Run(ctx, "set deleted 1; eset 'gone/1' 1; return [rev(get deleted), rev(eget 'gone/1'), rev(get 'kept/1')]", nil)
+	res, err := db.Run(ctx, "set deleted 1; eset 'gone/1' 1; return [rev(get deleted), rev(eget 'gone/1'), rev(get 'kept/1')]", nil, nil)
 	if err != nil || fmt.Sprint(res.Entries[0].Value, res.Entries[1].Value, res.Entries[2].Value) != "002" {
 		t.Errorf("after: %v %v", res, err)
 	}
-	if _, err := db.Run(ctx, "get 'gone/1' as of 1700000000500", nil); err == nil {
+	if _, err := db.Run(ctx, "get 'gone/1' as of 1700000000500", nil, nil); err == nil {
 		t.Error("history of a collected key was answered")
 	}
 }
@@ -323,7 +323,7 @@ func TestClose(t *testing.T) {
 	ctx := context.Background()
 	asleep := make(chan error, 1)
 	go func() {
-		_, err := db.Run(ctx, "set k 1; sleep 60000", nil, WithTimeout(2*time.Minute))
+		_, err := db.Run(ctx, "set k 1; sleep 60000", nil, &RunOptions{Timeout: 2 * time.Minute})
 		asleep <- err
 	}()
 	until(t, "it was asleep", func() bool { return db.Stats().Locks > 0 }, asleep)
@@ -333,7 +333,7 @@ func TestClose(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for {
-				res, err := db.Run(ctx, "set n to_int(get n) + 1; return get n", nil)
+				res, err := db.Run(ctx, "set n to_int(get n) + 1; return get n", nil, nil)
 				if err != nil {
 					if !errors.Is(err, ErrClosed) {
 						t.Errorf("got %v, want ErrClosed", err)
@@ -354,7 +354,7 @@ func TestClose(t *testing.T) {
 	if err := <-asleep; !errors.Is(err, ErrClosed) {
 		t.Errorf("the sleeping script: %v, want ErrClosed", err)
 	}
-	if _, err := db.Run(ctx, "get n", nil); !errors.Is(err, ErrClosed) {
+	if _, err := db.Run(ctx, "get n", nil, nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 	if err := db.Close(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"kahuna/script"
 	"kahuna/spec"
 )
 
@@ -12,12 +13,31 @@ import (
 type runner struct{ db *DB }
 
 func (r runner) Run(ctx context.Context, req spec.Request) spec.Response {
-	var opts []RunOption
-	if req.IdempotencyKey != "" {
-		opts = append(opts, WithIdempotencyKey(req.IdempotencyKey))
+	return response(r.db.Run(ctx, req.Source, req.Params, &RunOptions{IdempotencyKey: req.IdempotencyKey}))
+}
+
+// response is the answer of a store as the suite judges it.
+func response(res *Result, err error) spec.Response {
+	if err != nil {
+		return spec.Response{Err: err}
 	}
-	res, err := r.db.Run(ctx, req.Source, req.Params, opts...)
-	return spec.Response{Result: res, Err: err}
+	r := &script.Result{Type: script.Type(res.Type), Outcome: script.Outcome(res.Outcome), Op: script.Op(res.Op), List: res.List, Elapsed: res.Elapsed}
+	for _, e := range res.Entries {
+		r.Entries = append(r.Entries, script.Entry{Key: e.Key, Value: e.Value, HasValue: e.Kind != KindNull, Kind: script.Kind(e.Kind),
+			Revision: e.Revision, Expires: unixMs(e.Expires), Modified: script.Timestamp(unixMs(e.Modified) << 20)})
+	}
+	for _, w := range res.Warnings {
+		r.Warnings = append(r.Warnings, script.Warning(w))
+	}
+	return spec.Response{Result: r}
+}
+
+// unixMs returns t in Unix milliseconds, 0 for the zero Time.
+func unixMs(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
 }
 
 func (r runner) Wait(ctx context.Context, d time.Duration) error { return spec.WaitReal(ctx, d) }
@@ -42,8 +62,8 @@ func openTest(t testing.TB, dir string, o *Options) *DB {
 		opts = *o
 	}
 	opts.segment = 256 << 10 // many stores: small files
-	if opts.Limits.TimeoutMs == 0 {
-		opts.Limits.TimeoutMs = 120_000 // the machine may be busy
+	if opts.Limits.Timeout == 0 {
+		opts.Limits.Timeout = 2 * time.Minute // the machine may be busy
 	}
 	var db *DB
 	var err error

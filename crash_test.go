@@ -13,8 +13,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
-
-	"kahuna/script"
 )
 
 // The crash tests run a store on a disk in memory and take images of it as a
@@ -91,25 +89,18 @@ func (w *crashWorld) check(image vfs.FS, acked, sent int) (int, error) {
 	}
 	defer db.Close()
 	found := map[string]string{}
-	after := ""
-	for prefix := "dir"; ; {
-		page, err := db.Prefix(context.Background(), prefix, after, 0)
+	for e, err := range db.Prefix(context.Background(), "dir", nil) {
 		if err != nil {
 			return 0, err
 		}
-		for _, e := range page.Entries {
-			found[e.Key] = renderRow(e.Value, e.Revision)
-		}
-		if after = page.Next; after == "" {
-			break
-		}
+		found[e.Key] = renderRow(e.Value, e.Revision)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for n := sent; n >= acked; n-- {
 		if equalRows(w.states[n], found) {
 			// The store goes on where it stopped.
-			if _, err := db.Run(context.Background(), "set probe 1", nil); err != nil {
+			if _, err := db.Run(context.Background(), "set probe 1", nil, nil); err != nil {
 				return n, fmt.Errorf("write after recovery: %w", err)
 			}
 			return n, nil
@@ -196,7 +187,7 @@ func crashRun(t *testing.T, seed uint64, n int, disableSync bool) (images int, v
 	}
 	for i := 1; i <= n && violation == nil; i++ {
 		src := w.next(rng, counters)
-		if _, err := db.Run(context.Background(), src, nil); err != nil {
+		if _, err := db.Run(context.Background(), src, nil, nil); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 		w.ack(i)
@@ -279,7 +270,7 @@ func diskFailure(t *testing.T, at int) {
 	sure, maybe := 0, 0 // the highest value acknowledged, and the highest that may be there
 	var failure error
 	for i := 1; i <= 200; i++ {
-		_, err := db.Run(ctx, "set n @i", Params{"i": i})
+		_, err := db.Run(ctx, "set n @i", Params{"i": i}, nil)
 		if err == nil {
 			sure, maybe = i, i
 			continue
@@ -295,7 +286,7 @@ func diskFailure(t *testing.T, at int) {
 		if _, _, err := db.Get(ctx, "n"); err != nil {
 			t.Errorf("read after the failure: %v", err)
 		}
-		if _, err := db.Run(ctx, "set n 0", nil); !errors.Is(err, ErrStorage) {
+		if _, err := db.Run(ctx, "set n 0", nil, nil); !errors.Is(err, ErrStorage) {
 			t.Errorf("write after the failure: %v, want ErrStorage", err)
 		}
 		break
@@ -309,7 +300,7 @@ func diskFailure(t *testing.T, at int) {
 		t.Fatalf("reopen: %v", err)
 	}
 	defer again.Close()
-	res, err := again.Run(ctx, "return to_int(get n)", nil)
+	res, err := again.Run(ctx, "return to_int(get n)", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,7 +350,7 @@ func TestOutcomeOfCanceledCommit(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	answer := make(chan error, 1)
 	go func() {
-		_, err := db.Run(ctx, "set k 1", nil)
+		_, err := db.Run(ctx, "set k 1", nil, nil)
 		answer <- err
 	}()
 	select {
@@ -378,7 +369,7 @@ func TestOutcomeOfCanceledCommit(t *testing.T) {
 func isUnknown(t *testing.T, err error) {
 	t.Helper()
 	var e *Error
-	if !errors.As(err, &e) || e.Outcome != Unknown || e.Code != script.CodeOutcomeUnknown || !errors.Is(err, context.Canceled) {
+	if !errors.As(err, &e) || e.Outcome != Unknown || e.Code != CodeOutcomeUnknown || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want outcome unknown and context.Canceled", err)
 	}
 }
@@ -391,7 +382,7 @@ func TestOutcomeOfCanceledEphemeralCommit(t *testing.T) {
 	background := context.Background()
 	answer := make(chan error, 1)
 	go func() {
-		_, err := db.Run(background, "set k 1", nil)
+		_, err := db.Run(background, "set k 1", nil, nil)
 		answer <- err
 	}()
 	select {
@@ -401,11 +392,11 @@ func TestOutcomeOfCanceledEphemeralCommit(t *testing.T) {
 	}
 	ways := map[string]func(ctx context.Context) error{
 		"script": func(ctx context.Context) error {
-			_, err := db.Run(ctx, "eset script (get k)", nil)
+			_, err := db.Run(ctx, "eset script (get k)", nil, nil)
 			return err
 		},
 		"slow": func(ctx context.Context) error {
-			_, err := db.Run(ctx, "let v = get k; sleep 1; eset slow v", nil)
+			_, err := db.Run(ctx, "let v = get k; sleep 1; eset slow v", nil, nil)
 			return err
 		},
 	}
@@ -438,7 +429,7 @@ func TestDiskFailureUnderReaders(t *testing.T) {
 	shut()
 	written := make(chan error, 1)
 	go func() {
-		_, err := db.Run(ctx, "set k 1", nil)
+		_, err := db.Run(ctx, "set k 1", nil, nil)
 		written <- err
 	}()
 	select {
@@ -446,7 +437,7 @@ func TestDiskFailureUnderReaders(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("no sync")
 	}
-	read := func(o *TxOptions) (*Tx, chan error) {
+	read := func(o *TxOptions) (Tx, chan error) {
 		t.Helper()
 		tx, err := db.Begin(ctx, o)
 		if err != nil {
@@ -470,7 +461,7 @@ func TestDiskFailureUnderReaders(t *testing.T) {
 	before := db.Stats().Locks
 	slow := make(chan error, 1)
 	go func() {
-		_, err := db.Run(ctx, "let v = get k; sleep 200; return v", nil)
+		_, err := db.Run(ctx, "let v = get k; sleep 200; return v", nil, nil)
 		slow <- err
 	}()
 	for db.Stats().Locks == before {
@@ -520,7 +511,7 @@ func crashGenerations(seed uint64) error {
 		if err != nil {
 			return fmt.Errorf("life %d: %w", life, err)
 		}
-		res, err := db.Run(ctx, "return [get n ?? 0, get m ?? 0]", nil)
+		res, err := db.Run(ctx, "return [get n ?? 0, get m ?? 0]", nil, nil)
 		if err != nil {
 			return fmt.Errorf("life %d: %w", life, err)
 		}
@@ -530,7 +521,7 @@ func crashGenerations(seed uint64) error {
 		}
 		for range rng.IntN(4) {
 			if _, err := db.Run(ctx, "set n @v; set (concat('pad/', @v)) repeat('x', @size); set m @v",
-				Params{"v": written + 1, "size": rng.IntN(20000)}); err != nil {
+				Params{"v": written + 1, "size": rng.IntN(20000)}, nil); err != nil {
 				return fmt.Errorf("life %d: %w", life, err)
 			}
 			written++
@@ -605,17 +596,17 @@ func TestOutcomeOfLostBatch(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, c := range []struct {
 			source  string
-			code    script.Code
+			code    Code
 			outcome Outcome
 		}{
-			{"set k 1", script.CodeOutcomeUnknown, Unknown}, // alone in its batch: the others come after it
-			{"get k", script.CodeStorage, NotApplied},
-			{"throw get k", script.CodeStorage, NotApplied},
-			{"eset seen get k", script.CodeStorage, NotApplied},
-			{"set k 2", script.CodeStorage, NotApplied},
+			{"set k 1", CodeOutcomeUnknown, Unknown}, // alone in its batch: the others come after it
+			{"get k", CodeStorage, NotApplied},
+			{"throw get k", CodeStorage, NotApplied},
+			{"eset seen get k", CodeStorage, NotApplied},
+			{"set k 2", CodeStorage, NotApplied},
 		} {
 			wg.Go(func() {
-				_, err := db.Run(ctx, c.source, nil)
+				_, err := db.Run(ctx, c.source, nil, nil)
 				wantCode(t, c.source, err, c.code, c.outcome)
 			})
 			synctest.Wait()
@@ -649,7 +640,7 @@ func TestOpenOnSlowDisk(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := db.Run(context.Background(), "set k 1", nil); err != nil {
+		if _, err := db.Run(context.Background(), "set k 1", nil, nil); err != nil {
 			t.Error(err)
 		}
 		if err := db.Close(); err != nil {

@@ -20,8 +20,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
-
-	"kahuna/script"
 )
 
 // errNoSpace is what a full disk says.
@@ -98,13 +96,13 @@ func TestDiskFull(t *testing.T) {
 		acked, sent := 0, 0
 		for err == nil && sent < 200 {
 			sent++
-			if _, err = db.Run(ctx, "set n @i; set (concat('pad/', @i)) repeat(concat(@i, 'x'), 500)", Params{"i": sent}); err == nil {
+			if _, err = db.Run(ctx, "set n @i; set (concat('pad/', @i)) repeat(concat(@i, 'x'), 500)", Params{"i": sent}, nil); err == nil {
 				acked = sent
 			}
 		}
 		var e *Error
 		if !errors.As(err, &e) || !errors.Is(err, syscall.ENOSPC) || !strings.Contains(e.Message, "no space left") ||
-			e.Code == script.CodeStorage != (e.Outcome == NotApplied) || e.Code != script.CodeStorage && e.Code != script.CodeOutcomeUnknown {
+			e.Code == CodeStorage != (e.Outcome == NotApplied) || e.Code != CodeStorage && e.Code != CodeOutcomeUnknown {
 			t.Fatalf("write %d: %v", n, err)
 		}
 		readable(t, db, acked, sent)
@@ -116,7 +114,7 @@ func TestDiskFull(t *testing.T) {
 			t.Fatalf("write %d: opening on a full disk: %v", n, err)
 		}
 		readable(t, db, acked, sent)
-		if _, err := db.Run(ctx, "set n 0", nil); !errors.Is(err, ErrStorage) || !strings.Contains(err.Error(), "the disk was full when it was opened") {
+		if _, err := db.Run(ctx, "set n 0", nil, nil); !errors.Is(err, ErrStorage) || !strings.Contains(err.Error(), "the disk was full when it was opened") {
 			t.Errorf("write %d: a write: %v", n, err)
 		}
 		var b bytes.Buffer
@@ -150,7 +148,7 @@ func TestDiskFull(t *testing.T) {
 			t.Fatalf("write %d: with space again: %v", n, err)
 		}
 		readable(t, db, acked, sent)
-		if _, err := db.Run(ctx, "set n 0", nil); err != nil {
+		if _, err := db.Run(ctx, "set n 0", nil, nil); err != nil {
 			t.Error(err)
 		}
 		if err := db.Close(); err != nil {
@@ -166,7 +164,7 @@ func TestDiskFull(t *testing.T) {
 // was sent.
 func readable(t *testing.T, db *DB, acked, sent int) {
 	t.Helper()
-	res, err := db.Run(context.Background(), "return [get n ?? 0, count(get by bucket pad)]", nil)
+	res, err := db.Run(context.Background(), "return [get n ?? 0, count(get by bucket pad)]", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +198,7 @@ func TestDiskFullWithoutStore(t *testing.T) {
 		if db, err = open("db", crashOptions(disk, false)); err != nil {
 			t.Fatalf("write %d: later: %v", n, err)
 		}
-		mustRun(t, db, "set k 1", nil)
+		mustRun(t, db, "set k 1", nil, nil)
 		if err := db.Close(); err != nil {
 			t.Error(err)
 		}
@@ -284,7 +282,7 @@ func TestInUse(t *testing.T) {
 	if got := other(); !strings.HasPrefix(got, "true ") || !strings.Contains(got, "is in use by another process; close the other process") {
 		t.Error(got)
 	}
-	mustRun(t, db, "set k 1", nil)
+	mustRun(t, db, "set k 1", nil, nil)
 }
 
 // TestFutureFormat: whatever part of a store a later program has written, it is
@@ -342,7 +340,7 @@ func TestFutureFormat(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			mustRun(t, db, "set k 1", nil)
+			mustRun(t, db, "set k 1", nil, nil)
 			if err := db.Close(); err != nil {
 				t.Fatal(err)
 			}
@@ -394,7 +392,7 @@ func TestForeignDirectory(t *testing.T) {
 		_, err := Open(dir, nil)
 		what, _, _ := strings.Cut(name, "/")
 		want := fmt.Sprintf("open %s: this is no store, and not empty: it has %s", dir, what)
-		if !errors.Is(err, &Error{Code: script.CodeBadRequest}) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), advice) {
+		if !errors.Is(err, &Error{Code: CodeBadRequest}) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), advice) {
 			t.Errorf("%s: %v", name, err)
 		}
 		entries, err := os.ReadDir(dir)
@@ -406,7 +404,7 @@ func TestForeignDirectory(t *testing.T) {
 	put(dir, "lost+found/x", "LOCK", "owner", "rows.new/CURRENT")
 	for range 2 {
 		db := openTest(t, dir, nil)
-		mustRun(t, db, "set k 1", nil)
+		mustRun(t, db, "set k 1", nil, nil)
 		closeStore(t, db)
 		put(dir, "notes.txt") // beside a store that is there it harms nobody
 	}

@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
-
-	"kahuna/script"
 )
 
 // TestErrorsAreOneLine: what does not print is quoted in the text of an error.
@@ -18,11 +16,11 @@ func TestErrorsAreOneLine(t *testing.T) {
 	for _, key := range []string{"a\x00b", "a\x00\nb", "\xff", "", strings.Repeat("k", 5000)} {
 		_, err := db.Set(context.Background(), key, "v", nil)
 		var e *Error
-		if !errors.As(err, &e) || e.Code != script.CodeBadKey || !utf8.ValidString(err.Error()) || strings.ContainsAny(err.Error(), "\x00\n") || len(err.Error()) > 300 {
+		if !errors.As(err, &e) || e.Code != CodeBadKey || !utf8.ValidString(err.Error()) || strings.ContainsAny(err.Error(), "\x00\n") || len(err.Error()) > 300 {
 			t.Errorf("key %q: %v", key, err)
 		}
 	}
-	if _, err := db.Bucket(context.Background(), ""); err == nil || strings.Contains(err.Error(), "@b") {
+	if _, err := Collect(db.Bucket(context.Background(), "", nil)); err == nil || strings.Contains(err.Error(), "@b") {
 		t.Errorf("an empty bucket: %v", err)
 	}
 }
@@ -51,20 +49,19 @@ func TestOptionsAreChecked(t *testing.T) {
 		{Options{SlowBytes: -2}, "SlowBytes must be -1 to 1125899906842624, got -2"},
 		{Options{AdmissionWait: -time.Second}, "AdmissionWait must be 0, or 1ms or more, got -1s"},
 		{Options{AdmissionWait: time.Microsecond}, "AdmissionWait must be 0, or 1ms or more, got 1µs"},
-		{Options{AdmissionWait: time.Minute}, "AdmissionWait must be at most Limits.AdmissionMs, which is 30000 ms, got 1m0s"},
+		{Options{AdmissionWait: time.Minute}, "AdmissionWait must be at most Limits.AdmissionWait, which is 30s, got 1m0s"},
 		{Options{Programs: -1}, "Programs must be 0 to 1073741824, got -1"},
 		{Options{Limits: Limits{KeyBytes: 1 << 20}}, "Limits.KeyBytes must be 0 to 32768, got 1048576"},
 		{Options{Limits: Limits{Steps: -1}}, "Limits.Steps must be 0 or more, got -1"},
-		{Options{Limits: Limits{SleepMs: 1 << 44}}, "Limits.SleepMs must be 0 to 8796093022208, got 17592186044416"},
-		{Options{Limits: Limits{TimeoutMaxMs: 1 << 60}}, "Limits.TimeoutMaxMs must be 0 to 8796093022208, got 1152921504606846976"},
-		{Options{Limits: Limits{TimeoutMs: 600_000}}, "Limits.TimeoutMs must be at most Limits.TimeoutMaxMs, which is 300000, got 600000"},
+		{Options{Limits: Limits{Sleep: -1}}, "Limits.Sleep must be 0s or more, got -1ns"},
+		{Options{Limits: Limits{Timeout: 10 * time.Minute}}, "Limits.Timeout must be at most Limits.TimeoutMax, which is 5m0s, got 10m0s"},
 	} {
 		db, err := OpenMemory(&tt.options)
 		if err == nil {
 			_ = db.Close()
 		}
 		var e *Error
-		if !errors.As(err, &e) || e.Code != script.CodeBadRequest || e.Message != tt.want || e.Hint == "" {
+		if !errors.As(err, &e) || e.Code != CodeBadRequest || e.Message != tt.want || e.Hint == "" {
 			t.Errorf("%v, want %s", err, tt.want)
 		}
 	}
@@ -88,7 +85,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		}
 	}
 	if err := (&Options{HistoryAge: -1, HistoryRevisions: -1, SlowBytes: -1, IdempotencyAge: 10 * time.Minute,
-		AdmissionWait: time.Millisecond, MemTableBytes: 64 << 10, Limits: Limits{TimeoutMs: 300_000}}).check(); err != nil {
+		AdmissionWait: time.Millisecond, MemTableBytes: 64 << 10, Limits: Limits{Timeout: 5 * time.Minute}}).check(); err != nil {
 		t.Error(err)
 	}
 }

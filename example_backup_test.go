@@ -17,7 +17,7 @@ import (
 func ExampleDB_Backup() {
 	db := memory()
 	defer db.Close()
-	if _, err := db.Run(ctx, "set greeting 'hello'; set name 'world'", nil); err != nil {
+	if _, err := db.Run(ctx, "set greeting 'hello'; set name 'world'", nil, nil); err != nil {
 		log.Fatal(err)
 	}
 
@@ -44,7 +44,7 @@ func ExampleRestore() {
 	before := memory()
 	defer before.Close()
 	var backup bytes.Buffer
-	if _, err := before.Run(ctx, "set greeting 'hello'", nil); err != nil {
+	if _, err := before.Run(ctx, "set greeting 'hello'", nil, nil); err != nil {
 		log.Fatal(err)
 	}
 	if _, err := before.Backup(ctx, &backup); err != nil {

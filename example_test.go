@@ -37,7 +37,7 @@ func reserve() error {
 		set @item stock - @n
 		return stock - @n`,
 		kahuna.Params{"item": "stock/sku-1", "n": 3},
-		kahuna.WithIdempotencyKey("order-17")) // sent twice, it takes effect once
+		&kahuna.RunOptions{IdempotencyKey: "order-17"}) // sent twice, it takes effect once
 	switch {
 	case errors.Is(err, kahuna.ErrThrow):
 		fmt.Println("the script refused:", err)
@@ -45,6 +45,13 @@ func reserve() error {
 		return err
 	default:
 		fmt.Println("left:", res.Text())
+	}
+
+	for e, err := range db.Bucket(ctx, "stock", &kahuna.RangeOptions{Limit: 100}) {
+		if err != nil {
+			return err
+		}
+		fmt.Println(e.Key, e.Value, e.Revision)
 	}
 	return nil
 }
@@ -81,8 +88,10 @@ func Example() {
 	// the script refused: sold out at line 3
 	// <nil>
 	// left: 7
+	// stock/sku-1 7 1
 	// <nil>
 	// left: 7
+	// stock/sku-1 7 1
 	// <nil>
 }
 
@@ -98,7 +107,7 @@ func ExampleOpen() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		res, err := db.Run(ctx, "set starts to_int(get starts) + 1 return get starts", nil)
+		res, err := db.Run(ctx, "set starts to_int(get starts) + 1 return get starts", nil, nil)
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -118,7 +127,7 @@ func ExampleOpenMemory() {
 		log.Fatal(err)
 	}
 	defer db.Close()
-	_, err = db.Run(ctx, "set greeting 'hello'", nil)
+	_, err = db.Run(ctx, "set greeting 'hello'", nil, nil)
 	fmt.Println(err)
 	// Output: <nil>
 }
@@ -135,7 +144,7 @@ func ExampleDB_Run() {
 		set @item stock - @n
 		return stock - @n`
 	for _, n := range []int{3, 8} {
-		res, err := db.Run(ctx, reserve, kahuna.Params{"item": "stock/sku-1", "n": n})
+		res, err := db.Run(ctx, reserve, kahuna.Params{"item": "stock/sku-1", "n": n}, nil)
 		if err != nil {
 			fmt.Println(err)
 			continue
@@ -150,16 +159,16 @@ func ExampleDB_Run() {
 func ExampleDB_Run_result() {
 	db := memory()
 	defer db.Close()
-	if _, err := db.Run(ctx, "set `svc/a` 1 ex 1m set `svc/b` 2", nil); err != nil {
+	if _, err := db.Run(ctx, "set `svc/a` 1 ex 1m set `svc/b` 2", nil, nil); err != nil {
 		log.Fatal(err)
 	}
-	res, err := db.Run(ctx, "get by bucket svc", nil)
+	res, err := db.Run(ctx, "get by bucket svc", nil, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(res.Type, res.Outcome)
 	for _, e := range res.Entries {
-		fmt.Println(e.Key, e.Value, "revision", e.Revision, "expires", e.Expires != 0)
+		fmt.Println(e.Key, e.Value, "revision", e.Revision, "expires", !e.Expires.IsZero())
 	}
 	// Output:
 	// Get applied
@@ -175,7 +184,7 @@ func ExampleDB_Compile() {
 		log.Fatal(err)
 	}
 	for _, page := range []string{"a", "b", "a"} {
-		res, err := count.Run(ctx, kahuna.Params{"key": "hits/" + page})
+		res, err := count.Run(ctx, kahuna.Params{"key": "hits/" + page}, nil)
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -190,13 +199,13 @@ func ExampleDB_Compile() {
 func ExampleError() {
 	db := memory()
 	defer db.Close()
-	_, err := db.Run(ctx, "set a 1\nlet b = uper('x')", nil)
+	_, err := db.Run(ctx, "set a 1\nlet b = uper('x')", nil, nil)
 	var e *kahuna.Error
 	if errors.As(err, &e) {
 		fmt.Println(e.Code, e.Outcome, e.Line, e.Column)
 		fmt.Println(e.Detail())
 	}
-	_, err = db.Run(ctx, "set a 1 throw 'no'", nil)
+	_, err = db.Run(ctx, "set a 1 throw 'no'", nil, nil)
 	fmt.Println(errors.Is(err, kahuna.ErrThrow))
 	// Output:
 	// unknown_function not applied 2 9
@@ -215,7 +224,7 @@ func ExampleError_diagnostics() {
 		log.Fatal(err)
 	}
 	for _, d := range e.Diagnostics {
-		fmt.Printf("%d:%d %s: %s\n", d.Pos.Line, d.Pos.Column, d.Code, d.Text())
+		fmt.Printf("%d:%d %s: %s\n", d.Line, d.Column, d.Code, d.Text())
 	}
 	// Output:
 	// 2:9 undefined_variable: undefined variable 'totl'; did you mean 'total'?
@@ -228,7 +237,7 @@ func ExampleError_is() {
 	for _, source := range []string{
 		"throw 'no'", "set a 1 rollback", "while true do end", "begin (timeout=5ms) sleep 1m commit end",
 	} {
-		_, err := db.Run(ctx, source, nil)
+		_, err := db.Run(ctx, source, nil, nil)
 		switch {
 		case errors.Is(err, kahuna.ErrThrow):
 			fmt.Println("the script refused")
@@ -248,7 +257,7 @@ func ExampleError_is() {
 	if err := db.Close(); err != nil {
 		log.Fatal(err)
 	}
-	_, err = db.Run(ctx, "get k", nil)
+	_, err = db.Run(ctx, "get k", nil, nil)
 	fmt.Println(errors.Is(err, kahuna.ErrClosed))
 	// Output:
 	// the script refused
@@ -259,12 +268,12 @@ func ExampleError_is() {
 	// true
 }
 
-func ExampleWithIdempotencyKey() {
+func ExampleRunOptions_idempotencyKey() {
 	db := memory()
 	defer db.Close()
 	for range 3 { // as a client that did not hear the answer would
 		res, err := db.Run(ctx, "set orders to_int(get orders) + 1 return get orders", nil,
-			kahuna.WithIdempotencyKey("order-17"))
+			&kahuna.RunOptions{IdempotencyKey: "order-17"})
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -276,10 +285,10 @@ func ExampleWithIdempotencyKey() {
 	// 1
 }
 
-func ExampleWithTimeout() {
+func ExampleRunOptions() {
 	db := memory()
 	defer db.Close()
-	_, err := db.Run(ctx, "set a 1 sleep 1m", nil, kahuna.WithTimeout(10*time.Millisecond))
+	_, err := db.Run(ctx, "set a 1 sleep 1m", nil, &kahuna.RunOptions{Timeout: 10 * time.Millisecond})
 	fmt.Println(err)
 	_, found, _ := db.Get(ctx, "a")
 	fmt.Println(found)
@@ -353,11 +362,13 @@ func ExampleSpace_Delete() {
 	if _, err := db.Set(ctx, "k", "v", nil); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(db.Delete(ctx, "k"))
-	fmt.Println(db.Delete(ctx, "k"))
+	for range 2 {
+		w, err := db.Delete(ctx, "k")
+		fmt.Println(w.Done, w.Revision, err)
+	}
 	// Output:
-	// {true 1} <nil>
-	// {false 1} <nil>
+	// true 1 <nil>
+	// false 1 <nil>
 }
 
 func ExampleSpace_Extend() {
@@ -374,14 +385,13 @@ func ExampleSpace_Extend() {
 func ExampleSpace_Bucket() {
 	db := memory()
 	defer db.Close()
-	if _, err := db.Run(ctx, "set `svc/b` 2 set `svc/a` 1 set `svc/eu/c` 3", nil); err != nil {
+	if _, err := db.Run(ctx, "set `svc/b` 2 set `svc/a` 1 set `svc/eu/c` 3", nil, nil); err != nil {
 		log.Fatal(err)
 	}
-	rows, err := db.Bucket(ctx, "svc")
-	if err != nil {
-		log.Fatal(err)
-	}
-	for _, r := range rows {
+	for r, err := range db.Bucket(ctx, "svc", nil) {
+		if err != nil {
+			log.Fatal(err)
+		}
 		fmt.Println(r.Key, r.Value)
 	}
 	// Output:
@@ -392,21 +402,20 @@ func ExampleSpace_Bucket() {
 func ExampleSpace_Prefix() {
 	db := memory()
 	defer db.Close()
-	if _, err := db.Run(ctx, "for i in 1..5 do set (concat('n/', i)) i end", nil); err != nil {
+	if _, err := db.Run(ctx, "for i in 1..5 do set (concat('n/', i)) i end", nil, nil); err != nil {
 		log.Fatal(err)
 	}
-	for after := ""; ; {
-		page, err := db.Prefix(ctx, "n/", after, 2)
-		if err != nil {
-			log.Fatal(err)
-		}
-		for _, r := range page.Entries {
+	// The first page, and the next one.
+	after := ""
+	for range 3 {
+		for r, err := range db.Prefix(ctx, "n/", &kahuna.RangeOptions{After: after, Limit: 2}) {
+			if err != nil {
+				log.Fatal(err)
+			}
 			fmt.Println(r.Key, r.Value)
+			after = r.Key
 		}
 		fmt.Println("--")
-		if after = page.Next; after == "" {
-			break
-		}
 	}
 	// Output:
 	// n/1 1
@@ -425,7 +434,7 @@ func ExampleDB_Ephemeral() {
 	if _, err := db.Ephemeral().Set(ctx, "k", "in memory", nil); err != nil {
 		log.Fatal(err)
 	}
-	res, err := db.Run(ctx, "return [eget k, get k ?? 'nothing']", nil)
+	res, err := db.Run(ctx, "return [eget k, get k ?? 'nothing']", nil, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -436,7 +445,7 @@ func ExampleDB_Ephemeral() {
 func ExampleDB_Update() {
 	db := memory()
 	defer db.Close()
-	err := db.Update(ctx, func(tx *kahuna.Tx) error {
+	err := db.Update(ctx, func(tx kahuna.Tx) error {
 		e, ok, err := tx.Get(ctx, "config")
 		if err != nil {
 			return err
@@ -448,7 +457,7 @@ func ExampleDB_Update() {
 		return err
 	})
 	fmt.Println(err)
-	err = db.View(ctx, func(tx *kahuna.Tx) error {
+	err = db.View(ctx, func(tx kahuna.Tx) error {
 		e, _, err := tx.Get(ctx, "config")
 		fmt.Println(e.Value)
 		return err
@@ -468,7 +477,7 @@ func ExampleDB_Begin() {
 		log.Fatal(err)
 	}
 	defer tx.Rollback() // does nothing after Commit
-	if _, err := tx.Run(ctx, "set a 1 set b 2", nil); err != nil {
+	if _, err := tx.Run(ctx, "set a 1 set b 2", nil, nil); err != nil {
 		log.Fatal(err)
 	}
 	if _, err := tx.Delete(ctx, "a"); err != nil {
@@ -478,14 +487,14 @@ func ExampleDB_Begin() {
 	// Output: <nil>
 }
 
-func ExampleProgram_Placeholders() {
+func ExampleProgram_parameters() {
 	db := memory()
 	defer db.Close()
 	p, err := db.Compile("let stock = get @item; set stock @n")
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(p.Placeholders())
+	fmt.Println(p.Parameters())
 	for _, w := range p.Warnings() {
 		fmt.Println(w.Line, w.Column, w.Text)
 	}
@@ -497,11 +506,11 @@ func ExampleProgram_Placeholders() {
 func ExampleDB_View() {
 	db := memory()
 	defer db.Close()
-	if _, err := db.Run(ctx, "set `acct/a` 70 set `acct/b` 30", nil); err != nil {
+	if _, err := db.Run(ctx, "set `acct/a` 70 set `acct/b` 30", nil, nil); err != nil {
 		log.Fatal(err)
 	}
-	err := db.View(ctx, func(tx *kahuna.Tx) error {
-		rows, err := tx.Bucket(ctx, "acct") // all of one moment, with the reads below
+	err := db.View(ctx, func(tx kahuna.Tx) error {
+		rows, err := kahuna.Collect(tx.Bucket(ctx, "acct", nil)) // all of one moment, with the reads below
 		if err != nil {
 			return err
 		}
@@ -523,10 +532,10 @@ func ExampleTx_Run() {
 		log.Fatal(err)
 	}
 	defer tx.Rollback()
-	if _, err := tx.Run(ctx, "set a 1", nil); err != nil {
+	if _, err := tx.Run(ctx, "set a 1", nil, nil); err != nil {
 		log.Fatal(err)
 	}
-	_, err = tx.Run(ctx, "set b 2 throw 'no'", nil) // undoes itself, not the transaction
+	_, err = tx.Run(ctx, "set b 2 throw 'no'", nil, nil) // undoes itself, not the transaction
 	fmt.Println(err)
 	if err := tx.Commit(ctx); err != nil {
 		log.Fatal(err)

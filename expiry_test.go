@@ -24,7 +24,7 @@ func TestInvariantPART6(t *testing.T) {
 					db := openTest(t, "", &Options{now: now.Load})
 					run := func(src string) *Result {
 						t.Helper()
-						res, err := db.Run(ctx, src, nil)
+						res, err := db.Run(ctx, src, nil, nil)
 						if err != nil {
 							t.Fatal(err)
 						}
@@ -40,7 +40,7 @@ func TestInvariantPART6(t *testing.T) {
 						t.Fatal(err)
 					}
 					defer tx.Rollback()
-					if res, err := tx.Run(ctx, look, nil); err != nil || len(res.Entries) != 1 {
+					if res, err := tx.Run(ctx, look, nil, nil); err != nil || len(res.Entries) != 1 {
 						t.Fatal(res, err)
 					}
 					now.Add(10)
@@ -72,7 +72,7 @@ func TestOutlivedAfterLastCall(t *testing.T) {
 				var now atomic.Int64
 				now.Store(1_700_000_000_000)
 				db := openTest(t, "", &Options{now: now.Load})
-				if _, err := db.Run(ctx, space+"set `lease/a` 1 ex 10", nil); err != nil {
+				if _, err := db.Run(ctx, space+"set `lease/a` 1 ex 10", nil, nil); err != nil {
 					t.Fatal(err)
 				}
 				tx, err := db.Begin(ctx, &TxOptions{Optimistic: true})
@@ -83,11 +83,11 @@ func TestOutlivedAfterLastCall(t *testing.T) {
 				if _, err := tx.Set(ctx, "mine", "1", nil); err != nil {
 					t.Fatal(err)
 				}
-				if res, err := tx.Run(ctx, space+read, nil); err != nil || len(res.Entries) != 1 {
+				if res, err := tx.Run(ctx, space+read, nil, nil); err != nil || len(res.Entries) != 1 {
 					t.Fatal(res, err)
 				}
 				now.Add(10)
-				res, err := db.Run(ctx, "let gone = "+space+"get `lease/a`; let mine = get mine; return is_null(gone) && is_null(mine)", nil)
+				res, err := db.Run(ctx, "let gone = "+space+"get `lease/a`; let mine = get mine; return is_null(gone) && is_null(mine)", nil, nil)
 				if err != nil || res.Text() != "true" {
 					t.Fatal(res, err)
 				}
@@ -154,14 +154,14 @@ func timeOfSlowScript(t *testing.T, slow, fast string, cacheBytes int64) {
 	var now, readings atomic.Int64
 	now.Store(1_700_000_000_000)
 	db := openTest(t, "", &Options{sweep: time.Hour, RowCacheBytes: cacheBytes, now: func() int64 { readings.Add(1); return now.Load() }})
-	if _, err := db.Run(ctx, "set ptr 'target'; set target2 1 ex 1h", nil); err != nil {
+	if _, err := db.Run(ctx, "set ptr 'target'; set target2 1 ex 1h", nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	readings.Store(0)
 	times := make(chan *Result, 1)
 	failed := make(chan error, 1)
 	go func() {
-		res, err := db.Run(ctx, "let p = hlc(); let c = hlc_counter(); let k = get ptr; sleep 250; "+slow+"; return [p, c]", nil)
+		res, err := db.Run(ctx, "let p = hlc(); let c = hlc_counter(); let k = get ptr; sleep 250; "+slow+"; return [p, c]", nil, nil)
 		failed <- err
 		times <- res
 	}()
@@ -171,7 +171,7 @@ func timeOfSlowScript(t *testing.T, slow, fast string, cacheBytes int64) {
 	}
 	db.Stats()
 	now.Add(5)
-	before, err := db.Run(ctx, fast+"; return [hlc(), hlc_counter()]", nil)
+	before, err := db.Run(ctx, fast+"; return [hlc(), hlc_counter()]", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,17 +20,17 @@ func TestFairness(t *testing.T) {
 	)
 	run := func(source string) func(context.Context, *DB, int) error {
 		return func(ctx context.Context, db *DB, _ int) error {
-			_, err := db.Run(ctx, source, nil, WithTimeout(time.Minute))
+			_, err := db.Run(ctx, source, nil, &RunOptions{Timeout: time.Minute})
 			return err
 		}
 	}
 	// It holds a key of its own when it comes to the hot one.
 	update := func(ctx context.Context, db *DB, g int) error {
-		err := db.Update(ctx, func(tx *Tx) error {
+		err := db.Update(ctx, func(tx Tx) error {
 			if _, err := tx.Set(ctx, fmt.Sprint("own/", g), "1", nil); err != nil {
 				return err
 			}
-			_, err := tx.Run(ctx, fast, nil)
+			_, err := tx.Run(ctx, fast, nil, nil)
 			return err
 		})
 		if errors.Is(err, ErrConflict) {
@@ -54,7 +54,7 @@ func TestFairness(t *testing.T) {
 			t.Parallel()
 			db := openTest(t, "", nil)
 			ctx := context.Background()
-			if _, err := db.Run(ctx, "set ptr 'hot'", nil); err != nil {
+			if _, err := db.Run(ctx, "set ptr 'hot'", nil, nil); err != nil {
 				t.Fatal(err)
 			}
 			var wg sync.WaitGroup
@@ -98,14 +98,14 @@ func TestOptimisticScript(t *testing.T) {
 	asleep, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() {
-		_, err := db.Run(asleep, "begin (locking=optimistic, autoCommit=true, timeout=300000) let v = to_int(get n); sleep 200000; set n v + 10 end", nil)
+		_, err := db.Run(asleep, "begin (locking=optimistic, autoCommit=true, timeout=300000) let v = to_int(get n); sleep 200000; set n v + 10 end", nil, nil)
 		done <- err
 	}()
 	for db.Stats().Locks == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	// Its key is free while it sleeps.
-	if _, err := db.Run(ctx, "set n to_int(get n) + 1", nil); err != nil {
+	if _, err := db.Run(ctx, "set n to_int(get n) + 1", nil, nil); err != nil {
 		t.Error(err)
 	}
 	if n := db.Stats().LockWaits; n != 0 {
@@ -122,7 +122,7 @@ func TestOptimisticScript(t *testing.T) {
 			if g%2 == 0 {
 				source = "set n to_int(get n) + 1"
 			}
-			if _, err := db.Run(ctx, source, nil); err != nil {
+			if _, err := db.Run(ctx, source, nil, nil); err != nil {
 				t.Error(err)
 				return
 			}

@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-
-	"kahuna/script"
 )
 
 // TestFaultsCatches is the negative control of the fault campaign: it must find
@@ -22,7 +20,7 @@ func TestFaultsCatches(t *testing.T) {
 		"result of a key forgotten":              {keyed: keyedForgotten},
 		"unknown called not applied": {answer: func(err error) error {
 			if e := (*Error)(nil); errors.As(err, &e) && e.Outcome == Unknown {
-				return &Error{Code: script.CodeStorage, Message: e.Message}
+				return &Error{Code: CodeStorage, Message: e.Message}
 			}
 			return err
 		}},

@@ -191,15 +191,11 @@ func everything(ws worlds, keys []string) *ask {
 func scriptAsk(source, key string) *ask {
 	a := &ask{what: source, source: source, key: key, see: answer}
 	a.run = func(ctx context.Context, db *DB) (string, error) {
-		var opts []RunOption
-		if key != "" {
-			opts = append(opts, WithIdempotencyKey(key))
-		}
-		res, err := db.Run(ctx, source, nil, opts...)
+		res, err := db.Run(ctx, source, nil, &RunOptions{IdempotencyKey: key})
 		if err == nil {
 			a.exact = fmt.Sprint(res.Type, res.Op, res.Entries)
 		}
-		return answer(spec.Response{Result: res, Err: err}), err
+		return answer(response(res, err)), err
 	}
 	return a
 }
@@ -212,7 +208,7 @@ func drawCall(rng *rand.Rand, keys []string) *ask {
 		if e == "e" {
 			return db.Ephemeral()
 		}
-		return db.Space
+		return db
 	}
 	wrote := func(w WriteResult, err error) (string, error) {
 		return fmt.Sprintf("%v r%d", w.Done, w.Revision), err
@@ -254,17 +250,19 @@ func drawCall(rng *rand.Rand, keys []string) *ask {
 	case 4:
 		a.reads = true
 		a.source = fmt.Sprintf("%sget '%s'", e, key)
-		show := func(e Entry) string { return fmt.Sprintf("%q %v r%d", e.Value, e.HasValue, e.Revision) }
+		show := func(value string, ok bool, revision int64) string {
+			return fmt.Sprintf("%q %v r%d", value, ok, revision)
+		}
 		a.see = func(r spec.Response) string {
 			e := r.Result.First()
 			if !e.HasValue {
 				e.Revision = -1
 			}
-			return show(e)
+			return show(e.Value, e.HasValue, e.Revision)
 		}
 		a.run = func(ctx context.Context, db *DB) (string, error) {
-			e, _, err := in(db).Get(ctx, key)
-			return show(e), err
+			e, ok, err := in(db).Get(ctx, key)
+			return show(e.Value, ok, e.Revision), err
 		}
 	}
 	a.what = "call: " + a.source
@@ -296,11 +294,11 @@ func drawTx(rng *rand.Rand, keys []string, first string) *ask {
 			if s == "" {
 				continue
 			}
-			res, err := tx.Run(ctx, s, nil)
+			res, err := tx.Run(ctx, s, nil, nil)
 			if err != nil {
 				return "", err
 			}
-			last = answer(spec.Response{Result: res})
+			last = answer(response(res, nil))
 		}
 		return last, tx.Commit(ctx)
 	}

@@ -169,7 +169,7 @@ func (c *campaign) open() error {
 		c.answers.failedOpens++
 		c.tell("open: %v", err)
 		var e *Error
-		if !errors.As(err, &e) || e.Code != script.CodeStorage || e.Outcome != NotApplied {
+		if !errors.As(err, &e) || e.Code != CodeStorage || e.Outcome != NotApplied {
 			return fmt.Errorf("open: %w, want code storage and not applied", err)
 		}
 		if c.disk.crashed() {
@@ -391,7 +391,7 @@ func (w *worker) do(a *ask) error {
 	switch {
 	case err != nil && !errors.As(err, &e):
 		return fmt.Errorf("%v is no *Error", err)
-	case e != nil && (e.Code == script.CodeOutcomeUnknown) != (e.Outcome == Unknown) || e != nil && e.Outcome == Applied:
+	case e != nil && (e.Code == CodeOutcomeUnknown) != (e.Outcome == Unknown) || e != nil && e.Outcome == Applied:
 		return fmt.Errorf("code %s with outcome %s", e.Code, e.Outcome)
 	case e != nil && e.Outcome == Unknown:
 		w.answers.unknown++
@@ -417,9 +417,9 @@ func (w *worker) do(a *ask) error {
 }
 
 // isOutside reports whether an error comes from outside of the script.
-func isOutside(code script.Code) bool {
+func isOutside(code Code) bool {
 	switch code {
-	case script.CodeStorage, script.CodeCanceled, script.CodeTimeout, script.CodeClosed, script.CodeRetry, script.CodeConflict:
+	case CodeStorage, CodeCanceled, CodeTimeout, CodeClosed, CodeRetry, CodeConflict:
 		return true
 	}
 	return false

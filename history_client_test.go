@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"kahuna/internal/history"
-	"kahuna/script"
 )
 
 // client is one of the goroutines that work on a store, one operation after
@@ -76,8 +75,8 @@ func (c *client) linger() {
 }
 
 // expected are the codes of errors that are no surprise.
-var expected = []script.Code{script.CodeThrow, script.CodeConflict, script.CodeTimeout, script.CodeCanceled, script.CodeClosed,
-	script.CodeOutcomeUnknown, script.CodeRetry, script.CodeState}
+var expected = []Code{CodeThrow, CodeConflict, CodeTimeout, CodeCanceled, CodeClosed,
+	CodeOutcomeUnknown, CodeRetry, CodeState}
 
 // outcome says what became of an operation that ended with err.
 func (c *client) outcome(what string, err error) history.Outcome {

@@ -45,7 +45,7 @@ func label(space string, life int, name string) string {
 
 // listValue reads the value of a row. A row that is not there is empty.
 func listValue(name string, e *Entry) ([]int, error) {
-	if !e.HasValue {
+	if e.Kind == KindNull {
 		return nil, nil
 	}
 	return parseList(name, e.Value)
@@ -211,7 +211,7 @@ func (c *client) setLease(l *life, space, v string) listOp {
 		means: func(e *Entry, label func(string) string) ([]listappend.Op, error) {
 			op := listappend.Op{Kind: listappend.Lease, Key: label(name), Elem: elem}
 			if e != nil {
-				op.Until = e.Expires
+				op.Until = unixMs(e.Expires)
 			}
 			return []listappend.Op{op}, nil
 		}}
@@ -428,21 +428,18 @@ func (c *client) listTxn(l *life) {
 func (c *client) send(l *life, q *listRequest) {
 	ctx, cancel := c.context()
 	defer cancel()
-	options := []RunOption{WithTimeout(30 * time.Second)}
-	if q.key != "" {
-		options = append(options, WithIdempotencyKey(q.key))
-	}
+	options := &RunOptions{Timeout: 30 * time.Second, IdempotencyKey: q.key}
 	var other chan *Result
 	if q.key != "" && c.rng.IntN(2) == 0 {
 		other = make(chan *Result, 1)
 		go func() {
-			res, _ := l.db.Run(context.Background(), q.source, q.params, options...)
+			res, _ := l.db.Run(context.Background(), q.source, q.params, options)
 			other <- res
 		}()
 	}
-	res, err := l.db.Run(ctx, q.source, q.params, options...)
+	res, err := l.db.Run(ctx, q.source, q.params, options)
 	if q.key != "" && err == nil && c.rng.IntN(2) == 0 {
-		again, err := l.db.Run(context.Background(), q.source, q.params, options...)
+		again, err := l.db.Run(context.Background(), q.source, q.params, options)
 		c.sameAnswer(q, res, again, err)
 	}
 	if other != nil {
@@ -509,18 +506,16 @@ func (c *client) listCall(l *life) {
 	defer cancel()
 	t := listappend.Txn{Instant: true, Tags: []string{"point"}}
 	t.Call = c.run.next()
-	space, name := l.db.Space, ""
+	space, name := Space(l.db), ""
 	if c.rng.IntN(2) == 0 {
 		space, name = l.db.Ephemeral(), "e"
 	}
 	var rows []Entry
 	var err error
 	if c.rng.IntN(2) == 0 {
-		rows, err = space.Bucket(ctx, "l")
+		rows, err = Collect(space.Bucket(ctx, "l", nil))
 	} else {
-		var page Page
-		page, err = space.Prefix(ctx, "l/", "", 0)
-		rows = page.Entries
+		rows, err = Collect(space.Prefix(ctx, "l/", nil))
 	}
 	t.Return = c.run.next()
 	if t.Outcome = c.outcome("bucket", err); t.Outcome != history.Applied {
@@ -544,7 +539,7 @@ func finalReads(r *historyRun, l *life) {
 		q := &listRequest{ops: []listOp{readBucket(space, "v0", false)}}
 		q.source, q.params = c.source(q.ops, 0, "")
 		q.txn.Call = r.next()
-		res, err := l.db.Run(context.Background(), q.source, q.params)
+		res, err := l.db.Run(context.Background(), q.source, q.params, nil)
 		c.finish(l, q.txn, q.ops, res, c.outcome("the last read", err), q.source)
 		for _, name := range registerNames {
 			c.finalRegister(l, space, name)

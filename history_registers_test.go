@@ -72,7 +72,7 @@ func (c *client) record(op *register.Op, space string, outcome history.Outcome) 
 func (c *client) registerCall(l *life, op *register.Op, space, name string) {
 	ctx, cancel := c.context()
 	defer cancel()
-	s := l.db.Space
+	s := Space(l.db)
 	if space == "e" {
 		s = l.db.Ephemeral()
 	}
@@ -99,7 +99,7 @@ func pointCall(ctx context.Context, step *register.Step, name string,
 		step.Verb = register.Get
 		var e Entry
 		e, step.Done, err = get(ctx, name)
-		step.Got, step.Rev, step.Expires = e.Value, e.Revision, e.Expires
+		step.Got, step.Rev, step.Expires = e.Value, e.Revision, unixMs(e.Expires)
 		return err
 	case register.Set:
 		o := SetOptions{NX: step.When == register.NX, XX: step.When == register.XX, TTL: ttl}
@@ -134,8 +134,8 @@ func (c *client) registerTx(l *life, op *register.Op, space, name string) {
 		op.Tags = []string{"optimistic"}
 	}
 	op.Call = c.run.next()
-	err := c.beginAndCommit(ctx, l.db, o, func(tx *Tx) error {
-		s := tx.TxSpace
+	err := c.beginAndCommit(ctx, l.db, o, func(tx Tx) error {
+		s := Space(tx)
 		if space == "e" {
 			s = tx.Ephemeral()
 		}
@@ -186,7 +186,7 @@ func (c *client) registerScript(l *life, op *register.Op, space, name string) {
 	op.Tags = c.pathTags(b.String(), space == "e")
 	op.Tags = op.Tags[:len(op.Tags)-1] // record adds the space
 	op.Call = c.run.next()
-	res, err := l.db.Run(ctx, b.String(), nil, WithTimeout(30*time.Second))
+	res, err := l.db.Run(ctx, b.String(), nil, &RunOptions{Timeout: 30 * time.Second})
 	outcome := c.outcome(b.String(), err)
 	if outcome == history.Applied {
 		if err := answers(op, res); err != nil {
@@ -257,9 +257,9 @@ func answers(op *register.Op, res *Result) error {
 			return err
 		}
 		e := &res.Entries[2+2*i]
-		s.Rev, s.Expires = e.Revision, e.Expires
+		s.Rev, s.Expires = e.Revision, unixMs(e.Expires)
 		if s.Verb == register.Get {
-			s.Done, s.Got = e.HasValue, e.Value
+			s.Done, s.Got = e.Kind != KindNull, e.Value
 		} else {
 			s.Done = e.Value == "true"
 		}
@@ -271,7 +271,7 @@ func answers(op *register.Op, res *Result) error {
 func (c *client) finalRegister(l *life, space, name string) {
 	op := &register.Op{Process: c.no, Key: label(space, l.no, name), Steps: []register.Step{{Verb: register.Get}}}
 	op.Call = c.run.next()
-	res, err := l.db.Run(context.Background(), fmt.Sprintf("let t = current_time(); let s = %sget `%s`; return [hlc(), t, s]", space, name), nil)
+	res, err := l.db.Run(context.Background(), fmt.Sprintf("let t = current_time(); let s = %sget `%s`; return [hlc(), t, s]", space, name), nil, nil)
 	outcome := c.outcome("the last read", err)
 	if outcome == history.Applied {
 		if err := answers(op, res); err != nil {

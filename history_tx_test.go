@@ -18,8 +18,8 @@ func (c *client) interactive(l *life) {
 	var t *listappend.Txn
 	var ops []listOp
 	var meant []listappend.Op
-	body := func(tag string, readOnly bool) func(tx *Tx) error {
-		return func(tx *Tx) error {
+	body := func(tag string, readOnly bool) func(tx Tx) error {
+		return func(tx Tx) error {
 			if t != nil { // a try that lost
 				c.finishTx(l, t, ops, nil, history.NotApplied)
 			}
@@ -60,7 +60,7 @@ func (c *client) outcomeOfTx(err error) history.Outcome {
 }
 
 // beginAndCommit runs f in a transaction, without another try.
-func (c *client) beginAndCommit(ctx context.Context, db *DB, o TxOptions, f func(*Tx) error) error {
+func (c *client) beginAndCommit(ctx context.Context, db *DB, o TxOptions, f func(Tx) error) error {
 	tx, err := db.Begin(ctx, &o)
 	if err != nil {
 		return err
@@ -76,14 +76,14 @@ func (c *client) beginAndCommit(ctx context.Context, db *DB, o TxOptions, f func
 }
 
 // calls does what ops say by calls of the transaction.
-func (c *client) calls(ctx context.Context, l *life, tx *Tx, ops []listOp) ([]listappend.Op, error) {
+func (c *client) calls(ctx context.Context, l *life, tx Tx, ops []listOp) ([]listappend.Op, error) {
 	var meant []listappend.Op
 	for i := range ops {
 		c.linger()
 		c.run.clock.tick(c.rng)
 		if c.rng.IntN(10) == 0 {
 			// A script that fails leaves no trace, and the transaction goes on.
-			_, err := tx.Run(ctx, "set `l/a` 'a,-1'; eset `l/b` 'b,-1'; throw 'on purpose'", nil)
+			_, err := tx.Run(ctx, "set `l/a` 'a,-1'; eset `l/b` 'b,-1'; throw 'on purpose'", nil, nil)
 			if !errors.Is(err, ErrThrow) && !isReadOnly(err) {
 				return nil, err
 			}
@@ -103,9 +103,9 @@ func isReadOnly(err error) bool {
 }
 
 // call does one operation: a plain read by a point call, the rest by a script.
-func (c *client) call(ctx context.Context, l *life, tx *Tx, op *listOp) ([]listappend.Op, error) {
+func (c *client) call(ctx context.Context, l *life, tx Tx, op *listOp) ([]listappend.Op, error) {
 	if len(op.names) == 1 && len(op.params) == 0 && strings.Contains(op.source, "get") && c.rng.IntN(2) == 0 {
-		space := tx.TxSpace
+		space := Space(tx)
 		if op.space == "e" {
 			space = tx.Ephemeral()
 		}
@@ -116,7 +116,7 @@ func (c *client) call(ctx context.Context, l *life, tx *Tx, op *listOp) ([]lista
 		return op.meaning(&e, l.no)
 	}
 	source, params := c.source([]listOp{*op}, 0, "")
-	res, err := tx.Run(ctx, source, params)
+	res, err := tx.Run(ctx, source, params, nil)
 	if err != nil {
 		return nil, err
 	}

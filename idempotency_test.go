@@ -13,8 +13,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
-
-	"kahuna/script"
 )
 
 const increment = "set n to_int(get n) + @by; return get n"
@@ -22,14 +20,14 @@ const increment = "set n to_int(get n) + @by; return get n"
 // sendKey sends increment with a key and renders what comes back, times
 // included.
 func sendKey(ctx context.Context, db *DB, key string, by int) (string, error) {
-	res, err := db.Run(ctx, increment, Params{"by": by}, WithIdempotencyKey(key))
+	res, err := db.Run(ctx, increment, Params{"by": by}, &RunOptions{IdempotencyKey: key})
 	if err != nil {
 		return "", err
 	}
 	return fmt.Sprint(res.Type, res.Outcome, res.Entries), nil
 }
 
-func wantCode(t *testing.T, what string, err error, code script.Code, outcome Outcome) {
+func wantCode(t *testing.T, what string, err error, code Code, outcome Outcome) {
 	t.Helper()
 	var e *Error
 	if !errors.As(err, &e) || e.Code != code || e.Outcome != outcome {
@@ -129,7 +127,7 @@ func TestIdempotencyIsBounded(t *testing.T) {
 			synctest.Wait()
 		}
 		sent--
-		wantCode(t, "a key too many", err, script.CodeAdmission, NotApplied)
+		wantCode(t, "a key too many", err, CodeAdmission, NotApplied)
 		time.Sleep(time.Second) // until all are applied
 		if s := db.Stats(); s.IdempotencyKeys != int64(sent) || s.IdempotencyBytes > most+1000 {
 			t.Errorf("%d keys, %d bytes; sent %d", s.IdempotencyKeys, s.IdempotencyBytes, sent)
@@ -137,14 +135,14 @@ func TestIdempotencyIsBounded(t *testing.T) {
 		closeStore(t, db)
 		db = openFiles(t, mem, o)
 		_, err = sendKey(ctx, db, "another", 1)
-		wantCode(t, "after a restart", err, script.CodeAdmission, NotApplied)
-		_, err = db.Run(ctx, "sleep 1 set n 0", nil, WithIdempotencyKey("slow"))
-		wantCode(t, "on the slow path", err, script.CodeAdmission, NotApplied)
+		wantCode(t, "after a restart", err, CodeAdmission, NotApplied)
+		_, err = db.Run(ctx, "sleep 1 set n 0", nil, &RunOptions{IdempotencyKey: "slow"})
+		wantCode(t, "on the slow path", err, CodeAdmission, NotApplied)
 		if again, err := sendKey(ctx, db, "0", 1); err != nil || again != first {
 			t.Errorf("a known key: %s, %v; want %s", again, err, first)
 		}
 		wantValue(t, db, "n", fmt.Sprint(sent))
-		if _, err := db.Run(ctx, "set other 1", nil); err != nil {
+		if _, err := db.Run(ctx, "set other 1", nil, nil); err != nil {
 			t.Errorf("without a key: %v", err)
 		}
 		time.Sleep(10*time.Minute + 5*time.Second)
@@ -168,7 +166,7 @@ func TestIdempotencyDuplicates(t *testing.T) {
 		answers := make(chan string, 3)
 		for range 3 {
 			go func() {
-				res, err := db.Run(ctx, slow, nil, WithIdempotencyKey("k"))
+				res, err := db.Run(ctx, slow, nil, &RunOptions{IdempotencyKey: "k"})
 				if err != nil {
 					t.Error(err)
 				}
@@ -178,13 +176,13 @@ func TestIdempotencyDuplicates(t *testing.T) {
 		synctest.Wait() // one sleeps, two wait
 		impatient, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		_, err := db.Run(impatient, slow, nil, WithIdempotencyKey("k"))
-		wantCode(t, "canceled while another one runs", err, script.CodeOutcomeUnknown, Unknown)
+		_, err := db.Run(impatient, slow, nil, &RunOptions{IdempotencyKey: "k"})
+		wantCode(t, "canceled while another one runs", err, CodeOutcomeUnknown, Unknown)
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v, want context.DeadlineExceeded", err)
 		}
-		_, err = db.Run(ctx, slow, nil, WithIdempotencyKey("k"), WithTimeout(100*time.Millisecond))
-		wantCode(t, "out of time while another one runs", err, script.CodeOutcomeUnknown, Unknown)
+		_, err = db.Run(ctx, slow, nil, &RunOptions{IdempotencyKey: "k", Timeout: 100 * time.Millisecond})
+		wantCode(t, "out of time while another one runs", err, CodeOutcomeUnknown, Unknown)
 		first := <-answers
 		for range 2 {
 			if a := <-answers; a != first {
@@ -192,7 +190,7 @@ func TestIdempotencyDuplicates(t *testing.T) {
 			}
 		}
 		// A sending that ends before it has looked gets the result all the same.
-		res, err := db.Run(impatient, slow, nil, WithIdempotencyKey("k"))
+		res, err := db.Run(impatient, slow, nil, &RunOptions{IdempotencyKey: "k"})
 		if err != nil || fmt.Sprint(res.Type, res.Entries) != first {
 			t.Errorf("with a context that has ended: %v, %v; want %s", res, err, first)
 		}
@@ -210,17 +208,15 @@ func TestIdempotencyRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := sendKey(ctx, db, "k", 2)
-	wantCode(t, "other parameters", err, script.CodeBadRequest, NotApplied)
-	_, err = db.Run(ctx, "set n 0", nil, WithIdempotencyKey("k"))
-	wantCode(t, "another script", err, script.CodeBadRequest, NotApplied)
-	for _, key := range []string{"", strings.Repeat("x", 1025)} {
-		_, err = sendKey(ctx, db, key, 1)
-		wantCode(t, "a bad key", err, script.CodeBadRequest, NotApplied)
-	}
+	wantCode(t, "other parameters", err, CodeBadRequest, NotApplied)
+	_, err = db.Run(ctx, "set n 0", nil, &RunOptions{IdempotencyKey: "k"})
+	wantCode(t, "another script", err, CodeBadRequest, NotApplied)
+	_, err = sendKey(ctx, db, strings.Repeat("x", 1025), 1)
+	wantCode(t, "a key that is too long", err, CodeBadRequest, NotApplied)
 	const large = "set n 0; return [repeat('x', 900000), repeat('x', 900000), repeat('x', 900000), repeat('x', 900000), repeat('x', 900000)]"
 	for range 2 { // it leaves nothing behind, not even its key
-		_, err = db.Run(ctx, large, nil, WithIdempotencyKey("large"))
-		wantCode(t, "a large result", err, script.CodeLimit, NotApplied)
+		_, err = db.Run(ctx, large, nil, &RunOptions{IdempotencyKey: "large"})
+		wantCode(t, "a large result", err, CodeLimit, NotApplied)
 	}
 	wantValue(t, db, "n", "1")
 	if _, err := sendKey(ctx, db, "large", 1); err != nil {
@@ -249,15 +245,15 @@ func TestIdempotencyAfterFailure(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		_, err := sendKey(ctx, db, "k", 1)
-		wantCode(t, "the interrupted request", err, script.CodeOutcomeUnknown, Unknown)
+		wantCode(t, "the interrupted request", err, CodeOutcomeUnknown, Unknown)
 	})
 	wg.Wait()
 	for range 2 {
 		_, err := sendKey(ctx, db, "k", 1)
-		wantCode(t, "sent again", err, script.CodeOutcomeUnknown, Unknown)
+		wantCode(t, "sent again", err, CodeOutcomeUnknown, Unknown)
 	}
 	_, err := sendKey(ctx, db, "new", 1)
-	wantCode(t, "a new request", err, script.CodeStorage, NotApplied)
+	wantCode(t, "a new request", err, CodeStorage, NotApplied)
 	wantValue(t, db, "n", "1")
 	if _, err := sendKey(ctx, db, "before", 1); err != nil {
 		t.Errorf("a request of before: %v", err)

@@ -52,7 +52,7 @@ func makeStore(t *testing.T, fs vfs.FS, sources ...string) {
 		t.Fatal(err)
 	}
 	for _, source := range sources {
-		mustRun(t, db, source, nil)
+		mustRun(t, db, source, nil, nil)
 	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
@@ -87,7 +87,7 @@ func stateAfterInstall(fs vfs.FS) (state string, err error) {
 		if err != nil {
 			return "", err
 		}
-		res, err := db.Run(context.Background(), "let s = concat(get a, ' ', get b ?? 'none', ' ', get c ?? 'none'); set w (to_int(get w ?? 0) + 1); return [s, get w]", nil)
+		res, err := db.Run(context.Background(), "let s = concat(get a, ' ', get b ?? 'none', ' ', get c ?? 'none'); set w (to_int(get w ?? 0) + 1); return [s, get w]", nil, nil)
 		if err != nil {
 			return "", err
 		}
@@ -154,7 +154,7 @@ func TestInstallCrash(t *testing.T) {
 					t.Errorf("seed %d, image %d.%d of %d: %v", seed, i, k, len(inner), err)
 					continue
 				}
-				if got := mustRun(t, db, "return get a", nil).Text(); got != "new" {
+				if got := mustRun(t, db, "return get a", nil, nil).Text(); got != "new" {
 					t.Errorf("seed %d, image %d.%d of %d: %s", seed, i, k, len(inner), got)
 				}
 				if err := db.Close(); err != nil {
@@ -195,7 +195,7 @@ func TestInstallRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := mustRun(t, db, "return get a", nil).Text(); got != "old" {
+		if got := mustRun(t, db, "return get a", nil, nil).Text(); got != "old" {
 			t.Errorf("%s: a is %s", what, got)
 		}
 		if err := db.Close(); err != nil {

@@ -36,13 +36,15 @@ func (j *job) free() {
 	j.job.Request = nil
 	j.script.Call.Reset()
 	j.script.Interrupt.Reset()
+	j.script.Result.Reset()
 	jobs.Put(j)
 }
 
 // callJob is the reusable part of a point call.
 type callJob struct {
-	job  txn.Job
-	call call
+	job    txn.Job
+	call   call
+	result script.Result
 }
 
 var callJobs = sync.Pool{New: func() any {
@@ -56,6 +58,7 @@ var callJobs = sync.Pool{New: func() any {
 func newCallJob(w *call) *callJob {
 	j := callJobs.Get().(*callJob)
 	j.call = *w
+	j.call.result, j.result.Time = &j.result, 0
 	return j
 }
 
@@ -68,21 +71,20 @@ const idempotencyKeyMax = 1024
 
 // request makes the identity of a script sent with an idempotency key.
 func request(key string, p *script.Program, params Params) (*partition.Request, error) {
-	if len(key) == 0 || len(key) > idempotencyKeyMax {
-		return nil, &Error{Code: script.CodeBadRequest,
-			Message: fmt.Sprintf("an idempotency key has 1 to %d bytes, got %d", idempotencyKeyMax, len(key))}
+	if len(key) > idempotencyKeyMax {
+		return nil, badRequest("run", "", fmt.Sprintf("an idempotency key has 1 to %d bytes, got %d", idempotencyKeyMax, len(key)), "")
 	}
 	h := sha256.New()
 	source := p.Hash()
 	h.Write(source[:])
-	for _, name := range slices.Sorted(slices.Values(p.Placeholders())) {
+	for _, name := range slices.Sorted(slices.Values(p.Parameters())) {
 		value, ok := params[name]
 		if !ok {
 			value = params["@"+name]
 		}
 		v, err := script.ValueOf(value)
 		if err != nil {
-			return nil, err // Bind has accepted it: can not be
+			return nil, err // Bind has accepted it: cannot be
 		}
 		hashText(h, name)
 		hashValue(h, v)

@@ -37,13 +37,13 @@ func (k *keyedLoad) now() int64 {
 }
 
 // round sends the scripts of a round, and then some of them again.
-func (k *keyedLoad) round(t *testing.T, program *Program, round int) {
+func (k *keyedLoad) round(t *testing.T, program Program, round int) {
 	t.Helper()
 	ctx := context.Background()
 	start := time.Now()
 	const callers = 64
 	send := func(n int) bool {
-		_, err := program.Run(ctx, nil, WithIdempotencyKey(fmt.Sprint("request ", round, " ", n)))
+		_, err := program.Run(ctx, nil, &RunOptions{IdempotencyKey: fmt.Sprint("request ", round, " ", n)})
 		if err != nil {
 			t.Error(err)
 		}

@@ -16,6 +16,7 @@ import (
 // stands below it. Packages on one line do not import each other.
 var layers = [][]string{
 	{"kahuna/cmd/kahuna-cli", "kahuna/cmd/kahuna-bench"},
+	{"kahuna/internal/answer"}, // for tools and tests
 	{"kahuna"},
 	{"kahuna/internal/node"},
 	{"kahuna/internal/txn"},
@@ -39,7 +40,7 @@ var engine = []string{"kahuna", "kahuna/internal", "kahuna/script"}
 
 // beside may be imported by tests, by each other and by commands, but not by
 // what becomes part of a program with a store in it.
-var beside = []string{"kahuna/internal/model", "kahuna/examples", "kahuna/spec", "kahuna/internal/console",
+var beside = []string{"kahuna/internal/model", "kahuna/examples", "kahuna/spec", "kahuna/internal/console", "kahuna/internal/answer",
 	"kahuna/internal/history", "kahuna/internal/listappend", "kahuna/internal/register"}
 
 // forbidden lists, for packages and all below them, what they may not import:
@@ -201,5 +202,38 @@ func TestOnlyCommandsExit(t *testing.T) {
 			}
 			return true
 		})
+	}
+}
+
+// TestAPIShowsItself: go doc shows all of a type. No exported type of the
+// package is an alias, and no exported struct has an embedded type whose
+// methods and fields a reader would have to look for.
+func TestAPIShowsItself(t *testing.T) {
+	types := 0
+	for _, s := range sources(t) {
+		if s.pkg != "kahuna" {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			spec, ok := n.(*ast.TypeSpec)
+			if !ok || !spec.Name.IsExported() {
+				return true
+			}
+			types++
+			if spec.Assign.IsValid() {
+				t.Errorf("%s is an alias", spec.Name)
+			}
+			if fields, ok := spec.Type.(*ast.StructType); ok {
+				for _, f := range fields.Fields.List {
+					if len(f.Names) == 0 {
+						t.Errorf("%s embeds another type", spec.Name)
+					}
+				}
+			}
+			return true
+		})
+	}
+	if types < 20 {
+		t.Errorf("only %d types were found", types)
 	}
 }

@@ -46,7 +46,7 @@ func TestOpenWarnsOfNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		mustRun(t, db, "set k 1", nil)
+		mustRun(t, db, "set k 1", nil, nil)
 		if step == "again" {
 			defer db.Close()
 		} else if err := db.Close(); err != nil {

@@ -27,7 +27,7 @@ func TestLongOperandsStall(t *testing.T) {
 			ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 			defer cancel()
 			ended := make(chan error, 1)
-			go func() { _, err := db.Run(ctx, source, nil); ended <- err }()
+			go func() { _, err := db.Run(ctx, source, nil, nil); ended <- err }()
 			for n := 0; ; n++ {
 				select {
 				case err := <-ended:
@@ -54,7 +54,7 @@ func TestLongOperandsStall(t *testing.T) {
 		elems[i] = "0123456789"
 	}
 	start := time.Now()
-	if _, err := db.Run(ctx, "return count(@a)", Params{"a": elems}, WithIdempotencyKey("k")); err != nil {
+	if _, err := db.Run(ctx, "return count(@a)", Params{"a": elems}, &RunOptions{IdempotencyKey: "k"}); err != nil {
 		t.Error(err)
 	}
 	t.Logf("the request with a long parameter took %v", time.Since(start))

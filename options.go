@@ -12,11 +12,7 @@ import (
 	"kahuna/internal/admission"
 	"kahuna/internal/node"
 	"kahuna/internal/partition"
-	"kahuna/script"
 )
-
-// Limits bound every script; zero fields take their defaults.
-type Limits = script.Limits
 
 // Options configure a store. The zero value, and nil, are the defaults.
 type Options struct {
@@ -135,7 +131,7 @@ func (s *setting) error() error {
 	if s.most >= forever {
 		allowed = least + " or more"
 	}
-	return &Error{Op: "open", Code: script.CodeBadRequest,
+	return &Error{Op: "open", Code: CodeBadRequest,
 		Message: fmt.Sprintf("%s must be %s, got %s", s.name, allowed, render(s.value)), Hint: hint}
 }
 
@@ -144,11 +140,10 @@ func (o *Options) check() error {
 	const (
 		countMost = 1 << 30
 		bytesMost = 1 << 50
-		msMost    = 1 << 43 // what a time.Duration holds
 		ever      = math.MaxInt64
 		ms        = int64(time.Millisecond)
 	)
-	l, used := &o.Limits, o.Limits.WithDefaults()
+	l, used := &o.Limits, limitsOf(o.Limits.script().WithDefaults())
 	for _, s := range []setting{
 		{name: "HistoryRevisions", value: o.HistoryRevisions, most: ever, unbounded: true},
 		{name: "HistoryAge", value: int64(o.HistoryAge), least: ms, most: ever, unbounded: true, duration: true},
@@ -177,24 +172,22 @@ func (o *Options) check() error {
 		{name: "Limits.Nesting", value: int64(l.Nesting), most: 1000},
 		{name: "Limits.Rows", value: int64(l.Rows), most: forever},
 		{name: "Limits.MemoryBytes", value: l.MemoryBytes, most: forever},
-		{name: "Limits.SleepMs", value: l.SleepMs, most: msMost},
-		{name: "Limits.TimeoutMaxMs", value: l.TimeoutMaxMs, most: msMost},
-		{name: "Limits.TimeoutMs", value: l.TimeoutMs, most: msMost},
-		{name: "Limits.AdmissionMs", value: l.AdmissionMs, most: msMost},
+		{name: "Limits.Sleep", value: int64(l.Sleep), most: ever, duration: true},
+		{name: "Limits.TimeoutMax", value: int64(l.TimeoutMax), most: ever, duration: true},
+		{name: "Limits.Timeout", value: int64(l.Timeout), most: ever, duration: true},
+		{name: "Limits.AdmissionWait", value: int64(l.AdmissionWait), most: ever, duration: true},
 	} {
 		if err := s.error(); err != nil {
 			return err
 		}
 	}
-	if l.TimeoutMs > used.TimeoutMaxMs {
-		return &Error{Op: "open", Code: script.CodeBadRequest, Message: fmt.Sprintf(
-			"Limits.TimeoutMs must be at most Limits.TimeoutMaxMs, which is %d, got %d", used.TimeoutMaxMs, l.TimeoutMs),
-			Hint: "raise Limits.TimeoutMaxMs too"}
+	if l.Timeout > used.TimeoutMax {
+		return badRequest("open", "", fmt.Sprintf("Limits.Timeout must be at most Limits.TimeoutMax, which is %v, got %v",
+			used.TimeoutMax, l.Timeout), "raise Limits.TimeoutMax too")
 	}
-	if wait := o.AdmissionWait.Milliseconds(); wait > used.AdmissionMs {
-		return &Error{Op: "open", Code: script.CodeBadRequest, Message: fmt.Sprintf(
-			"AdmissionWait must be at most Limits.AdmissionMs, which is %d ms, got %v", used.AdmissionMs, o.AdmissionWait),
-			Hint: "raise Limits.AdmissionMs too"}
+	if o.AdmissionWait > used.AdmissionWait {
+		return badRequest("open", "", fmt.Sprintf("AdmissionWait must be at most Limits.AdmissionWait, which is %v, got %v",
+			used.AdmissionWait, o.AdmissionWait), "raise Limits.AdmissionWait too")
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func TestResultsAreOwned(t *testing.T) {
 		// The result is in memory until the store shows it, then on disk.
 		for _, pause := range []time.Duration{0, 0, time.Second, 0} {
 			time.Sleep(pause)
-			res, err := program.Run(ctx, nil, WithIdempotencyKey("k"))
+			res, err := program.Run(ctx, nil, &RunOptions{IdempotencyKey: "k"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -56,13 +56,13 @@ func TestResultsAreOwned(t *testing.T) {
 			spoil(res)
 		}
 		program.Warnings()[0].Text = "spoiled"
-		program.Placeholders()
+		program.Parameters()
 		if text := program.Warnings()[0].Text; text == "spoiled" {
 			t.Error("the warnings of a program are shared")
 		}
 		// Without a key, the warnings are those of the program.
 		for range 2 {
-			res, err := program.Run(ctx, nil)
+			res, err := program.Run(ctx, nil, nil)
 			if err != nil || fmt.Sprint(res.Warnings) == "" || res.Warnings[0].Text == "spoiled" {
 				t.Errorf("%+v, %v", res, err)
 			}
@@ -78,16 +78,16 @@ func TestErrorsAreOwned(t *testing.T) {
 	ctx := context.Background()
 	for _, test := range []struct {
 		name string
-		call func(db *DB, tx *Tx) error
+		call func(db *DB, tx Tx) error
 	}{
-		{"run", func(db *DB, _ *Tx) error { _, err := db.Run(ctx, "set a 1", nil); return err }},
-		{"run with a warning", func(db *DB, _ *Tx) error { _, err := db.Run(ctx, "set a 1 return 1; set b 1", nil); return err }},
-		{"get", func(db *DB, _ *Tx) error { _, _, err := db.Get(ctx, "a"); return err }},
-		{"begin", func(db *DB, _ *Tx) error { _, err := db.Begin(ctx, nil); return err }},
-		{"backup", func(db *DB, _ *Tx) error { _, err := db.Backup(ctx, io.Discard); return err }},
-		{"tx run", func(_ *DB, tx *Tx) error { _, err := tx.Run(ctx, "set a 1", nil); return err }},
-		{"tx get", func(_ *DB, tx *Tx) error { _, _, err := tx.Get(ctx, "a"); return err }},
-		{"tx commit", func(_ *DB, tx *Tx) error { return tx.Commit(ctx) }},
+		{"run", func(db *DB, _ Tx) error { _, err := db.Run(ctx, "set a 1", nil, nil); return err }},
+		{"run with a warning", func(db *DB, _ Tx) error { _, err := db.Run(ctx, "set a 1 return 1; set b 1", nil, nil); return err }},
+		{"get", func(db *DB, _ Tx) error { _, _, err := db.Get(ctx, "a"); return err }},
+		{"begin", func(db *DB, _ Tx) error { _, err := db.Begin(ctx, nil); return err }},
+		{"backup", func(db *DB, _ Tx) error { _, err := db.Backup(ctx, io.Discard); return err }},
+		{"tx run", func(_ *DB, tx Tx) error { _, err := tx.Run(ctx, "set a 1", nil, nil); return err }},
+		{"tx get", func(_ *DB, tx Tx) error { _, _, err := tx.Get(ctx, "a"); return err }},
+		{"tx commit", func(_ *DB, tx Tx) error { return tx.Commit(ctx) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			db := openTest(t, "", nil)
@@ -142,7 +142,7 @@ func TestErrorsOfABatchAreOwned(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range callers {
 		wg.Go(func() {
-			_, err := db.Run(ctx, "set @k 1", Params{"k": fmt.Sprint("k", i)}, WithIdempotencyKey(fmt.Sprint(i)))
+			_, err := db.Run(ctx, "set @k 1", Params{"k": fmt.Sprint("k", i)}, &RunOptions{IdempotencyKey: fmt.Sprint(i)})
 			if !errors.As(err, &found[i]) {
 				t.Errorf("%v, want an *Error", err)
 			}
@@ -162,7 +162,7 @@ func TestErrorsOfABatchAreOwned(t *testing.T) {
 	}
 	// And who repeats a request with an unknown outcome, another one.
 	for i := range callers {
-		_, err := db.Run(ctx, "set @k 1", Params{"k": fmt.Sprint("k", i)}, WithIdempotencyKey(fmt.Sprint(i)))
+		_, err := db.Run(ctx, "set @k 1", Params{"k": fmt.Sprint("k", i)}, &RunOptions{IdempotencyKey: fmt.Sprint(i)})
 		var e *Error
 		if !errors.As(err, &e) || seen[e] {
 			t.Errorf("%v: shared", err)

@@ -82,9 +82,9 @@ func drawScript(choose chooser, prefix string) string {
 // answer renders a response without times.
 func answer(r spec.Response) string {
 	if r.Err != nil {
-		var e *Error
+		var e *script.Error
 		if !errors.As(r.Err, &e) {
-			return "no *Error: " + r.Err.Error()
+			return "no *script.Error: " + r.Err.Error()
 		}
 		return fmt.Sprintf("%s %s: %s", e.Code, e.Outcome, e.Reason())
 	}
@@ -104,7 +104,7 @@ type clocks struct{ store, model int64 }
 func mark(t *rapid.T, db *DB, reference *model.Runner) clocks {
 	ctx := context.Background()
 	now := func() int64 {
-		r, err := db.Run(ctx, "return current_time()", nil)
+		r, err := db.Run(ctx, "return current_time()", nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +132,7 @@ func mark(t *rapid.T, db *DB, reference *model.Runner) clocks {
 func asOf(db *DB, reference *model.Runner, e, key string, at clocks) (got, want string) {
 	ask := func(r spec.Runner, ms int64) string {
 		res := r.Run(context.Background(), spec.Request{Source: fmt.Sprintf("%sget '%s' as of %d", e, key, ms)})
-		var failed *Error
+		var failed *script.Error
 		if errors.As(res.Err, &failed) {
 			return string(failed.Code) // the message has the time
 		}

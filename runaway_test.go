@@ -34,7 +34,7 @@ func openRunaway(t testing.TB, limits Limits) *DB {
 	ctx := context.Background()
 	for at := 0; at < 20_000; at += 2000 {
 		if _, err := db.Run(ctx, "for i in @from..(@from + 1999) do set (concat('big/', i)) i; eset (concat('big/', i)) i end",
-			Params{"from": at}); err != nil {
+			Params{"from": at}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -66,7 +66,7 @@ func cancelAfter(db *DB, source string, d time.Duration) (time.Duration, error) 
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() {
-		_, err := db.Run(ctx, source, nil, WithTimeout(time.Minute))
+		_, err := db.Run(ctx, source, nil, &RunOptions{Timeout: time.Minute})
 		ended <- err
 	}()
 	time.Sleep(d)
@@ -131,7 +131,7 @@ func benchRunaway(b *testing.B, source string, at int, durable bool) {
 			for i := range at {
 				wg.Go(func() {
 					for ctx.Err() == nil {
-						_, _ = db.Run(ctx, strings.ReplaceAll(source, "mine/a", fmt.Sprint("mine/", i)), nil)
+						_, _ = db.Run(ctx, strings.ReplaceAll(source, "mine/a", fmt.Sprint("mine/", i)), nil, nil)
 						ran.Add(1)
 					}
 				})
@@ -144,7 +144,7 @@ func benchRunaway(b *testing.B, source string, at int, durable bool) {
 				var took []time.Duration
 				for i := 0; time.Now().Before(end); i++ {
 					start := time.Now()
-					if _, err := p.Run(context.Background(), Params{"key": fmt.Sprint("other/", g, "/", i%100)}); err != nil {
+					if _, err := p.Run(context.Background(), Params{"key": fmt.Sprint("other/", g, "/", i%100)}, nil); err != nil {
 						b.Error(err)
 						return
 					}
@@ -191,7 +191,7 @@ func BenchmarkFastBudget(b *testing.B) {
 	}
 	for _, r := range append(more, runaways...) {
 		b.Run(r.name, func(b *testing.B) {
-			p, err := script.Compile(r.source, &db.opts.Limits)
+			p, err := script.Compile(r.source, &db.limits)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -134,7 +134,7 @@ func newSoak(t *testing.T, change func(*Options)) *soak {
 	}
 	s.now.Store(1_700_000_000_000)
 	o := &Options{
-		Limits:        Limits{TimeoutMs: 120_000},
+		Limits:        Limits{Timeout: 2 * time.Minute},
 		RowCacheBytes: 256 << 10, BlockCacheBytes: 1 << 20, EphemeralBytes: 256 << 10,
 		HistoryRevisions: 8, HistoryAge: 100 * time.Millisecond,
 		fs: s.fs, now: s.now.Load, sweep: time.Millisecond, segment: 64 << 10, MemTableBytes: 256 << 10,
@@ -228,7 +228,7 @@ func (s *soak) round(t *testing.T, round int) {
 					params["key"], params["value"] = fmt.Sprint("huge/", n%3), s.value(n, *flagSoakHuge)
 				}
 			}
-			if _, err := s.db.Run(ctx, source, params); err != nil {
+			if _, err := s.db.Run(ctx, source, params, nil); err != nil {
 				t.Errorf("%s: %v", source, err)
 				return
 			}

@@ -2,7 +2,6 @@ package kahuna
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -13,241 +12,114 @@ import (
 	"kahuna/script"
 )
 
-// Space is one of a store's two key spaces. Its calls do what single commands
-// of the language do, at no cost of parsing, in the same order with scripts.
-//
-// A key is a non-empty UTF-8 text without NUL of at most Limits.KeyBytes; a
-// value is any bytes, at most Limits.ValueBytes of them. Times to live are
-// counted in whole milliseconds.
-type Space struct {
+// space is the Space of a DB.
+type space struct {
 	db    *DB
 	space script.Space
 }
 
-// SetOptions are the conditions and modifiers of a Set.
-type SetOptions struct {
-	// NX sets only a key that is not live, XX only one that is.
-	NX, XX bool
-	// Equals, when not nil, sets only when the live value equals it.
-	Equals *string
-	// Revision, when not nil, sets only when the key stands at it; -1 is a
-	// key that is not live.
-	Revision *int64
-	// TTL is the time to live; 0 means for ever, whatever it was before.
-	TTL time.Duration
-	// NoHistory keeps this version out of the history once it is superseded.
-	NoHistory bool
+func (s *space) Get(ctx context.Context, key string) (e Entry, ok bool, err error) {
+	w := call{kind: callGet, key: key}
+	err = s.do(ctx, &w)
+	return w.entry(), w.row.Found, err
 }
 
-// WriteResult is what a write did.
-type WriteResult struct {
-	// Done tells whether the write had an effect: its conditions held, the
-	// key to delete or extend was live.
-	Done bool
-	// Revision is the key's revision after the call, -1 when it has none.
-	Revision int64
+func (s *space) Exists(ctx context.Context, key string) (bool, error) {
+	w := call{kind: callGet, key: key}
+	err := s.do(ctx, &w)
+	return w.row.Found, err
 }
 
-// Set writes key. A condition that does not hold is no error: Done is false.
-func (s Space) Set(ctx context.Context, key, value string, o *SetOptions) (WriteResult, error) {
-	w, err := setCall(key, value, o, &s.db.opts.Limits)
+func (s *space) Set(ctx context.Context, key, value string, o *SetOptions) (WriteResult, error) {
+	w, err := setCall(key, value, o, &s.db.limits)
 	if err != nil {
 		return WriteResult{}, err
 	}
 	err = s.do(ctx, &w)
-	return WriteResult{w.write.Done, w.write.Revision}, err
+	return w.wrote(), err
+}
+
+func (s *space) Delete(ctx context.Context, key string) (WriteResult, error) {
+	w := call{kind: callDelete, key: key}
+	err := s.do(ctx, &w)
+	return w.wrote(), err
+}
+
+func (s *space) Extend(ctx context.Context, key string, ttl time.Duration) (WriteResult, error) {
+	w, err := extendCall(key, ttl)
+	if err != nil {
+		return WriteResult{}, err
+	}
+	err = s.do(ctx, &w)
+	return w.wrote(), err
 }
 
 // setCall makes the call of a Set.
-func setCall(key, value string, o *SetOptions, limits *Limits) (call, error) {
+func setCall(key, value string, o *SetOptions, limits *script.Limits) (call, error) {
 	w := call{kind: callSet, key: key, value: value}
 	if o != nil {
-		w.set = script.SetOptions{NX: o.NX, XX: o.XX, NoRev: o.NoHistory, TTL: o.TTL.Milliseconds()}
+		w.set = script.SetOptions{NX: o.NX, XX: o.XX, NoRev: o.NoHistory, TTL: milliseconds(o.TTL), KeepTTL: o.KeepTTL}
 		if o.Equals != nil {
 			w.set.HasCmp, w.set.Cmp = true, *o.Equals
 		}
 		if o.Revision != nil {
 			w.set.HasCmpRev, w.set.CmpRev = true, *o.Revision
 		}
-		if o.TTL > 0 && w.set.TTL == 0 {
-			w.set.TTL = 1
-		}
 		if o.TTL < 0 {
-			return call{}, badCall("set", key, "TTL must not be negative")
+			return call{}, badRequest("set", key, fmt.Sprintf("TTL must not be negative, got %v", o.TTL), "0 is for ever; Delete ends a key now")
 		}
 		if o.NX && o.XX {
-			return call{}, badCall("set", key, "NX contradicts XX")
+			return call{}, badRequest("set", key, "NX contradicts XX", "")
 		}
 	}
 	if n, limit := len(value), limits.ValueBytes; n > limit {
-		return call{}, &Error{Op: "set", Key: key, Code: script.CodeLimit,
+		return call{}, &Error{Op: "set", Key: key, Code: CodeLimit,
 			Message: fmt.Sprintf("the value has %d bytes, more than %d; the limit is Limits.ValueBytes", n, limit)}
 	}
 	return w, nil
 }
 
-// Get reads key. ok is false when it is not live.
-func (s Space) Get(ctx context.Context, key string) (e Entry, ok bool, err error) {
-	w := call{kind: callGet, key: key}
-	err = s.do(ctx, &w)
-	return entry(&w.row), w.row.Found, err
-}
-
-// Exists reports whether key is live.
-func (s Space) Exists(ctx context.Context, key string) (bool, error) {
-	_, ok, err := s.Get(ctx, key)
-	return ok, err
-}
-
-// Delete deletes key. Done is false when it was not live.
-func (s Space) Delete(ctx context.Context, key string) (WriteResult, error) {
-	w := call{kind: callDelete, key: key}
-	err := s.do(ctx, &w)
-	return WriteResult{w.write.Done, w.write.Revision}, err
-}
-
-// Extend makes key end ttl from now, earlier or later than before; 0 makes it
-// live for ever. Done is false when it was not live.
-func (s Space) Extend(ctx context.Context, key string, ttl time.Duration) (WriteResult, error) {
-	w, err := extendCall(key, ttl)
-	if err != nil {
-		return WriteResult{}, err
-	}
-	err = s.do(ctx, &w)
-	return WriteResult{w.write.Done, w.write.Revision}, err
-}
-
 // extendCall makes the call of an Extend.
 func extendCall(key string, ttl time.Duration) (call, error) {
 	if ttl < 0 {
-		return call{}, badCall("extend", key, "the time to live must not be negative")
+		return call{}, badRequest("extend", key, fmt.Sprintf("the time to live must not be negative, got %v", ttl), "0 is for ever; Delete ends a key now")
 	}
-	w := call{kind: callExtend, key: key}
-	if w.set.TTL = ttl.Milliseconds(); ttl > 0 && w.set.TTL == 0 {
-		w.set.TTL = 1
-	}
-	return w, nil
-}
-
-// Bucket returns the live keys bucket + "/" + rest, with no slash in rest, in
-// the order of their bytes, all of one moment. One slash at the end of bucket is
-// ignored, as in the language. More than Limits.Rows of them
-// are an error of code "limit".
-func (s Space) Bucket(ctx context.Context, bucket string) ([]Entry, error) {
-	const source = "get by bucket @b"
-	const ephemeral = "eget by bucket @b"
-	if err := checkKey("bucket", bucket, &s.db.opts.Limits); err != nil {
-		return nil, err
-	}
-	return s.rows(ctx, source, ephemeral, bucket)
-}
-
-func (s Space) rows(ctx context.Context, persistent, ephemeral, operand string) ([]Entry, error) {
-	source := persistent
-	if s.space == script.Ephemeral {
-		source = ephemeral
-	}
-	res, err := s.db.Run(ctx, source, Params{"b": operand})
-	if err != nil {
-		return nil, err
-	}
-	return res.Entries, nil
-}
-
-// Page is a part of the rows with a prefix.
-type Page struct {
-	Entries []Entry
-	// Next is the After of the following page; "" when this is the last.
-	Next string
-}
-
-// Prefix returns at most limit live keys that start with prefix and come after
-// the key after ("" for the first page; then Page.Next). An empty prefix is
-// refused: there is no call that lists every key; keys that are to be listed
-// together need a common beginning. limit is at least 1
-// and at most Limits.Rows; 0 means that. Keys come in the store's order: by
-// bucket (what is before the last slash), then by the rest; each key once. A
-// page is of one moment, two pages are not.
-func (s Space) Prefix(ctx context.Context, prefix, after string, limit int) (Page, error) {
-	rowsMax := s.db.opts.Limits.Rows
-	if limit < 0 {
-		return Page{}, badCall("prefix", prefix, "limit must not be negative")
-	}
-	if limit == 0 || limit > rowsMax {
-		limit = rowsMax
-	}
-	if prefix == "" {
-		return Page{}, badCall("prefix", prefix, "the prefix must not be empty")
-	}
-	w := call{kind: callPage, key: prefix, value: after, limit: limit, space: s.space}
-	for {
-		if err := s.do(ctx, &w); err != nil {
-			return Page{}, err
-		}
-		if len(w.rows) > 0 || w.next == "" {
-			break
-		}
-		w.value = w.next // only rows that have ended: go on
-	}
-	page := Page{Next: w.next}
-	for i := range w.rows {
-		page.Entries = append(page.Entries, entry(&w.rows[i]))
-	}
-	return page, nil
-}
-
-func entry(r *script.Row) Entry {
-	if !r.Found {
-		return Entry{Key: r.Key, Revision: -1}
-	}
-	return Entry{Key: r.Key, Value: r.Value, HasValue: true, Revision: r.Revision, Expires: r.Expires, Modified: r.Modified}
-}
-
-func badCall(op, key, message string) error {
-	return &Error{Op: op, Key: key, Code: script.CodeBadRequest, Message: message}
+	return call{kind: callExtend, key: key, set: script.SetOptions{TTL: milliseconds(ttl)}}, nil
 }
 
 // checkKey refuses what is no key.
-func checkKey(op, key string, limits *Limits) error {
+func checkKey(op, key string, limits *script.Limits) error {
 	if key != "" && len(key) <= limits.KeyBytes && utf8.ValidString(key) && strings.IndexByte(key, 0) < 0 {
 		return nil
 	}
-	return &Error{Op: op, Key: shorten(key), Code: script.CodeBadKey,
+	return &Error{Op: op, Key: shorten(key), Code: CodeBadKey,
 		Message: fmt.Sprintf("a key must be a non-empty UTF-8 text without NUL of at most %d bytes", limits.KeyBytes),
 		Hint:    "the limit is Limits.KeyBytes"}
 }
 
 // do checks the key and runs w.
-func (s Space) do(ctx context.Context, w *call) error {
-	if err := checkKey(callNames[w.kind], w.key, &s.db.opts.Limits); err != nil {
-		return err
+func (s *space) do(ctx context.Context, w *call) error {
+	if w.kind != callPage {
+		if err := checkKey(callNames[w.kind], w.key, &s.db.limits); err != nil {
+			return err
+		}
 	}
 	w.space = s.space
 	j := newCallJob(w)
 	defer j.free()
-	j.job.TimeoutMs, j.job.AdmissionMs = s.db.opts.Limits.TimeoutMs, s.db.opts.AdmissionWait.Milliseconds()
+	j.job.TimeoutMs, j.job.AdmissionMs = s.db.limits.TimeoutMs, s.db.opts.AdmissionWait.Milliseconds()
 	j.job.Path = txn.Auto
 	if s.db.opts.forceSlow && w.kind != callPage {
 		j.job.Path = txn.Slow
 	}
 	_, err := s.db.node.Runner.Run(ctx, &j.job)
-	*w = j.call
+	w.row, w.write, w.time = j.call.row, j.call.write, j.result.Time
+	w.rows, w.next = j.call.rows, j.call.next
 	if err != nil {
 		w.forget()
-		return callError(w.kind, w.key, err)
+		return callErrorOf(callNames[w.kind], w.key, err)
 	}
 	return nil
-}
-
-// callError names the call in its error.
-func callError(kind callKind, key string, err error) error {
-	var e *Error
-	if err = runError(err); !errors.As(err, &e) {
-		return err
-	}
-	named := *e
-	named.Op, named.Key = callNames[kind], key
-	return &named
 }
 
 func shorten(key string) string {
@@ -277,24 +149,31 @@ type call struct {
 	value string // or, of a page, the key before it
 	set   script.SetOptions
 	limit int
+	// result, when not nil, is the answer that a write gives the engine, which
+	// stamps it with the commit time.
+	result *script.Result
 
 	row   script.Row
 	write script.WriteResult
+	time  script.Timestamp // of the commit
 	rows  []script.Row
 	next  string
 }
 
 // Do runs the call.
-func (w *call) Do(tx *partition.Tx, _ int64) (res *script.Result, err error) {
+func (w *call) Do(tx *partition.Tx, _ int64) (_ *script.Result, err error) {
 	switch w.kind {
 	case callSet:
 		w.write, err = tx.Set(w.space, w.key, w.value, &w.set)
+		return w.result, err
 	case callGet:
 		w.row, err = tx.Get(w.space, w.key)
 	case callDelete:
 		w.write, err = tx.Delete(w.space, w.key)
+		return w.result, err
 	case callExtend:
 		w.write, err = tx.Extend(w.space, w.key, w.set.TTL)
+		return w.result, err
 	case callPage:
 		w.rows, w.next, err = tx.Page(partition.Range{Space: w.space, Prefix: true, Text: w.key}, w.value, w.limit)
 	}
@@ -306,6 +185,23 @@ func (w *call) Do(tx *partition.Tx, _ int64) (res *script.Result, err error) {
 func (w *call) forget() {
 	w.row, w.write = script.Row{Key: w.key, Revision: -1}, script.WriteResult{Revision: -1}
 	w.rows, w.next = nil, ""
+}
+
+// entry is the answer of a read.
+func (w *call) entry() Entry {
+	if !w.row.Found {
+		return Entry{Key: w.key, Revision: -1}
+	}
+	return rowEntry(&w.row)
+}
+
+// wrote is the answer of a write.
+func (w *call) wrote() WriteResult {
+	r := WriteResult{Done: w.write.Done, Revision: w.write.Revision}
+	if r.Done {
+		r.Time = unixMilli(w.time.Millis())
+	}
+	return r
 }
 
 func (w *call) lockSet() (s partition.LockSet) {

@@ -37,7 +37,7 @@ var stallReads = []struct {
 	{"ephemeral/as-of-4000", stallScript("return count(eget by bucket rows as of @now)")},
 	{"ephemeral/page-first", stallPage("many/", "", 4096, true)},
 	{"ephemeral/page-late", stallPage("many/", "many/399", 100, true)},
-	{"tx/get", stallTx(nil, func(ctx context.Context, tx *Tx) error {
+	{"tx/get", stallTx(nil, func(ctx context.Context, tx Tx) error {
 		for i := range 1300 {
 			if _, _, err := tx.Get(ctx, fmt.Sprint("rows/", i)); err != nil {
 				return err
@@ -45,11 +45,11 @@ var stallReads = []struct {
 		}
 		return nil
 	})},
-	{"tx/bucket", stallTx(nil, func(ctx context.Context, tx *Tx) error {
-		_, err := tx.Bucket(ctx, "rows")
+	{"tx/bucket", stallTx(nil, func(ctx context.Context, tx Tx) error {
+		_, err := Collect(tx.Bucket(ctx, "rows", nil))
 		return err
 	})},
-	{"tx/optimistic-get", stallTx(&TxOptions{Optimistic: true}, func(ctx context.Context, tx *Tx) error {
+	{"tx/optimistic-get", stallTx(&TxOptions{Optimistic: true}, func(ctx context.Context, tx Tx) error {
 		for i := range 1300 {
 			if _, _, err := tx.Get(ctx, fmt.Sprint("rows/", i)); err != nil {
 				return err
@@ -57,31 +57,31 @@ var stallReads = []struct {
 		}
 		return nil
 	})},
-	{"tx/optimistic-bucket", stallTx(&TxOptions{Optimistic: true}, func(ctx context.Context, tx *Tx) error {
-		_, err := tx.Ephemeral().Prefix(ctx, "many/1")
+	{"tx/optimistic-bucket", stallTx(&TxOptions{Optimistic: true}, func(ctx context.Context, tx Tx) error {
+		_, err := Collect(tx.Ephemeral().Prefix(ctx, "many/1", nil))
 		return err
 	})},
 }
 
 func stallScript(source string) func(context.Context, *DB, int) error {
 	return func(ctx context.Context, db *DB, i int) error {
-		_, err := db.Run(ctx, source, Params{"n": i, "before": stallBefore.UnixMilli(), "now": time.Now().UnixMilli()})
+		_, err := db.Run(ctx, source, Params{"n": i, "before": stallBefore.UnixMilli(), "now": time.Now().UnixMilli()}, nil)
 		return err
 	}
 }
 
 func stallPage(prefix, after string, limit int, ephemeral bool) func(context.Context, *DB, int) error {
 	return func(ctx context.Context, db *DB, _ int) error {
-		s := db.Space
+		s := Space(db)
 		if ephemeral {
 			s = db.Ephemeral()
 		}
-		_, err := s.Prefix(ctx, prefix, after, limit)
+		_, err := Collect(s.Prefix(ctx, prefix, &RangeOptions{After: after, Limit: limit}))
 		return err
 	}
 }
 
-func stallTx(o *TxOptions, f func(context.Context, *Tx) error) func(context.Context, *DB, int) error {
+func stallTx(o *TxOptions, f func(context.Context, Tx) error) func(context.Context, *DB, int) error {
 	return func(ctx context.Context, db *DB, _ int) error {
 		tx, err := db.Begin(ctx, o)
 		if err != nil {
@@ -113,7 +113,7 @@ func openStall(b *testing.B) *DB {
 		b.Helper()
 		for at := 0; at < n; at += 4000 {
 			if _, err := db.Run(context.Background(), "for i in @from..@to do "+source+" end",
-				Params{"from": at, "to": min(at+4000, n) - 1}); err != nil {
+				Params{"from": at, "to": min(at+4000, n) - 1}, nil); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -126,7 +126,7 @@ func openStall(b *testing.B) *DB {
 	fill("eset (concat('rows/', i)) i", stallRows)
 	fill("eset (concat('many/', i)) i", 100*stallRows)
 	for range 900 {
-		if _, err := db.Run(context.Background(), "set counter 1", nil); err != nil {
+		if _, err := db.Run(context.Background(), "set counter 1", nil, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -158,7 +158,7 @@ func BenchmarkStall(b *testing.B) {
 			wg.Go(func() {
 				for ctx.Err() == nil {
 					start := time.Now()
-					if _, err := probe.Run(context.Background(), nil); err != nil {
+					if _, err := probe.Run(context.Background(), nil, nil); err != nil {
 						b.Error(err)
 						return
 					}

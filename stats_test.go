@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"kahuna/script"
 )
 
 // TestStats: every number of Stats moves when what it counts happens.
@@ -21,26 +19,31 @@ func TestStats(t *testing.T) {
 	o.RowCacheBytes = 50_000
 	o.MemTableBytes = 64 << 10
 	o.SlowScripts, o.SlowBytes, o.AdmissionWait = 1, 32<<20, time.Minute
-	o.Limits.AdmissionMs = time.Minute.Milliseconds()
+	o.Limits.AdmissionWait = time.Minute
 	db, err := open("db", o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx := context.Background()
-	run := func(source string, options ...RunOption) {
+	send := func(source, key string) {
 		t.Helper()
-		if _, err := db.Run(ctx, source, nil, append(options, WithTimeout(time.Minute))...); err != nil {
+		if _, err := db.Run(ctx, source, nil, &RunOptions{Timeout: time.Minute, IdempotencyKey: key}); err != nil {
 			t.Error(err)
 		}
 	}
-	background := func(source string, options ...RunOption) chan struct{} {
+	run := func(source string) {
+		t.Helper()
+		send(source, "")
+	}
+	beside := func(source, key string) chan struct{} {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			run(source, options...)
+			send(source, key)
 		}()
 		return done
 	}
+	background := func(source string) chan struct{} { return beside(source, "") }
 	until := func(what func(*Stats) bool) {
 		t.Helper()
 		deadline := time.Now().Add(30 * time.Second)
@@ -94,10 +97,10 @@ func TestStats(t *testing.T) {
 	<-slow
 	// A request that is sent twice at once.
 	for i := 0; db.Stats().RequestWait.Count == 0; i++ {
-		once := WithIdempotencyKey(fmt.Sprint("once", i))
-		slow = background("sleep 30; return 1", once)
+		once := fmt.Sprint("once", i)
+		slow = beside("sleep 30; return 1", once)
 		until(func(s *Stats) bool { return s.Locks > 0 })
-		run("sleep 30; return 1", once)
+		send("sleep 30; return 1", once)
 		<-slow
 	}
 	// A disk that hangs: no room for another large write.
@@ -125,7 +128,7 @@ func TestStats(t *testing.T) {
 	place := occupy(db)
 	slow = background("for i in 1..5000 do let x = i end")
 	until(func(s *Stats) bool { return s.SlowScripts == 1 && s.SlowWaiting == 1 })
-	if _, err := db.Run(ctx, "sleep 1", nil, WithAdmissionWait(0)); !errors.Is(err, &Error{Code: script.CodeAdmission}) {
+	if _, err := db.Run(ctx, "sleep 1", nil, &RunOptions{AdmissionWait: -1}); !errors.Is(err, &Error{Code: CodeAdmission}) {
 		t.Errorf("one that does not wait: %v", err)
 	}
 	place.Leave()

@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"kahuna/script"
 )
 
 // TestStrangers: a log is opened with the rows it belongs to, and with no
@@ -23,7 +21,7 @@ func TestStrangers(t *testing.T) {
 			t.Fatal(err)
 		}
 		if sources != "" {
-			mustRun(t, db, sources, nil)
+			mustRun(t, db, sources, nil, nil)
 		}
 		if name == "busy" {
 			stream, _ := backup(t, db)
@@ -61,7 +59,7 @@ func TestStrangers(t *testing.T) {
 			}
 			_, err := Open(dir(name), nil)
 			var e *Error
-			if !errors.As(err, &e) || e.Code != script.CodeCorrupt || e.Key != dir(name) ||
+			if !errors.As(err, &e) || e.Code != CodeCorrupt || e.Key != dir(name) ||
 				!strings.Contains(e.Message, "its log is that of another store") || !strings.Contains(e.Hint, filepath.Join(dir(name), "log")) {
 				t.Errorf("rows of %s with the log of the other of %v: %v", name, pair, err)
 			}
@@ -73,7 +71,7 @@ func TestStrangers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := mustRun(t, db, "return get k ?? 'null'", nil).Text(); got != want {
+		if got := mustRun(t, db, "return get k ?? 'null'", nil, nil).Text(); got != want {
 			t.Errorf("%s has %q, want %q", name, got, want)
 		}
 		if err := db.Close(); err != nil {

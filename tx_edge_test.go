@@ -26,7 +26,7 @@ func TestTxSleep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, err := tx.Run(ctx, "let a = current_time(); sleep 2; set k 1; return current_time() >= a + 2", nil)
+	res, err := tx.Run(ctx, "let a = current_time(); sleep 2; set k 1; return current_time() >= a + 2", nil, nil)
 	if err != nil || res.Text() != "true" {
 		t.Fatal(res, err)
 	}
@@ -43,7 +43,7 @@ func TestTxSleep(t *testing.T) {
 	}
 	canceled, cancel := context.WithCancel(ctx)
 	time.AfterFunc(time.Millisecond, cancel)
-	if _, err := tx.Run(canceled, "set k 2; sleep 300000", nil); !errors.Is(err, context.Canceled) {
+	if _, err := tx.Run(canceled, "set k 2; sleep 300000", nil, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("a sleep whose caller has left: %v", err)
 	}
 	tx.Rollback()
@@ -51,7 +51,7 @@ func TestTxSleep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tx.Run(ctx, "set k 2; sleep 300000", nil); !errors.Is(err, ErrTimeout) {
+	if _, err := tx.Run(ctx, "set k 2; sleep 300000", nil, nil); !errors.Is(err, ErrTimeout) {
 		t.Errorf("a sleep beyond the transaction's time: %v", err)
 	}
 	if e, _, err := db.Get(ctx, "k"); err != nil || e.Value != "1" {
@@ -65,7 +65,7 @@ func TestUpdateEndedInside(t *testing.T) {
 	t.Parallel()
 	db := openTest(t, "", nil)
 	ctx := context.Background()
-	set := func(tx *Tx, key string) {
+	set := func(tx Tx, key string) {
 		t.Helper()
 		if _, err := tx.Set(ctx, key, "1", nil); err != nil {
 			t.Fatal(err)
@@ -78,8 +78,8 @@ func TestUpdateEndedInside(t *testing.T) {
 		}
 		return ok
 	}
-	var inside *Tx
-	err := db.Update(ctx, func(tx *Tx) error {
+	var inside Tx
+	err := db.Update(ctx, func(tx Tx) error {
 		inside = tx
 		set(tx, "committed")
 		return tx.Commit(ctx)
@@ -90,7 +90,7 @@ func TestUpdateEndedInside(t *testing.T) {
 	if _, err := inside.Set(ctx, "after", "1", nil); !errors.Is(err, ErrTxDone) {
 		t.Errorf("use after the end: %v", err)
 	}
-	err = db.Update(ctx, func(tx *Tx) error {
+	err = db.Update(ctx, func(tx Tx) error {
 		set(tx, "kept")
 		if err := tx.Commit(ctx); err == nil {
 			t.Error("Commit inside Update succeeded")
@@ -100,7 +100,7 @@ func TestUpdateEndedInside(t *testing.T) {
 	if err != nil || !there("kept") {
 		t.Errorf("after a refused Commit: %v", err)
 	}
-	err = db.Update(ctx, func(tx *Tx) error {
+	err = db.Update(ctx, func(tx Tx) error {
 		set(tx, "rolled-back")
 		tx.Rollback()
 		return nil
@@ -114,7 +114,7 @@ func TestUpdateEndedInside(t *testing.T) {
 				t.Errorf("recovered %v", r)
 			}
 		}()
-		_ = db.Update(ctx, func(tx *Tx) error {
+		_ = db.Update(ctx, func(tx Tx) error {
 			set(tx, "panicked")
 			panic("boom")
 		})
@@ -160,7 +160,7 @@ func TestTxCommitTwice(t *testing.T) {
 	}
 }
 
-func begin(t *testing.T, db *DB, o *TxOptions) *Tx {
+func begin(t *testing.T, db *DB, o *TxOptions) Tx {
 	t.Helper()
 	tx, err := db.Begin(context.Background(), o)
 	if err != nil {
@@ -203,7 +203,7 @@ func TestTxAndClose(t *testing.T) {
 	if _, err := db.Begin(ctx, nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("Begin: %v, want ErrClosed", err)
 	}
-	if err := db.Update(ctx, func(*Tx) error { return nil }); !errors.Is(err, ErrClosed) {
+	if err := db.Update(ctx, func(Tx) error { return nil }); !errors.Is(err, ErrClosed) {
 		t.Errorf("Update: %v, want ErrClosed", err)
 	}
 }
@@ -249,7 +249,7 @@ func TestOutcomeOfCanceledTx(t *testing.T) {
 	go func() { answer <- persistent.Commit(leave) }()
 	<-disk.reached
 	go func() {
-		_, err := db.Run(leave, "eset f get k", nil)
+		_, err := db.Run(leave, "eset f get k", nil, nil)
 		answer <- err
 	}()
 	for db.Stats().EphemeralRows < 1 {
@@ -296,15 +296,15 @@ func TestTxAndDiskFailure(t *testing.T) {
 	disk.block.Store(true)
 	lost := make(chan error, 1)
 	go func() {
-		_, err := db.Run(ctx, "set k 1", nil)
+		_, err := db.Run(ctx, "set k 1", nil, nil)
 		lost <- err
 	}()
 	<-disk.reached
 	reads := make(chan error, 2)
-	for _, tx := range []*Tx{reader, optimistic} {
+	for _, tx := range []Tx{reader, optimistic} {
 		go func() {
 			e, ok, err := tx.Get(ctx, "k")
-			if ok || e.HasValue {
+			if ok || e.Kind != KindNull {
 				err = fmt.Errorf("the lost row %v was given out (%v)", e, err)
 			} else if err == nil || outcomeOf(err) == NotApplied {
 				err = nil
@@ -324,8 +324,8 @@ func TestTxAndDiskFailure(t *testing.T) {
 	locks := db.Stats().Locks
 	slow := make(chan error, 1)
 	go func() {
-		res, err := db.Run(ctx, "let v = get k; sleep 20; return v", nil)
-		if err == nil && res.Entries[0].HasValue {
+		res, err := db.Run(ctx, "let v = get k; sleep 20; return v", nil, nil)
+		if err == nil && res.Entries[0].Kind != KindNull {
 			err = fmt.Errorf("the lost value %s was answered", res.Text())
 		} else if err != nil && outcomeOf(err) == NotApplied {
 			err = nil
@@ -389,7 +389,7 @@ func TestTxUndo(t *testing.T) {
 			if rng.IntN(2) == 0 {
 				source.WriteString("throw 'no'")
 			}
-			_, err := tx.Run(ctx, source.String(), nil)
+			_, err := tx.Run(ctx, source.String(), nil, nil)
 			switch {
 			case err == nil:
 				want = after
@@ -398,7 +398,7 @@ func TestTxUndo(t *testing.T) {
 			default:
 				t.Fatal(err)
 			}
-			rows, err := tx.Bucket(ctx, fmt.Sprint("s", seed))
+			rows, err := Collect(tx.Bucket(ctx, fmt.Sprint("s", seed), nil))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -416,9 +416,9 @@ func TestTxUndo(t *testing.T) {
 		if err := tx.Commit(ctx); err != nil {
 			t.Fatal(err)
 		}
-		page, err := db.Prefix(ctx, fmt.Sprintf("s%d/", seed), "", 0)
-		if err != nil || len(page.Entries) != len(want) {
-			t.Fatalf("seed %d: %d rows are committed (%v), want %d", seed, len(page.Entries), err, len(want))
+		rows, err := Collect(db.Prefix(ctx, fmt.Sprintf("s%d/", seed), nil))
+		if err != nil || len(rows) != len(want) {
+			t.Fatalf("seed %d: %d rows are committed (%v), want %d", seed, len(rows), err, len(want))
 		}
 	}
 }

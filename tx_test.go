@@ -32,31 +32,31 @@ func TestTx(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A script sees what was written; one that fails leaves no trace.
-	if _, err := tx.Run(ctx, "set 'b/y' 9; delete 'b/x'; throw 'no'", nil); !errors.Is(err, ErrThrow) {
+	if _, err := tx.Run(ctx, "set 'b/y' 9; delete 'b/x'; throw 'no'", nil, nil); !errors.Is(err, ErrThrow) {
 		t.Fatal(err)
 	}
 	// Of what it wrote the time is not known, and the expiry only about.
 	from := time.Now().UnixMilli()
-	lease, err := tx.Run(ctx, "set 'lease' 1 ex 60000", nil)
-	if e := lease.First(); err != nil || e.Modified != 0 || e.Expires < from+60_000 || e.Expires > time.Now().UnixMilli()+60_000 {
+	lease, err := tx.Run(ctx, "set 'lease' 1 ex 60000", nil, nil)
+	if e := lease.First(); err != nil || !e.Modified.IsZero() || unixMs(e.Expires) < from+60_000 || unixMs(e.Expires) > time.Now().UnixMilli()+60_000 {
 		t.Fatal(lease, err)
 	}
-	res, err := tx.Run(ctx, "set a to_int(get a) + to_int(get 'b/x') + to_int(eget 'b/x'); return get a", nil)
+	res, err := tx.Run(ctx, "set a to_int(get a) + to_int(get 'b/x') + to_int(eget 'b/x'); return get a", nil, nil)
 	if err != nil || res.Text() != "6" {
 		t.Fatal(res, err)
 	}
-	if rows, err := tx.Bucket(ctx, "b"); err != nil || len(rows) != 1 || rows[0].Key != "b/x" {
+	if rows, err := Collect(tx.Bucket(ctx, "b", nil)); err != nil || len(rows) != 1 || rows[0].Key != "b/x" {
 		t.Fatal(rows, err)
 	}
 	// Nobody else sees any of it, and users of its keys wait.
 	if _, ok, err := db.Get(ctx, "b/z"); ok || err != nil {
 		t.Fatal(ok, err)
 	}
-	if _, err := db.Run(ctx, "return get a", nil, WithTimeout(20*time.Millisecond)); !errors.Is(err, ErrTimeout) {
+	if _, err := db.Run(ctx, "return get a", nil, &RunOptions{Timeout: 20 * time.Millisecond}); !errors.Is(err, ErrTimeout) {
 		t.Errorf("a reader of a locked key: %v", err)
 	}
 	// Neither can a phantom come into the bucket it has read.
-	if _, err := db.Run(ctx, "set 'b/new' 1", nil, WithTimeout(20*time.Millisecond)); !errors.Is(err, ErrTimeout) {
+	if _, err := db.Run(ctx, "set 'b/new' 1", nil, &RunOptions{Timeout: 20 * time.Millisecond}); !errors.Is(err, ErrTimeout) {
 		t.Errorf("a new key in a bucket that was read: %v", err)
 	}
 	if err := tx.Commit(ctx); err != nil {
@@ -66,7 +66,7 @@ func TestTx(t *testing.T) {
 		t.Errorf("second commit: %v", err)
 	}
 	tx.Rollback()
-	if e, _, err := db.Get(ctx, "a"); err != nil || e.Value != "6" || e.Revision != 1 || e.Modified == 0 {
+	if e, _, err := db.Get(ctx, "a"); err != nil || e.Value != "6" || e.Revision != 1 || e.Modified.IsZero() {
 		t.Error(e, err)
 	}
 	if n := db.Stats().Locks; n != 0 {
@@ -79,7 +79,7 @@ func TestTxRollback(t *testing.T) {
 	db := openTest(t, "", nil)
 	ctx := context.Background()
 	boom := errors.New("boom")
-	err := db.Update(ctx, func(tx *Tx) error {
+	err := db.Update(ctx, func(tx Tx) error {
 		if _, err := tx.Set(ctx, "k", "1", nil); err != nil {
 			return err
 		}
@@ -91,7 +91,7 @@ func TestTxRollback(t *testing.T) {
 	if _, ok, _ := db.Get(ctx, "k"); ok {
 		t.Error("a rolled back write is there")
 	}
-	err = db.View(ctx, func(tx *Tx) error {
+	err = db.View(ctx, func(tx Tx) error {
 		_, err := tx.Set(ctx, "k", "1", nil)
 		return err
 	})
@@ -123,7 +123,7 @@ func TestTxExpires(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tx.Run(ctx, "while true do set j 1 end", nil); !errors.Is(err, ErrTimeout) && !errors.Is(err, ErrLimit) {
+	if _, err := tx.Run(ctx, "while true do set j 1 end", nil, nil); !errors.Is(err, ErrTimeout) && !errors.Is(err, ErrLimit) {
 		t.Errorf("a script beyond the transaction's time: %v", err)
 	}
 	tx.Rollback()
@@ -138,16 +138,16 @@ func TestTxOptimistic(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := tx.Run(ctx, read, nil); err != nil {
+		if _, err := tx.Run(ctx, read, nil, nil); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := tx.Set(ctx, "out", "1", nil); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := db.Run(ctx, "set 'other' 1", nil); err != nil {
+		if _, err := db.Run(ctx, "set 'other' 1", nil, nil); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := db.Run(ctx, "set 'a/x' 1; set 'a/none' 1 ", nil); err != nil {
+		if _, err := db.Run(ctx, "set 'a/x' 1; set 'a/none' 1 ", nil, nil); err != nil {
 			t.Fatal(err)
 		}
 		if err := tx.Commit(ctx); !errors.Is(err, ErrConflict) {
@@ -156,7 +156,7 @@ func TestTxOptimistic(t *testing.T) {
 		if _, ok, _ := db.Get(ctx, "out"); ok {
 			t.Errorf("%s: the write of a conflicting transaction is there", read)
 		}
-		if _, err := db.Run(ctx, "delete 'a/x'; delete 'a/none'", nil); err != nil {
+		if _, err := db.Run(ctx, "delete 'a/x'; delete 'a/none'", nil, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -164,7 +164,7 @@ func TestTxOptimistic(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tx.Run(ctx, "get by bucket a; set out 2", nil); err != nil {
+	if _, err := tx.Run(ctx, "get by bucket a; set out 2", nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := tx.Commit(ctx); err != nil {
@@ -197,7 +197,7 @@ func TestUpdatesNeverDeadlock(t *testing.T) {
 			switch g % 4 {
 			case 0, 1:
 				tries := 0
-				err = db.retry(ctx, &TxOptions{Optimistic: g%8 == 0}, func(tx *Tx) error {
+				err = db.retry(ctx, &TxOptions{Optimistic: g%8 == 0}, func(tx Tx) error {
 					if tries++; tries > 1 {
 						conflicts.Add(1)
 					}
@@ -222,10 +222,10 @@ func TestUpdatesNeverDeadlock(t *testing.T) {
 				}
 			case 2:
 				_, err = db.Run(ctx, "let x = get @a; sleep @ms; set @a x - 1; set @b (get @b) + 1",
-					Params{"a": key(a), "b": key(b), "ms": rng.IntN(2)}, WithTimeout(time.Minute))
+					Params{"a": key(a), "b": key(b), "ms": rng.IntN(2)}, &RunOptions{Timeout: time.Minute})
 			case 3:
-				err = db.View(ctx, func(tx *Tx) error {
-					rows, err := tx.Bucket(ctx, "acct")
+				err = db.View(ctx, func(tx Tx) error {
+					rows, err := Collect(tx.Bucket(ctx, "acct", nil))
 					sum := 0
 					for _, r := range rows {
 						n, _ := strconv.Atoi(r.Value)

@@ -5,35 +5,33 @@ import (
 	"errors"
 	"testing"
 	"time"
-
-	"kahuna/script"
 )
 
 // txReads are calls of a transaction that tell what the key k is.
-var txReads = map[string]func(ctx context.Context, tx *Tx) error{
-	"get": func(ctx context.Context, tx *Tx) error { _, _, err := tx.Get(ctx, "k"); return err },
-	"set": func(ctx context.Context, tx *Tx) error {
+var txReads = map[string]func(ctx context.Context, tx Tx) error{
+	"get": func(ctx context.Context, tx Tx) error { _, _, err := tx.Get(ctx, "k"); return err },
+	"set": func(ctx context.Context, tx Tx) error {
 		_, err := tx.Set(ctx, "k", "2", &SetOptions{NX: true})
 		return err
 	},
-	"delete": func(ctx context.Context, tx *Tx) error { _, err := tx.Delete(ctx, "k"); return err },
-	"extend": func(ctx context.Context, tx *Tx) error { _, err := tx.Extend(ctx, "k", time.Hour); return err },
-	"bucket": func(ctx context.Context, tx *Tx) error { _, err := tx.Bucket(ctx, "b"); return err },
-	"prefix": func(ctx context.Context, tx *Tx) error { _, err := tx.Prefix(ctx, "b/"); return err },
-	"script": func(ctx context.Context, tx *Tx) error { _, err := tx.Run(ctx, "get k", nil); return err },
-	"history": func(ctx context.Context, tx *Tx) error {
-		_, err := tx.Run(ctx, "get k at 0", nil)
+	"delete": func(ctx context.Context, tx Tx) error { _, err := tx.Delete(ctx, "k"); return err },
+	"extend": func(ctx context.Context, tx Tx) error { _, err := tx.Extend(ctx, "k", time.Hour); return err },
+	"bucket": func(ctx context.Context, tx Tx) error { _, err := Collect(tx.Bucket(ctx, "b", nil)); return err },
+	"prefix": func(ctx context.Context, tx Tx) error { _, err := Collect(tx.Prefix(ctx, "b/", nil)); return err },
+	"script": func(ctx context.Context, tx Tx) error { _, err := tx.Run(ctx, "get k", nil, nil); return err },
+	"history": func(ctx context.Context, tx Tx) error {
+		_, err := tx.Run(ctx, "get k at 0", nil, nil)
 		return err
 	},
-	"failing script": func(ctx context.Context, tx *Tx) error {
-		_, err := tx.Run(ctx, "if (get k) == 1 then throw 'it is one' end", nil)
+	"failing script": func(ctx context.Context, tx Tx) error {
+		_, err := tx.Run(ctx, "if (get k) == 1 then throw 'it is one' end", nil, nil)
 		var e *Error
-		if errors.As(err, &e) && e.Code == script.CodeThrow {
+		if errors.As(err, &e) && e.Code == CodeThrow {
 			return nil
 		}
 		return err
 	},
-	"ephemeral": func(ctx context.Context, tx *Tx) error { _, _, err := tx.Ephemeral().Get(ctx, "e"); return err },
+	"ephemeral": func(ctx context.Context, tx Tx) error { _, _, err := tx.Ephemeral().Get(ctx, "e"); return err },
 }
 
 // TestInvariantPART4 holds every call of an interactive transaction to PART-4:
@@ -47,7 +45,7 @@ func TestInvariantPART4(t *testing.T) {
 				shut()
 				wrote := make(chan error, 1)
 				go func() {
-					_, err := db.Run(background, "set k 1; set `b/1` 1; eset e 1", nil)
+					_, err := db.Run(background, "set k 1; set `b/1` 1; eset e 1", nil, nil)
 					wrote <- err
 				}()
 				receive(t, reached)
@@ -99,7 +97,7 @@ func receive[T any](t *testing.T, c <-chan T) T {
 func TestTxReadCanceled(t *testing.T) {
 	db, shut, free, reached := gatedStore(t)
 	shut()
-	go db.Run(context.Background(), "set k 1", nil)
+	go db.Run(context.Background(), "set k 1", nil, nil)
 	receive(t, reached)
 	tx, err := db.Begin(context.Background(), nil)
 	if err != nil {
@@ -108,7 +106,7 @@ func TestTxReadCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	answer := make(chan error, 1)
 	go func() {
-		_, err := tx.Run(ctx, "eset e (get k)", nil)
+		_, err := tx.Run(ctx, "eset e (get k)", nil, nil)
 		answer <- err
 	}()
 	for db.Stats().Locks == 0 {
@@ -141,7 +139,7 @@ func TestTxTurnCanceled(t *testing.T) {
 	sleeping, wake := context.WithCancel(context.Background())
 	slept := make(chan error, 1)
 	go func() {
-		_, err := tx.Run(sleeping, "let v = get k; sleep 100000", nil)
+		_, err := tx.Run(sleeping, "let v = get k; sleep 100000", nil, nil)
 		slept <- err
 	}()
 	for db.Stats().Locks == 0 {

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
 	"kahuna"
@@ -62,10 +63,10 @@ func TestLanguageIsComplete(t *testing.T) {
 // the code.
 func TestLimitsAreTrue(t *testing.T) {
 	text := read(t, "language.md")
-	limits := reflect.ValueOf(kahuna.Limits{}.WithDefaults())
+	limits := reflect.ValueOf(kahuna.DefaultLimits())
 	for i := range limits.NumField() {
 		name := limits.Type().Field(i).Name
-		m := regexp.MustCompile("(?m)^\\| `" + name + `\x60 \| ([\d,]+)( KiB| MiB)? \|`).FindStringSubmatch(text)
+		m := regexp.MustCompile("(?m)^\\| `" + name + `\x60 \| ([\d,]+)( KiB| MiB| s)? \|`).FindStringSubmatch(text)
 		if m == nil {
 			t.Errorf("no default of %s", name)
 			continue
@@ -74,7 +75,7 @@ func TestLimitsAreTrue(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		n <<= map[string]int{"": 0, " KiB": 10, " MiB": 20}[m[2]]
+		n *= map[string]int64{"": 1, " KiB": 1 << 10, " MiB": 1 << 20, " s": int64(time.Second)}[m[2]]
 		if got := limits.Field(i).Int(); got != n {
 			t.Errorf("%s is %d, the page says %d", name, got, n)
 		}

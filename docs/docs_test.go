@@ -13,8 +13,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"kahuna"
+	"kahuna/internal/answer"
 	"kahuna/internal/console"
 	"kahuna/script"
 )
@@ -121,7 +123,7 @@ func (p *page) run(text string) {
 func (p *page) fresh() {
 	p.close()
 	var err error
-	if p.db, err = kahuna.OpenMemory(&kahuna.Options{Limits: kahuna.Limits{TimeoutMs: 120_000}}); err != nil {
+	if p.db, err = kahuna.OpenMemory(&kahuna.Options{Limits: kahuna.Limits{Timeout: 2 * time.Minute}}); err != nil {
 		p.t.Fatal(err)
 	}
 }
@@ -215,16 +217,16 @@ func (p *page) session(block []string) []string {
 
 // prints runs a script and returns what kahuna-cli shows.
 func (p *page) prints(source string, params kahuna.Params) []string {
-	res, err := p.db.Run(context.Background(), source, params)
+	res, err := p.db.Run(context.Background(), source, params, nil)
 	var b bytes.Buffer
 	var e *kahuna.Error
 	if errors.As(err, &e) && len(e.Diagnostics) > 1 {
 		lines := strings.Split(source, "\n")
 		for _, d := range e.Diagnostics {
-			line, column := int(d.Pos.Line), int(d.Pos.Column)
+			line, column := d.Line, d.Column
 			fmt.Fprintln(&b, script.Frame("error: "+d.Text(), lines[line-1], line, column))
 		}
-	} else if err := console.Render(&b, res, err, 0); err != nil {
+	} else if err := console.Render(&b, answer.Result(res), err, 0); err != nil {
 		p.t.Fatal(err)
 	}
 	return strings.Split(clock.ReplaceAllString(strings.TrimRight(b.String(), "\n"), moment), "\n")

@@ -10,6 +10,7 @@ import (
 
 	"kahuna"
 	"kahuna/examples"
+	"kahuna/internal/answer"
 	"kahuna/internal/model"
 	"kahuna/script"
 	"kahuna/spec"
@@ -32,12 +33,8 @@ func TestOnTheModel(t *testing.T) {
 type embedded struct{ db *kahuna.DB }
 
 func (e embedded) Run(ctx context.Context, req spec.Request) spec.Response {
-	var opts []kahuna.RunOption
-	if req.IdempotencyKey != "" {
-		opts = append(opts, kahuna.WithIdempotencyKey(req.IdempotencyKey))
-	}
-	res, err := e.db.Run(ctx, req.Source, req.Params, opts...)
-	return spec.Response{Result: res, Err: err}
+	res, err := e.db.Run(ctx, req.Source, req.Params, &kahuna.RunOptions{IdempotencyKey: req.IdempotencyKey})
+	return spec.Response{Result: answer.Result(res), Err: err}
 }
 
 func (e embedded) Wait(ctx context.Context, d time.Duration) error { return spec.WaitReal(ctx, d) }
@@ -96,7 +93,7 @@ func recipe(t *testing.T, name, text string) {
 	if w := p.Warnings(); len(w) > 0 {
 		t.Errorf("%s: %+v", name, w)
 	}
-	for _, param := range p.Placeholders() {
+	for _, param := range p.Parameters() {
 		if !strings.Contains(text, "#   @"+param) {
 			t.Errorf("%s does not describe @%s", name, param)
 		}

@@ -158,9 +158,9 @@ func (p *Program) Source() string { return p.source }
 // machine.
 func (p *Program) Hash() [32]byte { return p.hash }
 
-// Placeholders returns the names of the script's placeholders, without @, in
+// Parameters returns the names of the script's parameters, without @, in
 // the order of their first use.
-func (p *Program) Placeholders() []string {
+func (p *Program) Parameters() []string {
 	names := make([]string, len(p.params))
 	for i := range p.params {
 		names[i] = p.params[i].name

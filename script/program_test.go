@@ -16,7 +16,7 @@ func TestProgram(t *testing.T) {
 	if got := p.Source(); got != "get @b set @a @b let x = get y set x 1 return not set" {
 		t.Errorf("source %q", got)
 	}
-	if got := p.Placeholders(); !slices.Equal(got, []string{"b", "a"}) {
+	if got := p.Parameters(); !slices.Equal(got, []string{"b", "a"}) {
 		t.Errorf("placeholders %q", got)
 	}
 	if w := p.Warnings(); len(w) != 1 || w[0].Line != 1 || w[0].Column != 36 || !strings.Contains(w[0].Text, "(x)") {

@@ -2,6 +2,7 @@ package script
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -105,6 +106,7 @@ type Entry struct {
 	Key      string // empty for a computed or returned value
 	Value    string // bytes, when HasValue
 	HasValue bool   // false for a null, and for what carries no value
+	Kind     Kind   // of the value that Value is the text of; KindNull without one
 	Revision int64  // -1 when not applicable
 	Expires  int64  // Unix milliseconds, 0 for none
 	Modified Timestamp
@@ -134,11 +136,16 @@ type Warning struct {
 
 // Result is the answer of a script that committed.
 type Result struct {
-	Type     Type
-	Outcome  Outcome
-	Op       Op
+	Type    Type
+	Outcome Outcome
+	Op      Op
+	// List tells that the entries are the elements of an array or the rows of a
+	// read of several keys, also when there is only one.
+	List     bool
 	Entries  []Entry
 	Warnings []Warning
+	// Time is the commit time, set by Stamp; 0 before.
+	Time Timestamp
 	// Elapsed is the time the engine took, waiting included.
 	Elapsed time.Duration
 
@@ -159,9 +166,36 @@ func (r *Result) Text() string { return r.First().Value }
 // Revision returns the first entry's revision, -1 when there is none.
 func (r *Result) Revision() int64 { return r.First().Revision }
 
+// Reset makes r empty. It keeps the memory of a moderate number of entries.
+func (r *Result) Reset() {
+	const entriesKept = 64
+	entries := r.Entries
+	clear(entries)
+	*r = Result{}
+	if cap(entries) > 1 && cap(entries) <= entriesKept {
+		r.Entries = entries[:0]
+	}
+}
+
+// grow makes room for n empty entries.
+func (r *Result) grow(n int) {
+	if cap(r.Entries) < n {
+		r.Entries = make([]Entry, n)
+	}
+	r.Entries = r.Entries[:n]
+}
+
+// Clone returns a copy that shares nothing with r that can be changed.
+func (r *Result) Clone() *Result {
+	c := *r
+	c.Entries, c.Warnings = slices.Clone(r.Entries), slices.Clone(r.Warnings)
+	return &c
+}
+
 // Stamp completes the entries written by the script itself with the commit
 // time. The engine calls it, or Estimate, once, before anybody else sees r.
 func (r *Result) Stamp(commit Timestamp) {
+	r.Time = commit
 	for i := range r.Entries {
 		e := &r.Entries[i]
 		if e.Modified == atCommit {

@@ -67,16 +67,25 @@ const (
 //
 // A nil in never stops the run.
 func (c *Call) Run(tx Tx, in *Interrupt, budget int64) (*Result, error) {
+	return c.RunInto(new(Result), tx, in, budget)
+}
+
+// RunInto is Run for a caller that keeps the memory of results: it overwrites r,
+// reuses its entries, and returns it, or nil with an error.
+func (c *Call) RunInto(r *Result, tx Tx, in *Interrupt, budget int64) (*Result, error) {
+	r.Reset()
 	f := &c.frame
 	f.start(tx, in, budget)
 	f.snapshot = c.options.Snapshot
 	err := f.run(c.options.AutoCommit)
-	var r *Result
 	if err == nil {
-		r, err = f.result()
+		err = f.result(r)
 	}
 	f.env.tx, f.meter.in = nil, nil // the engine's, not to be kept alive
-	return r, err
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 func (f *frame) run(autoCommit bool) error {

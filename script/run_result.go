@@ -1,10 +1,10 @@
 package script
 
-// result builds the answer of a script that committed (docs/language.md,
-// "Results").
-func (f *frame) result() (*Result, error) {
+// result makes r, which is empty, the answer of a script that committed
+// (docs/language.md, "Results").
+func (f *frame) result(r *Result) error {
 	l := &f.last
-	r := &Result{Type: l.typ, Outcome: Applied, Op: ops[l.op]}
+	r.Type, r.Outcome, r.Op = l.typ, Applied, ops[l.op]
 	if f.prog.warnings != nil {
 		r.Warnings = f.prog.Warnings()
 	}
@@ -15,28 +15,27 @@ func (f *frame) result() (*Result, error) {
 		e := &r.one[0]
 		e.Key, e.Revision, e.Expires, e.Modified = l.key, l.value.rev, l.value.exp, l.modified
 		if l.op == opGet {
-			e.Value, e.HasValue = l.value.str, l.value.kind == KindString
+			e.Value, e.HasValue, e.Kind = l.value.str, l.value.kind == KindString, l.value.kind
 		}
 		e.own(l.own, l.ttl)
 		r.Entries = r.one[:1]
 	case lastRows:
-		if len(f.rows) > 0 {
-			r.Entries = make([]Entry, len(f.rows))
-		}
+		r.List = true
+		r.grow(len(f.rows))
 		for i := range f.rows {
 			w := &f.rows[i]
 			r.Entries[i] = Entry{
-				Key: w.Key, Value: w.Value, HasValue: true, Revision: w.Revision,
+				Key: w.Key, Value: w.Value, HasValue: true, Kind: KindString, Revision: w.Revision,
 				Expires: w.Expires, Modified: w.Modified,
 			}
 			r.Entries[i].own(w.Own, w.TTL)
 		}
 	case lastValue:
 		if fault := f.valueEntries(r, &l.value); fault != nil {
-			return nil, f.at(fault, l.pos)
+			return f.at(fault, l.pos)
 		}
 	}
-	return r, nil
+	return nil
 }
 
 // valueEntries makes the entries of a value: one, or one for each element of
@@ -44,7 +43,7 @@ func (f *frame) result() (*Result, error) {
 func (f *frame) valueEntries(r *Result, v *Value) *Error {
 	if v.kind != KindArray {
 		e := &r.one[0]
-		e.Value, e.HasValue, e.Revision, e.Expires = v.str, v.kind != KindNull, v.rev, v.exp
+		e.Value, e.HasValue, e.Kind, e.Revision, e.Expires = v.str, v.kind != KindNull, v.kind, v.rev, v.exp
 		switch v.kind {
 		case KindString:
 		case KindMap:
@@ -58,8 +57,9 @@ func (f *frame) valueEntries(r *Result, v *Value) *Error {
 		r.Entries = r.one[:1]
 		return nil
 	}
+	r.List = true
 	elems, fault := f.meter.elems(v)
-	if fault != nil || len(elems) == 0 {
+	if fault != nil {
 		return fault
 	}
 	// An array may hold one long string many times: in the script they share
@@ -69,7 +69,7 @@ func (f *frame) valueEntries(r *Result, v *Value) *Error {
 			return fault
 		}
 	}
-	r.Entries = make([]Entry, len(elems))
+	r.grow(len(elems))
 	for i, e := range elems {
 		text := ""
 		if e.nested() {
@@ -80,7 +80,7 @@ func (f *frame) valueEntries(r *Result, v *Value) *Error {
 		} else {
 			text = scalarText(e)
 		}
-		r.Entries[i] = Entry{Value: text, HasValue: e.kind != KindNull, Revision: e.rev, Expires: e.exp}
+		r.Entries[i] = Entry{Value: text, HasValue: e.kind != KindNull, Kind: e.kind, Revision: e.rev, Expires: e.exp}
 	}
 	return nil
 }

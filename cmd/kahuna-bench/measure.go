@@ -94,7 +94,7 @@ func measure(ctx context.Context, f *flags, db *kahuna.DB, w *workload, stderr i
 func (w *workload) call(ctx context.Context) func(c *caller, n int64) error {
 	return func(c *caller, n int64) error {
 		w.params(c.params, c.rng, n)
-		_, err := w.program.Run(ctx, c.params)
+		_, err := w.program.Run(ctx, c.params, nil)
 		return err
 	}
 }

@@ -31,7 +31,7 @@ func newProcessorLoop(ctx context.Context, name string) (*processorLoop, error) 
 	l := &processorLoop{db: db}
 	compiled := func(source string, params kahuna.Params) error {
 		p, err := db.Compile(source)
-		l.call = func() error { _, err := p.Run(ctx, params); return err }
+		l.call = func() error { _, err := p.Run(ctx, params, nil); return err }
 		return err
 	}
 	switch name {

@@ -25,7 +25,7 @@ type workload struct {
 	// params sets the parameters of call n.
 	params func(p kahuna.Params, rng *rand.Rand, n int64)
 
-	program *kahuna.Program
+	program kahuna.Program
 }
 
 const leakyBucket = `let interval = to_int(@interval)
@@ -211,7 +211,7 @@ func (w *workload) fillStore(ctx context.Context, db *kahuna.DB) error {
 	for from := 0; from < w.keys; from += fillStep {
 		to := min(from+fillStep, w.keys) - 1
 		// A script waits, and may time out, while the disk does not keep up.
-		if _, err := p.Run(ctx, kahuna.Params{"from": from, "to": to, "values": w.values}, kahuna.WithTimeout(fillTimeout)); err != nil {
+		if _, err := p.Run(ctx, kahuna.Params{"from": from, "to": to, "values": w.values}, &kahuna.RunOptions{Timeout: fillTimeout}); err != nil {
 			return fmt.Errorf("filling the store: %w", err)
 		}
 	}

@@ -53,7 +53,7 @@ var checks = map[string]func(t *testing.T, s kahuna.Space, keys, n int){
 			t.Errorf("the counters add up to %d, want %d", got, n)
 		}
 		for i := range keys {
-			if e := get(t, s, "counter/"+strconv.Itoa(i)); e.Value != "" && e.Expires == 0 {
+			if e := get(t, s, "counter/"+strconv.Itoa(i)); e.Value != "" && e.Expires.IsZero() {
 				t.Error("a counter does not expire")
 			}
 		}
@@ -61,7 +61,7 @@ var checks = map[string]func(t *testing.T, s kahuna.Space, keys, n int){
 	"session": func(t *testing.T, s kahuna.Space, keys, _ int) {
 		for i := range keys {
 			e := get(t, s, "session/"+strconv.Itoa(i))
-			if len(e.Value) != valueSize || e.Expires == 0 || e.Revision != 0 {
+			if len(e.Value) != valueSize || e.Expires.IsZero() || e.Revision != 0 {
 				t.Errorf("%+v is no session that was made once and extended", e)
 			}
 		}
@@ -149,7 +149,7 @@ func TestWorkloads(t *testing.T) {
 				return nil
 			})
 			cancel()
-			space := db.Space
+			space := kahuna.Space(db)
 			if ephemeral {
 				space = db.Ephemeral()
 			}

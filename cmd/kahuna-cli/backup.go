@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"kahuna"
-	"kahuna/script"
+	"kahuna/internal/answer"
 )
 
 // backupFlags are those of the command backup.
@@ -67,12 +67,12 @@ func (c *cli) transferred(op, file string, info kahuna.BackupInfo, err error) in
 		return exitFailed
 	}
 	if c.flags.JSON {
-		c.printJSON(jsonBackup{op, file, info.TimestampMs, info.TakenMs, info.Index, info.Rows, info.Versions, info.Results,
+		c.printJSON(jsonBackup{op, file, answer.UnixMilli(info.Time), answer.UnixMilli(info.Taken), info.Index, info.Rows, info.Versions, info.Results,
 			info.RawBytes, info.Bytes})
 	}
 	last := "never written to"
-	if info.TimestampMs > 0 {
-		last = "last written to at " + time.UnixMilli(info.TimestampMs).UTC().Format("2006-01-02T15:04:05.000Z")
+	if !info.Time.IsZero() {
+		last = "last written to at " + info.Time.UTC().Format("2006-01-02T15:04:05.000Z")
 	}
 	fmt.Fprintf(c.stderr, "%s: %d rows, %d versions, %d results in %d bytes; %s\n", op, info.Rows, info.Versions,
 		info.Results, info.Bytes, last)
@@ -96,7 +96,7 @@ type jsonBackup struct {
 // checkStore refuses a directory without a store.
 func checkStore(dir string) error {
 	if _, err := os.Stat(filepath.Join(dir, "rows")); errors.Is(err, fs.ErrNotExist) {
-		return &kahuna.Error{Op: "open", Key: dir, Code: script.CodeOpen, Message: "there is no store",
+		return &kahuna.Error{Op: "open", Key: dir, Code: kahuna.CodeOpen, Message: "there is no store",
 			Hint: "check the spelling"}
 	}
 	return nil // it is there, or opening it tells more

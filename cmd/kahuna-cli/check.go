@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"kahuna"
 	"kahuna/internal/console"
 	"kahuna/script"
 	"kahuna/script/syntax"
@@ -63,8 +62,8 @@ func (c *cli) findings(name, source string, diags []syntax.Diagnostic) {
 			b.WriteString(warningLine(script.Warning{Line: line, Column: column, Text: d.Text()}))
 			continue
 		}
-		e := &kahuna.Error{Code: d.Code, Message: d.Message, Hint: d.Hint, Line: line, Column: column,
-			Source: lineAt(source, int(d.Pos.Offset))}
+		e := &script.Error{Code: d.Code, Message: d.Message, Hint: d.Hint, Line: line, Column: column,
+			Source: lineOf(source, line)}
 		if name == "" {
 			_ = console.Render(&b, nil, e, 0)
 			continue

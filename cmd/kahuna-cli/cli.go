@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"kahuna"
+	"kahuna/internal/answer"
 	"kahuna/script"
 )
 
@@ -35,7 +36,7 @@ type cli struct {
 
 	flags       flags
 	params      kahuna.Params
-	options     []kahuna.RunOption
+	options     kahuna.RunOptions
 	db          *kahuna.DB
 	interactive atomic.Bool   // Ctrl-C does not end the command
 	interrupts  chan struct{} // gets a value for each Ctrl-C then
@@ -72,10 +73,10 @@ func (c *cli) command(ctx context.Context, args []string) int {
 		return c.usage("%v", err)
 	}
 	if c.flags.Timeout != nil {
-		c.options = append(c.options, kahuna.WithTimeout(*c.flags.Timeout))
+		c.options.Timeout = *c.flags.Timeout
 	}
 	if c.flags.IdempotencyKey != nil {
-		c.options = append(c.options, kahuna.WithIdempotencyKey(*c.flags.IdempotencyKey))
+		c.options.IdempotencyKey = *c.flags.IdempotencyKey
 	}
 	switch {
 	case command == "run":
@@ -127,12 +128,12 @@ func checkDir(dir string) error {
 	info, err := os.Stat(dir)
 	switch {
 	case err == nil && !info.IsDir():
-		return &kahuna.Error{Op: "open", Key: dir, Code: script.CodeOpen, Message: "this is a file; a store is a directory"}
+		return &kahuna.Error{Op: "open", Key: dir, Code: kahuna.CodeOpen, Message: "this is a file; a store is a directory"}
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil // it is there, or opening it tells more
 	}
 	if _, err = os.Stat(parent); errors.Is(err, fs.ErrNotExist) {
-		return &kahuna.Error{Op: "open", Key: dir, Code: script.CodeOpen,
+		return &kahuna.Error{Op: "open", Key: dir, Code: kahuna.CodeOpen,
 			Message: fmt.Sprintf("the directory %s, in which it would be made, does not exist", parent),
 			Hint:    "make it first, or check the spelling"}
 	}
@@ -168,14 +169,14 @@ func (c *cli) execute(ctx context.Context, source string) int {
 	var res *kahuna.Result
 	program, err := c.db.Compile(source)
 	if err == nil {
-		warnings = program.Warnings()
-		res, err = program.Run(ctx, c.params, c.options...)
+		warnings = answer.Warnings(program.Warnings())
+		res, err = program.Run(ctx, c.params, &c.options)
 	}
 	elapsed := time.Since(start)
 	if err == nil {
 		elapsed = res.Elapsed
 	}
-	c.answer(source, warnings, res, err, elapsed)
+	c.answer(source, warnings, answer.Result(res), err, elapsed)
 	return exitOf(err)
 }
 
@@ -185,7 +186,7 @@ func exitOf(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.As(err, &e) && (len(e.Diagnostics) > 0 || e.Code == script.CodeBadRequest):
+	case errors.As(err, &e) && (len(e.Diagnostics) > 0 || e.Code == kahuna.CodeBadRequest):
 		return exitUsage // it never ran
 	}
 	return exitFailed

@@ -69,7 +69,7 @@ func examine(dir string, acked int) (found int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	res, err := db.Run(context.Background(), "return [get a ?? 0, get b ?? 0, eget a ?? 'none']", nil)
+	res, err := db.Run(context.Background(), "return [get a ?? 0, get b ?? 0, eget a ?? 'none']", nil, nil)
 	if err != nil {
 		return 0, err
 	}

@@ -19,13 +19,9 @@ import (
 
 // answer prints what became of a script, as the console does or as JSON: its
 // warnings, and its result or error (Invariant CLI-2).
-func (c *cli) answer(source string, warnings []script.Warning, res *kahuna.Result, err error, elapsed time.Duration) {
+func (c *cli) answer(source string, warnings []script.Warning, res *script.Result, err error, elapsed time.Duration) {
 	err = interrupted(err)
-	var e *kahuna.Error
-	var findings []syntax.Diagnostic
-	if errors.As(err, &e) {
-		findings = e.Diagnostics
-	}
+	findings := diagnostics(err)
 	if c.flags.JSON {
 		c.printJSON(answerJSON(warnings, res, err, elapsed))
 		c.findings("", source, findings) // the object has but the first
@@ -48,10 +44,19 @@ func (c *cli) answer(source string, warnings []script.Warning, res *kahuna.Resul
 	}
 }
 
+// diagnostics are the findings of a script that does not compile.
+func diagnostics(err error) []syntax.Diagnostic {
+	var e *script.Error
+	if !errors.As(err, &e) {
+		return nil
+	}
+	return e.Diagnostics
+}
+
 // warningLine shows a warning as the console does in front of a result.
 func warningLine(w script.Warning) string {
 	var with, without bytes.Buffer
-	res := &kahuna.Result{Type: script.TypeCommitted}
+	res := &script.Result{Type: script.TypeCommitted}
 	_ = console.Render(&without, res, nil, 0)
 	res.Warnings = []script.Warning{w}
 	_ = console.Render(&with, res, nil, 0)
@@ -61,7 +66,7 @@ func warningLine(w script.Warning) string {
 // interrupted says in the user's words that a script was stopped from outside.
 func interrupted(err error) error {
 	var e *kahuna.Error
-	if !errors.As(err, &e) || e.Code != script.CodeCanceled {
+	if !errors.As(err, &e) || e.Code != kahuna.CodeCanceled {
 		return err
 	}
 	told := *e
@@ -140,7 +145,7 @@ type base64Value struct {
 }
 
 // jsonValue is a value as JSON: a string, or base64 when it is not UTF-8.
-func jsonValue(e *kahuna.Entry) any {
+func jsonValue(e *script.Entry) any {
 	switch {
 	case !e.HasValue:
 		return nil
@@ -150,10 +155,10 @@ func jsonValue(e *kahuna.Entry) any {
 	return base64Value{[]byte(e.Value)}
 }
 
-func answerJSON(warnings []script.Warning, res *kahuna.Result, err error, elapsed time.Duration) jsonAnswer {
+func answerJSON(warnings []script.Warning, res *script.Result, err error, elapsed time.Duration) jsonAnswer {
 	a := jsonAnswer{ElapsedMs: elapsed.Milliseconds()}
 	if err != nil {
-		e := &kahuna.Error{Code: script.CodeStorage, Message: err.Error()}
+		e := &script.Error{Code: script.CodeStorage, Message: err.Error()}
 		errors.As(err, &e)
 		warnings = e.Warnings
 		a.Type, a.Outcome = e.Type().String(), e.Outcome.String()

@@ -7,7 +7,6 @@ import (
 	"os"
 
 	"kahuna"
-	"kahuna/script"
 )
 
 // restoreFlags are those of the command restore.
@@ -38,11 +37,11 @@ func (c *cli) restore(ctx context.Context) int {
 	read := &meter{w: io.Discard, told: c.now(), now: c.now, tell: c.progress("read")}
 	info, err := kahuna.Restore(c.flags.Embedded, io.TeeReader(reads, read), nil)
 	if ctx.Err() != nil && err != nil {
-		err = &kahuna.Error{Op: "restore", Key: c.flags.Embedded, Code: script.CodeCanceled, Message: "interrupted",
+		err = &kahuna.Error{Op: "restore", Key: c.flags.Embedded, Code: kahuna.CodeCanceled, Message: "interrupted",
 			Hint: "nothing was restored", Err: err}
 	}
 	var e *kahuna.Error
-	if errors.As(err, &e) && (e.Code == script.CodeOpen || e.Code == script.CodeBadRequest) {
+	if errors.As(err, &e) && (e.Code == kahuna.CodeOpen || e.Code == kahuna.CodeBadRequest) {
 		c.answerOpen(err)
 		return exitOpen
 	}

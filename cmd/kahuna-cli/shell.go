@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"kahuna"
-	"kahuna/script"
 	"kahuna/script/syntax"
 )
 
@@ -200,7 +199,7 @@ func (c *cli) unread(err error) int {
 		err = errInterrupted
 	}
 	if c.flags.JSON {
-		c.printJSON(answerJSON(nil, nil, &kahuna.Error{Code: script.CodeBadRequest, Message: "run: " + err.Error()}, 0))
+		c.printJSON(answerJSON(nil, nil, &kahuna.Error{Code: kahuna.CodeBadRequest, Message: "run: " + err.Error()}, 0))
 	}
 	return c.usage("run: %v", err)
 }

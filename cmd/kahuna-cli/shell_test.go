@@ -72,7 +72,7 @@ func newShell(t *testing.T) (c *cli, stdout, stderr *buffer) {
 // count returns how often the key count was written.
 func count(t *testing.T, c *cli) string {
 	t.Helper()
-	res, err := c.db.Run(context.Background(), "return get count ?? 0", nil)
+	res, err := c.db.Run(context.Background(), "return get count ?? 0", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

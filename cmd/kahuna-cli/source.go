@@ -72,16 +72,24 @@ func readAll(r io.Reader, limit int) (string, error) {
 	return b.String(), err
 }
 
-// lineAt returns the line of a source around a byte offset, without its end.
-func lineAt(source string, offset int) string {
+// lineOf returns a line of source, counted from 1, without its end: a line feed,
+// a carriage return, or both.
+func lineOf(source string, no int) string {
 	source = strings.TrimPrefix(source, "\ufeff")
-	offset = min(max(offset, 0), len(source))
-	from := strings.LastIndexAny(source[:offset], "\r\n") + 1
-	to := strings.IndexAny(source[offset:], "\r\n")
-	if to < 0 {
-		return source[from:]
+	for ; no > 1; no-- {
+		end := strings.IndexAny(source, "\r\n")
+		if end < 0 {
+			return ""
+		}
+		if strings.HasPrefix(source[end:], "\r\n") {
+			end++
+		}
+		source = source[end+1:]
 	}
-	return source[from : offset+to]
+	if end := strings.IndexAny(source, "\r\n"); end >= 0 {
+		source = source[:end]
+	}
+	return source
 }
 
 // isBlank reports whether a text holds nothing to run: space, separators and

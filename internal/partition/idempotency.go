@@ -106,7 +106,7 @@ func (p *Partition) begin(req *Request) (*script.Result, Done, error) {
 func errUnreadable(err error) error {
 	if newer := (*resultVersionError)(nil); errors.As(err, &newer) {
 		return &script.Error{Code: script.CodeOutcomeUnknown, Outcome: script.OutcomeUnknown, Err: err, Message: err.Error(),
-			Hint: "the request was applied; to get its result open the store with the newer program, and send it again with the same key"}
+			Hint: "the request was applied; to get its result open the store with that program, and send it again with the same key"}
 	}
 	return &script.Error{Code: script.CodeOutcomeUnknown, Outcome: script.OutcomeUnknown, Err: err,
 		Message: fmt.Sprintf("whether the request was applied before can not be read: %v", err),
@@ -158,18 +158,22 @@ func (r *Request) stored(res *script.Result, commit hlc.Timestamp) (kv.StoredRes
 	return kv.StoredResult{Key: r.Key, Request: r.Fingerprint, Time: commit, Result: data}, nil
 }
 
-const resultVersion = 1
+// resultVersion 2 tells kinds and lists, which version 1 did not have.
+const resultVersion = 2
 
 // encodeResult writes the parts of a result that a repeated request gets.
 func encodeResult(res *script.Result) []byte {
-	b := []byte{resultVersion, byte(res.Type)}
+	b := []byte{resultVersion, byte(res.Type), 0}
+	if res.List {
+		b[2] = 1
+	}
 	b = appendText(b, string(res.Op))
 	b = binary.AppendUvarint(b, uint64(len(res.Entries)))
 	for i := range res.Entries {
 		e := &res.Entries[i]
 		b = appendText(b, e.Key)
 		if e.HasValue {
-			b = appendText(append(b, 1), e.Value)
+			b = appendText(append(b, 1+byte(e.Kind)), e.Value)
 		} else {
 			b = append(b, 0)
 		}
@@ -197,22 +201,24 @@ var errResult = errors.New("a remembered result is damaged")
 type resultVersionError struct{ found byte }
 
 func (e *resultVersionError) Error() string {
-	return fmt.Sprintf("the result remembered for the request was written by a newer program: it has format version %d, this program knows %d", e.found, resultVersion)
+	return fmt.Sprintf("the result remembered for the request was written by another version of the program: it has format version %d, this program knows %d", e.found, resultVersion)
 }
 
 func decodeResult(data []byte) (*script.Result, error) {
 	switch {
-	case len(data) > 0 && data[0] > resultVersion:
+	case len(data) > 0 && data[0] != resultVersion && data[0] != 0:
 		return nil, &resultVersionError{data[0]}
 	case len(data) < 2 || data[0] != resultVersion:
 		return nil, errResult
 	}
 	r := resultReader{data: data[2:]}
-	res := &script.Result{Type: script.Type(data[1]), Outcome: script.Applied, Op: script.Op(r.text())}
+	res := &script.Result{Type: script.Type(data[1]), Outcome: script.Applied}
+	res.List = r.byte() == 1
+	res.Op = script.Op(r.text())
 	for n := r.uint(); n > 0 && !r.bad; n-- {
 		e := script.Entry{Key: r.text()}
-		if e.HasValue = r.byte() == 1; e.HasValue {
-			e.Value = r.text()
+		if kind := r.byte(); kind > 0 {
+			e.HasValue, e.Kind, e.Value = true, script.Kind(kind-1), r.text()
 		}
 		e.Revision, e.Expires, e.Modified = r.int(), r.int(), hlc.Timestamp(r.uint())
 		res.Entries = append(res.Entries, e)

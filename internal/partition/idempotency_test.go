@@ -63,15 +63,16 @@ func TestForgetLate(t *testing.T) {
 	}
 }
 
-// TestNewerResult: a result that a newer program wrote is told from a damaged
-// one, and neither says that the request was not applied.
-func TestNewerResult(t *testing.T) {
+// TestForeignResult: a result that another version of the program wrote is told
+// from a damaged one, and neither says that the request was not applied.
+func TestForeignResult(t *testing.T) {
 	data := encodeResult(&script.Result{Type: script.TypeSet, Entries: []script.Entry{{Key: "k"}}})
 	if _, err := decodeResult(data); err != nil {
 		t.Fatal(err)
 	}
 	for version, want := range map[byte]string{
-		resultVersion + 1: "written by a newer program: it has format version 2, this program knows 1; the request was applied",
+		resultVersion + 1: "written by another version of the program: it has format version 3, this program knows 2; the request was applied",
+		1:                 "it has format version 1, this program knows 2",
 		0:                 "a remembered result is damaged",
 	} {
 		data[0] = version
@@ -89,9 +90,9 @@ func TestNewerResult(t *testing.T) {
 // TestResultRemembered: a repeated request gets all that the first got, and
 // damage does not go unnoticed.
 func TestResultRemembered(t *testing.T) {
-	want := &script.Result{Type: script.TypeSet, Outcome: script.Applied, Op: script.OpSet,
+	want := &script.Result{Type: script.TypeSet, Outcome: script.Applied, Op: script.OpSet, List: true,
 		Entries: []script.Entry{
-			{Key: "k", HasValue: true, Value: "v", Revision: 300, Expires: 1_700_000_000_000, Modified: 1 << 60},
+			{Key: "k", HasValue: true, Kind: script.KindInt, Value: "v", Revision: 300, Expires: 1_700_000_000_000, Modified: 1 << 60},
 			{Key: "none", Revision: -1},
 		},
 		Warnings: []script.Warning{{Line: 3, Column: 200, Text: "a warning"}, {Line: 4, Column: 1, Text: "another"}}}

@@ -279,13 +279,12 @@ func (t *Interactive) Do(ctx context.Context, work partition.Work, locks *partit
 	})
 }
 
-// Run runs a script in the transaction: all of it, or nothing. Its own failure
+// Run runs a script in the transaction for at most timeout: all of it, or
+// nothing. Its own failure
 // leaves the transaction as it was before, but for its time-out, which ends
 // the transaction as any wait does that was not finished.
-func (t *Interactive) Run(ctx context.Context, call *script.Call) (res *script.Result, err error) {
-	work := &Script{Call: call}
-	locks := LockSet(call.Footprint())
-	timeout := time.Duration(call.Options().TimeoutMs) * time.Millisecond
+func (t *Interactive) Run(ctx context.Context, work *Script, timeout time.Duration) (res *script.Result, err error) {
+	locks := LockSet(work.Call.Footprint())
 	err = t.call(ctx, &work.Interrupt, timeout, func() (err error) {
 		res, err = t.do(work, &locks)
 		return err

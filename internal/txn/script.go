@@ -5,15 +5,17 @@ import (
 	"kahuna/script"
 )
 
-// Script is the Work of a bound script.
+// Script is the Work of a bound script. Its answer is Result, which is valid
+// until the next run.
 type Script struct {
 	Call      *script.Call
 	Interrupt script.Interrupt
+	Result    script.Result
 }
 
 // Do runs the script.
 func (s *Script) Do(tx *partition.Tx, budget int64) (*script.Result, error) {
-	return s.Call.Run(tx, &s.Interrupt, budget)
+	return s.Call.RunInto(&s.Result, tx, &s.Interrupt, budget)
 }
 
 // LockSet returns the locks for what is known of a script's keys.
