@@ -75,7 +75,7 @@ func (p *Partition) readPart(k rangePart) (*rangeRead, error) {
 
 // fastBytes is how many bytes of values a run in the executor may read of one
 // range.
-const fastBytes = 1 << 20
+const fastBytes = 4 << 20
 
 // unwatch ends the noting of writes for r. Held: mu.
 func (p *Partition) unwatch(r *rangeRead) {
