@@ -136,6 +136,9 @@ func (p *Partition) noteWrite(space kv.Space, key string) {
 	for _, r := range p.parts {
 		r.note(space, key)
 	}
+	if len(p.heads) > 0 {
+		p.noteHead(space, key)
+	}
 }
 
 // noteDrop tells those who check what they have read that the ephemeral row of

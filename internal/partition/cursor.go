@@ -187,15 +187,29 @@ func pieceFor(limit int) int {
 // when there may be no more. The mutex is not held.
 func (tx *Tx) walk(rng Range, after string, limit int, visit func(*memoryRow) error) (next string, err error) {
 	c := &cursor{p: tx.p, rng: rng, after: after, poll: tx.poll}
+	var h *headRead
+	if limit > 0 {
+		tx.p.mu.Lock()
+		h = tx.p.beginHead(rangePart{rng, after, limit}, tx.now)
+		tx.p.mu.Unlock()
+		if h != nil {
+			c.after = h.after
+			defer h.end()
+		}
+	}
+	piece := pieceFor(limit)
 	for n := 0; !c.end; {
-		err := c.next(pieceFor(limit))
+		err := c.next(piece)
+		piece = min(2*piece, pieceRows) // it may have to pass many that are not live
 		tx.dep = max(tx.dep, c.dep)
 		if err != nil {
 			return "", err
 		}
 		for i := range c.rows {
 			row := &c.rows[i]
-			if !row.live(tx.now) {
+			live := row.live(tx.now)
+			h.pass(row, live)
+			if !live {
 				continue
 			}
 			if err := visit(row); err != nil {

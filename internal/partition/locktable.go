@@ -389,8 +389,8 @@ func (l *lockTable) writtenIn(r Range, visit func(*queue) bool) {
 	if !r.Prefix {
 		text += "/"
 	}
-	from := text
-	for from != "" {
+	from, more := text, true // an empty prefix is all keys
+	for more {
 		next := ""
 		l.written.Ascend(&queue{of: resource{space: r.Space, text: from}}, func(q *queue) bool {
 			key := q.of.text
@@ -406,7 +406,7 @@ func (l *lockTable) writtenIn(r Range, visit func(*queue) bool) {
 			}
 			return visit(q)
 		})
-		from = next
+		from, more = next, next != ""
 	}
 }
 
@@ -622,6 +622,12 @@ func (l *lockTable) lockedByOther(own *Ticket, space kv.Space, key string, write
 
 // rangeLockedByOther reports whether somebody else may write into r.
 func (l *lockTable) rangeLockedByOther(own *Ticket, r Range) bool {
+	return l.partLockedByOther(own, r, "", "")
+}
+
+// partLockedByOther reports whether somebody else may write a key of r that
+// comes after a key and, unless last is "", not after the key last.
+func (l *lockTable) partLockedByOther(own *Ticket, r Range, after, last string) bool {
 	if own.coversRange(r) {
 		return false
 	}
@@ -630,7 +636,9 @@ func (l *lockTable) rangeLockedByOther(own *Ticket, r Range) bool {
 	}
 	locked := false
 	l.writtenIn(r, func(q *queue) bool {
-		locked = q.others(own, exclusive)
+		key := q.of.text
+		inside := (after == "" || keyLess(after, key)) && (last == "" || !keyLess(last, key))
+		locked = inside && q.others(own, exclusive)
 		return !locked
 	})
 	return locked

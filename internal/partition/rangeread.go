@@ -45,11 +45,18 @@ func (p *Partition) readPart(k rangePart) (*rangeRead, error) {
 	p.mu.Lock()
 	p.parts = append(p.parts, r)
 	now := p.clock.Last().Millis() // the run's is not earlier
+	h := p.beginHead(k, now)
 	p.mu.Unlock()
 	c := &cursor{p: p, rng: k.rng, after: k.after}
+	if h != nil {
+		c.after = h.after
+		defer h.end()
+	}
 	visited, bytes := 0, 0
+	piece := pieceFor(k.limit)
 	for !c.end {
-		r.err = c.next(min(pieceFor(k.limit), p.opts.FastRows+1-visited))
+		r.err = c.next(min(piece, p.opts.FastRows+1-visited))
+		piece = min(2*piece, pieceRows) // it may have to pass many that are not live
 		r.dep = c.dep
 		if r.err != nil {
 			return r, nil // the run fails with it
@@ -59,7 +66,9 @@ func (p *Partition) readPart(k rangePart) (*rangeRead, error) {
 			if visited++; visited > p.opts.FastRows || bytes > fastBytes {
 				return r, script.ErrSlowPath
 			}
-			if !row.live(now) {
+			live := row.live(now)
+			h.pass(row, live)
+			if !live {
 				continue
 			}
 			bytes += len(row.row.Value)
@@ -84,11 +93,12 @@ func (p *Partition) unwatch(r *rangeRead) {
 	}
 }
 
-// voidParts makes what is being read of ranges worthless. Held: mu.
+// voidParts makes what is being read, and known, of ranges worthless. Held: mu.
 func (p *Partition) voidParts() {
 	for _, r := range p.parts {
 		r.void = true
 	}
+	clear(p.heads)
 }
 
 // note takes note of a write. Held: mu.

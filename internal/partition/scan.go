@@ -79,20 +79,23 @@ func (tx *Tx) read(part rangePart, visit func(*memoryRow) error) (next string, e
 		return tx.readSlow(part, visit)
 	}
 	p := tx.p
-	if len(p.locks.active) > 0 && p.locks.rangeLockedByOther(tx.ticket, part.rng) {
+	p.touchElsewhere(tx.ts)
+	if part.rng.Space == kv.Ephemeral {
+		next, err = tx.readEphemeral(part, visit)
+	} else {
+		r := tx.fetched.part(part)
+		if r == nil {
+			missing := part // a copy, so that only this case allocates
+			return "", tx.miss(need{part: &missing})
+		}
+		next, err = r.visit(tx, visit)
+	}
+	// Locks beyond the last row that was read do not matter.
+	if err != errMissing && len(p.locks.active) > 0 && p.locks.partLockedByOther(tx.ticket, part.rng, part.after, next) {
 		tx.blocked.AddRange(part.rng)
 		return "", errLocked
 	}
-	p.touchElsewhere(tx.ts)
-	if part.rng.Space == kv.Ephemeral {
-		return tx.readEphemeral(part, visit)
-	}
-	r := tx.fetched.part(part)
-	if r == nil {
-		missing := part // a copy, so that only this case allocates
-		return "", tx.miss(need{part: &missing})
-	}
-	return r.visit(tx, visit)
+	return next, err
 }
 
 // readEphemeral is read for the ephemeral space, in the executor.
