@@ -76,7 +76,7 @@ func TestHeadsMindTime(t *testing.T) {
 	db := openTest(t, "", nil)
 	run := func(source string) string {
 		t.Helper()
-		res, err := db.Run(t.Context(), source, nil)
+		res, err := db.Run(t.Context(), source, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +108,7 @@ func BenchmarkFirstOfBucket(b *testing.B) {
 				for n > 0 {
 					piece := min(n, 5000)
 					if _, err := db.Run(b.Context(), "for i in @from..(@from + @n - 1) do set (concat('q/', i)) i end return 1",
-						map[string]any{"from": from, "n": piece}); err != nil {
+						Params{"from": from, "n": piece}, nil); err != nil {
 						b.Fatal(err)
 					}
 					from, n = from+piece, n-piece
@@ -116,7 +116,7 @@ func BenchmarkFirstOfBucket(b *testing.B) {
 			}
 			fill(1_000_000, c.dead)
 			for left := c.dead; left > 0; left -= 5000 {
-				if _, err := db.Run(b.Context(), "delete by bucket q limit 5000", nil); err != nil {
+				if _, err := db.Run(b.Context(), "delete by bucket q limit 5000", nil, nil); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -126,7 +126,7 @@ func BenchmarkFirstOfBucket(b *testing.B) {
 				b.Fatal(err)
 			}
 			for b.Loop() {
-				if _, err := p.Run(b.Context(), nil); err != nil {
+				if _, err := p.Run(b.Context(), nil, nil); err != nil {
 					b.Fatal(err)
 				}
 			}
