@@ -31,6 +31,11 @@ var _ Store = (*DB)(nil)
 // directory is no store and not empty, or opts are out of their bounds, and
 // ErrStorage for anything else; nothing was changed then.
 //
+// There is no way to open a store for reading only. Opening applies what the log
+// has and the rows have not, which writes, and two processes cannot share a
+// directory; a reader beside the process that has the store would see rows of
+// no one moment. Read in View, or restore a backup into a directory of its own.
+//
 // A store on a full disk is opened to be read: writes get ErrStorage, reads and
 // Backup work, the Logger is told.
 func Open(dir string, opts *Options) (*DB, error) {

@@ -183,13 +183,14 @@ type Tx interface {
 //
 //   - nil, a bool, an integer that fits an int64, a finite float, a string, or a
 //     []byte (a string), also of a named type;
-//   - a time.Duration, which becomes its milliseconds, or a time.Time, which
-//     becomes its Unix milliseconds, both rounded down;
+//   - a time.Duration, which becomes its whole milliseconds, or a time.Time,
+//     which becomes its Unix milliseconds;
 //   - a json.Number, json.RawMessage or json.Marshaler, which becomes what its
 //     JSON says: an object becomes a map;
 //   - an encoding.TextMarshaler, which becomes its text;
-//   - a slice or array of these, a map with text keys, which is taken in the order
-//     of its keys, or a pointer to one of these, where nil is null.
+//   - a slice or array of these (one of bytes is a string), a map with text keys,
+//     which is taken in the order of its keys, or a pointer to one of these, where
+//     nil is null.
 //
 // Structs without one of these methods, channels, functions and complex numbers
 // are refused with code "bad_parameter", and so are values that contain

@@ -8,13 +8,20 @@ import (
 )
 
 // ValueOf converts a Go value to a value of the language, for the parameters
-// of a script. It takes nil, bool, all integer types (of which the value must
-// fit an int64), float32 and float64 (finite), json.Number, string, []byte
-// (a string), Value, and the slices []any (of all of these, nested to 200),
-// []string, []int, []int64, []float64, []bool and []Value, and map[string]any
-// (members in the order of their names). Slices and maps are copied. The error is an *Error
-// with code "bad_parameter", or "limit" for what exceeds DefaultLimits; it
-// names the Go type and no parameter.
+// of a script:
+//
+//   - nil is null; a bool, an integer that fits an int64, a finite float, a
+//     string or []byte (both a string), also of a named type, is what it is, and
+//     so is a Value;
+//   - a time.Duration is its milliseconds, a time.Time its Unix milliseconds;
+//   - a json.Number, json.RawMessage or json.Marshaler is what its JSON says, an
+//     encoding.TextMarshaler its text;
+//   - a slice or array is an array (one of bytes is a string), a map with text
+//     keys a map, with the members in the order of their names; a pointer is
+//     what it points to, or null.
+//
+// Everything is copied. The error is an *Error with code "bad_parameter", or
+// "limit" for what exceeds DefaultLimits; it names the Go type and no parameter.
 func ValueOf(x any) (Value, error) {
 	switch x := x.(type) { // the usual ones, without more ado
 	case string:
@@ -90,7 +97,7 @@ func valueOf(x any, m *meter, depth int) (Value, *Error) {
 	case []bool:
 		return valueOfSlice(x, m, depth, func(e bool) (Value, *Error) { return Bool(e), nil })
 	}
-	return Null, errf(CodeBadParameter, "a value of Go type %T is not supported", x)
+	return valueOfGo(x, m, depth)
 }
 
 // valueOfValue drops the metadata, which a parameter does not have.

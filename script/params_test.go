@@ -3,10 +3,28 @@ package script
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
+	"time"
 )
+
+type (
+	named   string
+	small   int16
+	celsius float64
+	color   struct{ r, g int }
+)
+
+func (c celsius) MarshalJSON() ([]byte, error) {
+	if math.IsInf(float64(c), 0) {
+		return nil, errors.New("too hot")
+	}
+	return fmt.Appendf(nil, `{"degrees": %v}`, float64(c)), nil
+}
+
+func (c color) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%d-%d", c.r, c.g), nil }
 
 func TestValueOf(t *testing.T) {
 	for _, c := range []struct {
@@ -49,10 +67,33 @@ func TestValueOf(t *testing.T) {
 		{String("v").WithMeta(3, 4), `"v"`},
 		{Value{}, "null"},
 		{Array([]Value{Int(1).WithMeta(3, 4), Array(nil)}), "[1,[]]"},
-		{map[string]int{}, "bad_parameter: a value of Go type map[string]int is not supported"},
-		{[]uint{1}, "bad_parameter: a value of Go type []uint is not supported"},
-		{new(int), "bad_parameter: a value of Go type *int is not supported"},
-		{[]any{struct{}{}}, "bad_parameter: a value of Go type struct {} is not supported"},
+		{map[string]int{"b": 2, "a": 1}, `{"a":1,"b":2}`},
+		{map[named][]any{"k": {nil}}, `{"k":[null]}`},
+		{map[string]int(nil), "{}"},
+		{named("n"), `"n"`},
+		{[]named{"x"}, `["x"]`},
+		{small(7), "7"},
+		{[]uint{1}, "[1]"},
+		{[]uint64{1 << 63}, "bad_parameter: the uint64 9223372036854775808 does not fit an int64"},
+		{[2]bool{true, false}, "[true,false]"},
+		{[3]byte{'a', 0xff, 0}, `"a\xff\x00"`},
+		{json.RawMessage(`{"n": 9007199254740993, "l": [1.5]}`), `{"n":9007199254740993,"l":[1.5]}`},
+		{json.RawMessage(`{`), "bad_parameter: the JSON is bad: the text ends too early at byte 1"},
+		{1500*time.Millisecond + time.Microsecond, "1500"},
+		{time.UnixMilli(1_780_000_000_123), "1780000000123"},
+		{new(5), "5"},
+		{new(time.UnixMilli(5)), "5"},
+		{(*int)(nil), "null"},
+		{(*time.Time)(nil), "null"},
+		{celsius(21.5), `{"degrees":21.5}`},
+		{color{1, 2}, `"1-2"`},
+		{[]color{{1, 2}}, `["1-2"]`},
+		{celsius(math.Inf(1)), "bad_parameter: MarshalJSON of the Go type script.celsius fails: too hot"},
+		{[]any{struct{}{}}, "bad_parameter: a value of Go type struct {} is not supported; pass a map, or give the type a MarshalJSON or MarshalText method"},
+		{map[int]string{1: "a"}, "bad_parameter: a value of Go type map[int]string is not supported; the keys of a map are texts"},
+		{make(chan int), "bad_parameter: a value of Go type chan int is not supported"},
+		{func() {}, "bad_parameter: a value of Go type func() is not supported"},
+		{1i, "bad_parameter: a value of Go type complex128 is not supported"},
 		{make([]string, 100_001), "limit: array too long: more than 100000 elements; the limit is Limits.Elements"},
 	} {
 		v, err := ValueOf(c.x)
@@ -99,7 +140,12 @@ func TestValueOfNesting(t *testing.T) {
 	// Slices that contain themselves, or themselves twice, end as soon.
 	cyclic := []any{nil, nil}
 	cyclic[0], cyclic[1] = cyclic, cyclic
-	for _, x := range []any{slice, value, cyclic} {
+	table := map[string]any{}
+	table["self"] = table
+	type loop *loop
+	var pointer loop
+	pointer = &pointer
+	for _, x := range []any{slice, value, cyclic, table, pointer} {
 		if _, err := ValueOf(x); err == nil || !strings.Contains(err.Error(), "nested deeper than 200") {
 			t.Errorf("%T nested too deep: %v", x, err)
 		}
