@@ -291,9 +291,11 @@ func (s *Store) lockDir(resolve bool) (*pebble.Lock, error) {
 
 func (s *Store) pebbleOptions(o *Options, lock *pebble.Lock) *pebble.Options {
 	po := &pebble.Options{
-		FS:                 s.gate,
-		Lock:               lock,
-		CacheSize:          o.CacheBytes,
+		FS:   s.gate,
+		Lock: lock,
+		// Pebble takes the memory of memtables from that of its cache: usually
+		// there is one that is written to and one that is flushed.
+		CacheSize:          o.CacheBytes + 2*o.MemTableBytes,
 		DisableWAL:         true,
 		FormatMajorVersion: pebbleFormat,
 		MemTableSize:       uint64(o.MemTableBytes),
