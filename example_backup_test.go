@@ -15,7 +15,10 @@ import (
 // A backup goes to any io.Writer, while scripts run. As a file it is worth
 // something once it is synced.
 func ExampleDB_Backup() {
-	db := memory()
+	db, err := kahuna.OpenMemory(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
 	defer db.Close()
 	if _, err := db.Run(ctx, "set greeting 'hello'; set name 'world'", nil, nil); err != nil {
 		log.Fatal(err)
@@ -41,7 +44,10 @@ func ExampleRestore() {
 	}
 	defer os.RemoveAll(dir)
 
-	before := memory()
+	before, err := kahuna.OpenMemory(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
 	defer before.Close()
 	var backup bytes.Buffer
 	if _, err := before.Run(ctx, "set greeting 'hello'", nil, nil); err != nil {

@@ -13,8 +13,9 @@ import (
 
 var ctx = context.Background()
 
-// memory opens a store for an example.
-func memory() *kahuna.DB {
+// memory opens the store of an example. The examples use what all stores have:
+// with the client of a server here, they run there.
+func memory() kahuna.Store {
 	db, err := kahuna.OpenMemory(nil)
 	if err != nil {
 		log.Fatal(err)
@@ -428,6 +429,62 @@ func ExampleSpace_Prefix() {
 	// --
 }
 
+// A limiter of its own, for any store.
+type limiter struct{ allow kahuna.Program }
+
+func newLimiter(s kahuna.Store) (*limiter, error) {
+	allow, err := s.Compile(`
+		let used = to_int(get @key)
+		if used >= @limit then return false end
+		set @key used + 1 ex @window keepttl
+		return true`)
+	return &limiter{allow}, err
+}
+
+func (l *limiter) Allow(ctx context.Context, user string) (bool, error) {
+	res, err := l.allow.Run(ctx, kahuna.Params{"key": "limit/" + user, "limit": 2, "window": time.Minute}, nil)
+	if err != nil {
+		return false, err
+	}
+	return res.Text() == "true", nil
+}
+
+func ExampleStore() {
+	db := memory()
+	defer db.Close()
+	l, err := newLimiter(db)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for range 3 {
+		fmt.Println(l.Allow(ctx, "ann"))
+	}
+	// Output:
+	// true <nil>
+	// true <nil>
+	// false <nil>
+}
+
+func ExampleSpace_Range() {
+	db := memory()
+	defer db.Close()
+	for _, key := range []string{"a/b", "a-c", "a/b/c", "a/z", "b"} {
+		if _, err := db.Set(ctx, key, "", nil); err != nil {
+			log.Fatal(err)
+		}
+	}
+	for e, err := range db.Range(ctx, "a-c", "a/z", &kahuna.RangeOptions{Desc: true}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(e.Key)
+	}
+	// Output:
+	// a/b/c
+	// a/b
+	// a-c
+}
+
 func ExampleDB_Ephemeral() {
 	db := memory()
 	defer db.Close()
@@ -549,7 +606,10 @@ func ExampleTx_Run() {
 }
 
 func ExampleDB_Stats() {
-	db := memory()
+	db, err := kahuna.OpenMemory(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
 	defer db.Close()
 	if _, err := db.Set(ctx, "k", "v", nil); err != nil {
 		log.Fatal(err)
