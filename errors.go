@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strings"
 
-	"kahuna/internal/node"
 	"kahuna/internal/txn"
 	"kahuna/script"
 	"kahuna/script/syntax"
@@ -116,44 +115,44 @@ type Code string
 
 // The codes of a script that is wrong: nothing of it ran.
 const (
-	CodeSyntax            Code = Code(script.CodeSyntax)
-	CodeUnknownFunction   Code = Code(script.CodeUnknownFunction)
-	CodeArity             Code = Code(script.CodeArity)
-	CodeUndefinedVariable Code = Code(script.CodeUndefinedVariable)
-	CodeBadKey            Code = Code(script.CodeBadKey)
-	CodeBadOption         Code = Code(script.CodeBadOption)
-	CodeMissingParameter  Code = Code(script.CodeMissingParameter)
-	CodeBadParameter      Code = Code(script.CodeBadParameter)
+	CodeSyntax            Code = "syntax"
+	CodeUnknownFunction   Code = "unknown_function"
+	CodeArity             Code = "arity"
+	CodeUndefinedVariable Code = "undefined_variable"
+	CodeBadKey            Code = "bad_key"
+	CodeBadOption         Code = "bad_option"
+	CodeMissingParameter  Code = "missing_parameter"
+	CodeBadParameter      Code = "bad_parameter"
 )
 
 // The codes of a script that failed while it ran, and was undone.
 const (
-	CodeType           Code = Code(script.CodeType)
-	CodeRange          Code = Code(script.CodeRange)
-	CodeDivisionByZero Code = Code(script.CodeDivisionByZero)
-	CodeReadOnly       Code = Code(script.CodeReadOnly)
-	CodeState          Code = Code(script.CodeState)
-	CodeHistory        Code = Code(script.CodeHistory)
-	CodeThrow          Code = Code(script.CodeThrow)
-	CodeRollback       Code = Code(script.CodeRollback)
-	CodeLimit          Code = Code(script.CodeLimit)
-	CodeTimeout        Code = Code(script.CodeTimeout)
-	CodeConflict       Code = Code(script.CodeConflict)
-	CodeDeadlock       Code = Code(script.CodeDeadlock)
+	CodeType           Code = "type"
+	CodeRange          Code = "range"
+	CodeDivisionByZero Code = "division_by_zero"
+	CodeReadOnly       Code = "read_only"
+	CodeState          Code = "state"
+	CodeHistory        Code = "history"
+	CodeThrow          Code = "throw"
+	CodeRollback       Code = "rollback"
+	CodeLimit          Code = "limit"
+	CodeTimeout        Code = "timeout"
+	CodeConflict       Code = "conflict"
+	CodeDeadlock       Code = "deadlock"
 )
 
 // The codes of a request, and of the store.
 const (
-	CodeBadRequest     Code = Code(script.CodeBadRequest)
-	CodeRetry          Code = Code(script.CodeRetry)
-	CodeAdmission      Code = Code(script.CodeAdmission)
-	CodeOutcomeUnknown Code = Code(script.CodeOutcomeUnknown)
-	CodeCanceled       Code = Code(script.CodeCanceled)
-	CodeClosed         Code = Code(script.CodeClosed)
-	CodeStorage        Code = Code(script.CodeStorage)
-	CodeCorrupt        Code = Code(script.CodeCorrupt)
-	CodeOpen           Code = Code(script.CodeOpen)
-	CodeBackup         Code = Code(node.CodeBackup)
+	CodeBadRequest     Code = "bad_request"
+	CodeRetry          Code = "retry"
+	CodeAdmission      Code = "admission"
+	CodeOutcomeUnknown Code = "outcome_unknown"
+	CodeCanceled       Code = "canceled"
+	CodeClosed         Code = "closed"
+	CodeStorage        Code = "storage"
+	CodeCorrupt        Code = "corrupt"
+	CodeOpen           Code = "open"
+	CodeBackup         Code = "backup"
 )
 
 // What a program decides by, while a store is open. errors.Is compares codes.

@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -235,5 +236,29 @@ func TestAPIShowsItself(t *testing.T) {
 	}
 	if types < 20 {
 		t.Errorf("only %d types were found", types)
+	}
+}
+
+// TestCodesAgree: the codes of the package are those of the language and of the
+// engine, by name and text.
+func TestCodesAgree(t *testing.T) {
+	public, inner := map[string]string{}, map[string]string{}
+	for _, s := range sources(t) {
+		found := inner
+		if s.pkg == "kahuna" {
+			found = public
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			v, ok := n.(*ast.ValueSpec)
+			if ok && len(v.Names) == 1 && len(v.Values) == 1 && strings.HasPrefix(v.Names[0].Name, "Code") {
+				if lit, ok := v.Values[0].(*ast.BasicLit); ok {
+					found[v.Names[0].Name] = lit.Value
+				}
+			}
+			return true
+		})
+	}
+	if len(public) < 25 || !maps.Equal(public, inner) {
+		t.Errorf("%v\nof the package, but\n%v\nof what it is made of", public, inner)
 	}
 }
