@@ -23,6 +23,7 @@ type flags struct {
 	Timeout        *time.Duration   `help:"Time-out of a script that names none itself, such as 500ms or 30s; at most 5m." placeholder:"DURATION"`
 	IdempotencyKey *string          `help:"Run the script once, however often it is sent with this key." placeholder:"KEY"`
 	JSON           bool             `name:"json" help:"Print one JSON object per script."`
+	Raw            bool             `help:"Print the bytes of the value and nothing else; of a list each value and a line feed."`
 	Version        kong.VersionFlag `help:"Print the version."`
 
 	Shell struct{} `cmd:"" default:"1" help:"Read scripts from the terminal or a pipe: what happens without a command."`
@@ -135,6 +136,8 @@ func explain(text string, args []string) string {
 func (f *flags) validate(command string) error {
 	longest := time.Duration(script.DefaultLimits().TimeoutMaxMs) * time.Millisecond
 	switch {
+	case f.Raw && f.JSON:
+		return fmt.Errorf("--raw and --json exclude each other")
 	case len(f.Execute) > 1:
 		return fmt.Errorf("-e was given %d times; several scripts can be piped in, separated by blank lines", len(f.Execute))
 	case len(f.Execute) == 1 && command != "shell":

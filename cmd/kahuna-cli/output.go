@@ -37,7 +37,11 @@ func (c *cli) answer(source string, warnings []script.Warning, res *script.Resul
 	}
 	_, _ = c.stderr.Write(b.Bytes())
 	c.findings("", source, findings)
-	if err == nil {
+	switch {
+	case err != nil:
+	case c.flags.Raw:
+		c.keep(console.RenderRaw(c.stdout, res))
+	default:
 		bare := *res
 		bare.Warnings = nil
 		c.keep(console.Render(c.stdout, &bare, nil, elapsed))

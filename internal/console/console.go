@@ -2,10 +2,16 @@
 // console shows it (docs/language.md, "What the console prints"): one line for most
 // results, a message with the source line and a caret for an error.
 //
-// What it writes is safe on a terminal: whatever a value, key or message
-// holds, nothing but text, line ends and, in a quoted source line, tabs
-// reaches the writer. It is not a format for programs: escapes are not
-// reversible, since a backslash in a value stays as it is.
+// What it writes is safe on a terminal: whatever a value, key or message holds,
+// it stands in one line, and nothing but text and, in a quoted source line, tabs
+// reaches the writer.
+//
+// Invariant CON-1: a value or key never makes a line of its own, and two different
+// values never look alike. One that holds control characters, line ends, marks
+// of direction or bytes that are not UTF-8 is printed as a text of the language,
+// in double quotes and with escapes; so is a text that looks like one of those,
+// like null or like the empty text. A backslash is doubled in those, and in no
+// others.
 package console
 
 import (
@@ -44,17 +50,17 @@ func renderWarnings(b *bytes.Buffer, warnings []script.Warning) {
 func renderError(b *bytes.Buffer, err error, elapsed time.Duration) {
 	var e *script.Error
 	if !errors.As(err, &e) {
-		fmt.Fprintf(b, "error: %s\n", multiline(err.Error()))
+		fmt.Fprintf(b, "error: %s\n", inline(err.Error()))
 		return
 	}
 	renderWarnings(b, e.Warnings)
 	switch e.Type() {
 	case script.TypeAborted:
-		fmt.Fprintf(b, "aborted: %s %s\n", multiline(e.Reason()), ms(elapsed))
+		fmt.Fprintf(b, "aborted: %s %s\n", inline(e.Reason()), ms(elapsed))
 	case script.TypeMustRetry, script.TypeAdmissionRefused:
-		fmt.Fprintf(b, "not done: %s\n", multiline(e.Reason()))
+		fmt.Fprintf(b, "not done: %s\n", inline(e.Reason()))
 	default:
-		fmt.Fprintf(b, "%s\n", framed(e.Detail()))
+		fmt.Fprintf(b, "%s\n", script.Frame("error: "+inline(e.Text()), framed(e.Source), e.Line, e.Column))
 	}
 }
 
@@ -98,18 +104,17 @@ func renderResult(b *bytes.Buffer, res *script.Result, elapsed time.Duration) {
 }
 
 func renderEntries(b *bytes.Buffer, res *script.Result, t string) {
-	list := res.Op == script.OpBucket || res.Op == script.OpScan
 	switch {
 	case len(res.Entries) == 0:
 		fmt.Fprintf(b, "(empty array) %s\n", t)
-	case len(res.Entries) == 1 && !list:
+	case len(res.Entries) == 1 && !res.List:
 		e := res.Entries[0]
 		fmt.Fprintf(b, "%s %s %s\n", revision(e.Revision), value(e), t)
 	default:
 		for _, e := range res.Entries {
 			b.WriteString(revision(e.Revision) + " ")
 			if e.Key != "" {
-				b.WriteString(inline(e.Key) + " ")
+				b.WriteString(quoted(e.Key) + " ")
 			}
 			b.WriteString(value(e) + "\n")
 		}
@@ -124,14 +129,35 @@ func revision(rev int64) string {
 	return fmt.Sprintf("r%d", rev)
 }
 
+// How null and the text of zero bytes are shown.
+const (
+	nullText  = "(null)"
+	emptyText = "(empty str)"
+)
+
 func value(e script.Entry) string {
 	switch {
 	case !e.HasValue:
-		return "(null)"
+		return nullText
 	case e.Value == "":
-		return "(empty str)"
+		return emptyText
 	}
-	return multiline(e.Value)
+	return quoted(e.Value)
 }
 
 func ms(d time.Duration) string { return fmt.Sprintf("%dms", d.Milliseconds()) }
+
+// RenderRaw writes the bytes of a result's value and nothing else: none of null,
+// and of a result without value. Of a list it writes each value with a line feed
+// behind it.
+func RenderRaw(w io.Writer, res *script.Result) error {
+	var b bytes.Buffer
+	for i := range res.Entries {
+		b.WriteString(res.Entries[i].Value)
+		if res.List {
+			b.WriteByte('\n')
+		}
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}

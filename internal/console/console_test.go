@@ -19,7 +19,12 @@ func entry(key, value string, rev int64) script.Entry {
 func bare(key string, rev int64) script.Entry { return script.Entry{Key: key, Revision: rev} }
 
 func result(t script.Type, op script.Op, entries ...script.Entry) *script.Result {
-	return &script.Result{Type: t, Op: op, Outcome: script.Applied, Entries: entries}
+	list := op == script.OpBucket || op == script.OpScan || len(entries) > 1
+	return &script.Result{Type: t, Op: op, Outcome: script.Applied, Entries: entries, List: list}
+}
+
+func list(entries ...script.Entry) *script.Result {
+	return &script.Result{Type: script.TypeGet, Op: script.OpReturn, Outcome: script.Applied, Entries: entries, List: true}
 }
 
 func TestRenderResults(t *testing.T) {
@@ -50,15 +55,25 @@ func TestRenderResults(t *testing.T) {
 		{"scan", result(script.TypeGet, script.OpScan, entry("p1", "", 0), entry("p2", "z", 1)),
 			"r0 p1 (empty str)\nr1 p2 z\n19ms"},
 		{"array", result(script.TypeGet, script.OpReturn, entry("", "a", 4), bare("", -1)), "r4 a\nr- (null)\n19ms"},
-		{"several lines", result(script.TypeGet, script.OpGet, entry("k", "a\nb\r\nc", 0)), "r0 a\nb\r\nc 19ms"},
+		{"array of one", list(entry("", "x", -1)), "r- x\n19ms"},
+		{"count", &script.Result{Type: script.TypeGet, Op: script.OpScan, Entries: []script.Entry{entry("", "12", -1)}}, "r- 12 19ms"},
+		{"deleted by", result(script.TypeDeleted, script.OpDelete, entry("", "12", -1)), "12 deleted 19ms"},
+		{"none deleted by", result(script.TypeDoesNotExist, script.OpDelete, entry("", "0", -1)), "no keys found 19ms"},
+		{"several lines", result(script.TypeGet, script.OpGet, entry("k", "a\nr7 forged 0ms\r\nc", 0)), `r0 "a\nr7 forged 0ms\r\nc" 19ms`},
 		{"control characters", result(script.TypeGet, script.OpGet, entry("k", "\x1b[2J\t\x00\x7f\u0085\rz", 0)),
-			`r0 \x1b[2J\t\x00\x7f\u0085\rz 19ms`},
-		{"not UTF-8", result(script.TypeGet, script.OpGet, entry("k", "é\xff\xc3", 0)), `r0 é\xff\xc3 19ms`},
-		{"backslash stays", result(script.TypeGet, script.OpGet, entry("k", `a\n`, 0)), `r0 a\n 19ms`},
-		{"key in one line", result(script.TypeGet, script.OpScan, entry("a\nb", "1\n2", 0)), "r0 a\\nb 1\n2\n19ms"},
-		{"direction override", result(script.TypeGet, script.OpGet, entry("k", "a\u202eb", 0)), `r0 a\u202eb 19ms`},
-		{"direction marks", result(script.TypeGet, script.OpGet, entry("k", "\u061c\u200e\u200f\u2066", 0)), `r0 \u061c\u200e\u200f\u2066 19ms`},
-		{"line separators", result(script.TypeGet, script.OpGet, entry("k", "\u2028\u2029", 0)), `r0 \u2028\u2029 19ms`},
+			`r0 "\x1b[2J\t\x00\x7f\u0085\rz" 19ms`},
+		{"not UTF-8", result(script.TypeGet, script.OpGet, entry("k", "é\xff\xc3", 0)), `r0 "é\xff\xc3" 19ms`},
+		{"a text of an escape", result(script.TypeGet, script.OpGet, entry("k", `é\xff\xc3`, 0)), `r0 é\xff\xc3 19ms`},
+		{"a text of a quoted escape", result(script.TypeGet, script.OpGet, entry("k", `"\xff"`, 0)), `r0 "\"\\xff\"" 19ms`},
+		{"a backslash beside an escape", result(script.TypeGet, script.OpGet, entry("k", "\\x00\x00", 0)), `r0 "\\x00\x00" 19ms`},
+		{"quotes stay", result(script.TypeGet, script.OpGet, entry("k", `"a" "b"`, 0)), `r0 "a" "b" 19ms`},
+		{"a text like null", result(script.TypeGet, script.OpGet, entry("k", `(null)`, 0)), `r0 "(null)" 19ms`},
+		{"a text like the empty one", result(script.TypeGet, script.OpGet, entry("k", `(empty str)`, 0)), `r0 "(empty str)" 19ms`},
+		{"a text like that one", result(script.TypeGet, script.OpGet, entry("k", `"(null)"`, 0)), `r0 "\"(null)\"" 19ms`},
+		{"key in one line", result(script.TypeGet, script.OpScan, entry("a\nb", "1\n2", 0)), `r0 "a\nb" "1\n2"` + "\n19ms"},
+		{"direction override", result(script.TypeGet, script.OpGet, entry("k", "a\u202eb", 0)), `r0 "a\u202eb" 19ms`},
+		{"direction marks", result(script.TypeGet, script.OpGet, entry("k", "\u061c\u200e\u200f\u2066", 0)), `r0 "\u061c\u200e\u200f\u2066" 19ms`},
+		{"line separators", result(script.TypeGet, script.OpGet, entry("k", "\u2028\u2029", 0)), `r0 "\u2028\u2029" 19ms`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -115,6 +130,9 @@ func TestRenderErrors(t *testing.T) {
 		{"retry", &script.Error{Code: script.CodeRetry, Message: "partition 3 has no leader"}, "not done: partition 3 has no leader"},
 		{"refused", &script.Error{Code: script.CodeAdmission, Message: "timed out waiting for admission"},
 			"not done: timed out waiting for admission"},
+		{"lines in a message", &script.Error{Code: script.CodeThrow, Message: "a\nr7 forged 0ms", Line: 1, Column: 1, Source: "throw @t"},
+			"error: a\\nr7 forged 0ms\n  1 | throw @t\n    | ^"},
+		{"lines in a reason", &script.Error{Code: script.CodeRollback, Message: "a\nb"}, `aborted: a\nb 19ms`},
 		{"foreign", errors.New("dial\x07: refused"), `error: dial\a: refused`},
 	}
 	for _, tt := range tests {
@@ -132,19 +150,44 @@ func TestRenderReportsTheWriter(t *testing.T) {
 	}
 }
 
-// Whatever comes in, no control character but a line end goes out.
+// Whatever comes in, no control character goes out, each entry is one line, and
+// two values look the same only when they are (Invariant CON-1).
 func FuzzRender(f *testing.F) {
 	f.Add("v", "k")
 	f.Add("\x1b]0;x\x07", "a\nb\xff")
+	f.Add("\xff", `"\xff"`)
+	f.Add(`\\`, "\\\x00")
 	f.Fuzz(func(t *testing.T, value, key string) {
 		var b bytes.Buffer
 		_ = Render(&b, result(script.TypeGet, script.OpScan, entry(key, value, 0)), nil, 0)
+		if n := strings.Count(b.String(), "\n"); n != 2 {
+			t.Fatalf("%d lines: %q", n, b.String())
+		}
 		_ = Render(&b, nil, &script.Error{Code: script.CodeThrow, Message: value, Line: 1, Column: 1, Source: key}, 0)
-		out := strings.ReplaceAll(b.String(), "\r\n", "\n")
-		for _, r := range out {
+		for _, r := range b.String() {
 			if r != '\n' && r != '\t' && hidden(r) {
-				t.Fatalf("%q holds %q", out, r)
+				t.Fatalf("%q holds %q", b.String(), r)
 			}
 		}
+		if value != key && value != "" && key != "" && quoted(value) == quoted(key) {
+			t.Fatalf("%q and %q are both printed as %s", value, key, quoted(key))
+		}
 	})
+}
+
+func TestRenderRaw(t *testing.T) {
+	for _, tt := range []struct {
+		res  *script.Result
+		want string
+	}{
+		{result(script.TypeGet, script.OpGet, entry("k", "a\n\x00\xff", 3)), "a\n\x00\xff"},
+		{list(entry("", "a", 0), bare("", -1), entry("", "b", 0)), "a\n\nb\n"},
+		{result(script.TypeGet, script.OpReturn, bare("", -1)), ""},
+		{result(script.TypeSet, script.OpSet, bare("k", 0)), ""},
+	} {
+		var b bytes.Buffer
+		if err := RenderRaw(&b, tt.res); err != nil || b.String() != tt.want {
+			t.Errorf("%q, %v; want %q", b.String(), err, tt.want)
+		}
+	}
 }

@@ -7,18 +7,31 @@ import (
 	"unicode/utf8"
 )
 
-// multiline escapes all that is not plain text but leaves line ends (LF, and
-// CR before LF) as they are: a value of several lines is shown as such.
-func multiline(s string) string {
-	return escape(s, func(i int) bool {
-		return s[i] == '\n' || s[i] == '\r' && i+1 < len(s) && s[i+1] == '\n'
-	})
+// quoted returns a value or key as it stands in a line. One that holds hidden
+// characters or bytes that are not UTF-8 stands in double quotes, in which those,
+// quotes and backslashes are escaped as the language has it. So does one that
+// would otherwise look like such a text, like null or like the empty text
+// (Invariant CON-1).
+func quoted(s string) string {
+	if !holdsHidden(s) && !isTaken(s) {
+		return s
+	}
+	return `"` + escape(s, `"\`) + `"`
 }
 
-// inline escapes line ends too: for keys and warnings, one to a line.
-func inline(s string) string {
-	return escape(s, func(int) bool { return false })
+// isTaken reports whether s is what another text, null or the empty text is
+// printed as.
+func isTaken(s string) bool {
+	if s == nullText || s == emptyText {
+		return true
+	}
+	inner, opened := strings.CutPrefix(s, `"`)
+	inner, closed := strings.CutSuffix(inner, `"`)
+	return opened && closed && (strings.Contains(inner, `\`) || isTaken(inner))
 }
+
+// inline escapes hidden characters in a message, which stands in one line.
+func inline(s string) string { return escape(s, "") }
 
 // framed is for text with a source line and a caret below it: tabs stay, so
 // that the caret still stands where it should, and every other control
@@ -66,11 +79,17 @@ func hidden(r rune) bool {
 	return unicode.IsControl(r)
 }
 
+// holdsHidden reports whether s holds a hidden character, or a byte that is not
+// UTF-8.
+func holdsHidden(s string) bool {
+	return !plain(s) && (!utf8.ValidString(s) || strings.ContainsFunc(s, hidden))
+}
+
 // escape writes bytes that are not UTF-8 as \xHH and hidden characters as the
-// language's double quotes would, except where asIs says of a byte offset
-// that it may stand.
-func escape(s string, asIs func(int) bool) string {
-	if plain(s) {
+// language's double quotes would, and a backslash in front of the characters
+// of special.
+func escape(s, special string) string {
+	if plain(s) && (special == "" || !strings.ContainsAny(s, special)) {
 		return s
 	}
 	var b strings.Builder
@@ -80,10 +99,12 @@ func escape(s string, asIs func(int) bool) string {
 		switch {
 		case r == utf8.RuneError && w == 1:
 			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case !hidden(r) || asIs(i):
-			b.WriteString(s[i : i+w])
-		default:
+		case hidden(r):
 			b.WriteString(escaped(r))
+		case strings.ContainsRune(special, r):
+			b.WriteString(`\` + s[i:i+w])
+		default:
+			b.WriteString(s[i : i+w])
 		}
 	}
 	return b.String()
