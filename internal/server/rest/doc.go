@@ -1,0 +1,15 @@
+// Package rest is the plain HTTP face of a store, for curl and everything that
+// speaks HTTP and JSON:
+//
+//	POST /v1/run                        a script
+//	GET, HEAD, PUT, PATCH, DELETE /v1/keys/{key}   one key
+//	GET /v1/keys                        a page of keys
+//
+// It decodes, calls the store and encodes; nothing else lives here. The JSON
+// is that of package restwire, which has the table of the HTTP statuses, too.
+// docs/openapi.json describes every path, and a test holds it against Routes.
+//
+// What is in memory is bounded: a body by Options.BodyBytes, all bodies that
+// are being read or run by Options.BodiesBytes, a page by pageBytes. A client
+// that sends or reads slowly loses its connection after Options.Patience.
+package rest
