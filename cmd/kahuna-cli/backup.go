@@ -41,8 +41,14 @@ func (c *cli) backup(ctx context.Context) int {
 		return exitOpen
 	}
 	return c.onStore(ctx, func(ctx context.Context) int {
+		db, ok := c.db.(interface {
+			Backup(context.Context, io.Writer) (kahuna.BackupInfo, error)
+		})
+		if !ok {
+			return c.usage("backup: this store cannot be backed up from here")
+		}
 		write := func(w io.Writer) (kahuna.BackupInfo, error) {
-			return c.db.Backup(ctx, &meter{w: w, told: c.now(), now: c.now, tell: c.progress("written")})
+			return db.Backup(ctx, &meter{w: w, told: c.now(), now: c.now, tell: c.progress("written")})
 		}
 		var info kahuna.BackupInfo
 		var err error

@@ -157,7 +157,7 @@ func TestDocumentedSession(t *testing.T) {
 		}
 		commands++
 		got.WriteString(line + "\n")
-		c := &cli{stdin: strings.NewReader(""), stdout: &got, stderr: &got, signals: make(chan os.Signal), open: kahuna.Open}
+		c := &cli{stdin: strings.NewReader(""), stdout: &got, stderr: &got, signals: make(chan os.Signal), open: open}
 		c.main(context.Background(), fields(args))
 	}
 	varies := regexp.MustCompile(`\d+ms\b|\d+ bytes|\d{4}-\d\d-\d\dT[\d:.]+Z`)

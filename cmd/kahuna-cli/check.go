@@ -114,8 +114,11 @@ func checkJSON(name string, diags []syntax.Diagnostic) jsonCheck {
 	return j
 }
 
-// format prints the canonical form of files, or writes it back.
-func (c *cli) format(ctx context.Context, files []string, write bool) int {
+// format prints the canonical form of files, writes it back, or tells which ones
+// do not have it.
+func (c *cli) format(ctx context.Context) int {
+	f := &c.flags.Fmt
+	files, write := f.Files, f.Write
 	status := exitOK
 	for _, name := range files {
 		source, err := c.read(ctx, name)
@@ -133,8 +136,15 @@ func (c *cli) format(ctx context.Context, files []string, write bool) int {
 			status = exitUsage
 		case write && name == "-":
 			status = c.usage("fmt -w needs a file: standard input cannot be written to")
-		case write:
+		case write, f.List, f.Check:
 			if text == source {
+				continue
+			}
+			if !write {
+				c.uncanonical(name)
+				if f.Check {
+					status = max(status, exitFailed)
+				}
 				continue
 			}
 			if err := replaceFile(name, text); err != nil {
@@ -147,6 +157,17 @@ func (c *cli) format(ctx context.Context, files []string, write bool) int {
 		}
 	}
 	return status
+}
+
+// uncanonical names a file that is not in the canonical form: -l asks for the
+// names, --check complains.
+func (c *cli) uncanonical(name string) {
+	if c.flags.Fmt.Check {
+		c.usage("%s is not in the canonical form; kahuna-cli fmt -w writes it", shown(name))
+		return
+	}
+	_, err := fmt.Fprintln(c.stdout, shown(name))
+	c.keep(err)
 }
 
 // replaceFile writes a file so that a crash leaves the old or the new one.

@@ -32,12 +32,13 @@ type cli struct {
 	signals        chan os.Signal
 	terminal       bool // stdin is one
 	screen         bool // stdout is one
-	open           func(dir string, o *kahuna.Options) (*kahuna.DB, error)
+	open           func(dir string, o *kahuna.Options) (kahuna.Store, error)
 
 	flags       flags
 	params      kahuna.Params
 	options     kahuna.RunOptions
-	db          *kahuna.DB
+	db          kahuna.Store
+	answered    bool          // a script or command on it was
 	interactive atomic.Bool   // Ctrl-C does not end the command
 	interrupts  chan struct{} // gets a value for each Ctrl-C then
 	killed      atomic.Int32  // exit status after a signal that ends the command
@@ -63,12 +64,18 @@ func (c *cli) command(ctx context.Context, args []string) int {
 	case "check":
 		return c.check(ctx, c.flags.Check.Files)
 	case "fmt":
-		return c.format(ctx, c.flags.Fmt.Files, c.flags.Fmt.Write)
+		return c.format(ctx)
 	case "backup":
 		return c.backup(ctx)
 	case "restore":
 		return c.restore(ctx)
 	}
+	return c.onScripts(ctx, command)
+}
+
+// onScripts does the commands that run scripts.
+func (c *cli) onScripts(ctx context.Context, command string) (status int) {
+	var err error
 	if c.params, err = parseParams(ctx, c.flags.Param); err != nil {
 		return c.usage("%v", err)
 	}
@@ -79,16 +86,31 @@ func (c *cli) command(ctx context.Context, args []string) int {
 		c.options.IdempotencyKey = *c.flags.IdempotencyKey
 	}
 	switch {
-	case command == "run":
-		source, err := c.read(ctx, c.flags.Run.File)
-		if err != nil {
-			return c.usage("%v", err)
-		}
-		return c.one(ctx, source)
 	case len(c.flags.Execute) == 1:
 		return c.one(ctx, c.flags.Execute[0])
+	case command == "run":
+		return c.oneFile(ctx, c.flags.Run.File)
+	case command == "batch":
+		return c.batchFile(ctx)
+	case command == "shell" && !c.terminal:
+		return c.oneFile(ctx, "-")
+	case command == "shell" && c.flags.IdempotencyKey != nil:
+		return c.usage("--idempotency-key belongs to one script: give it with run or -e")
+	}
+	if work, known := c.keyCommand(command); known {
+		return c.onStore(ctx, work)
 	}
 	return c.onStore(ctx, c.shell)
+}
+
+// oneFile runs the script of a file, - for standard input: all of it is one
+// script (Invariant CLI-5).
+func (c *cli) oneFile(ctx context.Context, name string) int {
+	source, err := c.read(ctx, name)
+	if err != nil {
+		return c.usage("%v", err)
+	}
+	return c.one(ctx, source)
 }
 
 // one runs one script. What does not compile is said before a directory is
@@ -96,6 +118,9 @@ func (c *cli) command(ctx context.Context, args []string) int {
 func (c *cli) one(ctx context.Context, source string) int {
 	if _, err := script.Compile(source, nil); err != nil {
 		c.answer(source, nil, nil, err, 0)
+		if separates(source) {
+			c.usage("a file or a pipe is one script; batch runs several, separated by lines of %s", separator)
+		}
 		return exitUsage
 	}
 	return c.onStore(ctx, func(ctx context.Context) int { return c.execute(ctx, source) })
@@ -116,6 +141,9 @@ func (c *cli) onStore(ctx context.Context, work func(context.Context) int) int {
 	status := work(ctx)
 	if err := c.db.Close(); err != nil {
 		fmt.Fprintf(c.stderr, "kahuna-cli: %v\n", err)
+		if c.answered {
+			fmt.Fprintln(c.stderr, "kahuna-cli: what was answered stands: it is on disk; only closing the store failed")
+		}
 		status = max(status, exitFailed)
 	}
 	return status
@@ -176,6 +204,7 @@ func (c *cli) execute(ctx context.Context, source string) int {
 	if err == nil {
 		elapsed = res.Elapsed
 	}
+	c.answered = c.answered || err == nil
 	c.answer(source, warnings, answer.Result(res), err, elapsed)
 	return exitOf(err)
 }

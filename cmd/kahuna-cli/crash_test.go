@@ -92,7 +92,7 @@ func examine(dir string, acked int) (found int, err error) {
 // many writes it acknowledged.
 func killOnce(t *testing.T, bin, name, dir string, d time.Duration) (acked int) {
 	t.Helper()
-	cmd := exec.Command(bin, "--embedded", dir)
+	cmd := exec.Command(bin, "--embedded", dir, "batch", "-")
 	cmd.Args[0] = name
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -109,7 +109,7 @@ func killOnce(t *testing.T, bin, name, dir string, d time.Duration) (acked int) 
 	go func() {
 		defer close(fed)
 		for {
-			if _, err := io.WriteString(in, "let n = to_int(get a) + 1\nset a n\nset b n\neset a n\nreturn n\n\n"); err != nil {
+			if _, err := io.WriteString(in, "let n = to_int(get a) + 1\nset a n\nset b n\neset a n\nreturn n\n---\n"); err != nil {
 				return // killed
 			}
 		}

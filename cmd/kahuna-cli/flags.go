@@ -13,11 +13,12 @@ import (
 	"github.com/alecthomas/kong"
 
 	"kahuna/script"
+	"kahuna/script/syntax"
 )
 
 // flags is the command line.
 type flags struct {
-	Embedded       string           `help:"Directory of the store to run on; made when missing." placeholder:"DIR"`
+	Embedded       string           `env:"KAHUNA_EMBEDDED" help:"Directory of the store to run on; made when missing. The environment variable KAHUNA_EMBEDDED names it, too." placeholder:"DIR"`
 	Execute        []string         `short:"e" sep:"none" help:"Run this script instead of the shell." placeholder:"SCRIPT"`
 	Param          []string         `short:"p" sep:"none" help:"Parameter, repeatable: name=text, name:=JSON for a typed one, name=@file for the text of a file (name=@@x for a text that begins with @)." placeholder:"NAME=VALUE"`
 	Timeout        *time.Duration   `help:"Time-out of a script that names none itself, such as 500ms or 30s; at most 5m." placeholder:"DURATION"`
@@ -26,15 +27,30 @@ type flags struct {
 	Raw            bool             `help:"Print the bytes of the value and nothing else; of a list each value and a line feed."`
 	Version        kong.VersionFlag `help:"Print the version."`
 
-	Shell struct{} `cmd:"" default:"1" help:"Read scripts from the terminal or a pipe: what happens without a command."`
+	Shell struct{} `cmd:"" default:"1" help:"Read scripts from the terminal, or one script from a pipe: what happens without a command."`
 	Run   struct {
 		File string `arg:"" help:"Script file, - for standard input."`
 	} `cmd:"" help:"Run one script from a file."`
-	Check struct {
+	Batch struct {
+		StopOnError bool   `help:"Stop at the first script that fails."`
+		File        string `arg:"" help:"File of scripts, - for standard input."`
+	} `cmd:"" help:"Run several scripts, separated by lines of ---, each with its own result."`
+	Get     keyFlag      `cmd:"" help:"Print the value of a key."`
+	Set     setFlags     `cmd:"" help:"Set a key."`
+	Del     delFlags     `cmd:"" aliases:"delete" help:"Delete keys."`
+	TTL     keyFlag      `cmd:"" name:"ttl" help:"Print how many milliseconds a key has to live."`
+	Exists  keyFlag      `cmd:"" help:"Tell whether a key exists."`
+	Keys    keysFlags    `cmd:"" help:"Print the keys of the store, or those that begin with a prefix."`
+	Count   countFlags   `cmd:"" help:"Count the keys that begin with a prefix."`
+	History historyFlags `cmd:"" help:"Print the versions of a key, the newest first."`
+	Stats   struct{}     `cmd:"" help:"Print the statistics of the store."`
+	Check   struct {
 		Files []string `arg:"" help:"Script files, - for standard input."`
 	} `cmd:"" help:"Print everything that is wrong with scripts, without running them."`
 	Fmt struct {
 		Write bool     `short:"w" help:"Write the result back to the file."`
+		List  bool     `short:"l" help:"Print the names of the files that are not in the canonical form."`
+		Check bool     `help:"Print nothing, and fail when a file is not in the canonical form."`
 		Files []string `arg:"" help:"Script files, - for standard input."`
 	} `cmd:"" help:"Print scripts in the canonical form."`
 	Backup  backupFlags  `cmd:"" help:"Write a backup of the store to a file."`
@@ -48,7 +64,9 @@ Examples:
   kahuna-cli --embedded data -e 'set greeting "hello"'
   kahuna-cli --embedded data -p item=stock/sku-1 -p n:=3 run reserve.kh
   kahuna-cli --embedded data                  (the shell)
-  kahuna-cli --embedded data < scripts.kh     (scripts separated by blank lines)
+  kahuna-cli --embedded data < reserve.kh     (a pipe is one script)
+  kahuna-cli --embedded data batch scripts.kh (several, separated by lines of ---)
+  kahuna-cli --embedded data get greeting
   kahuna-cli check reserve.kh
 
 Results go to standard output, errors and warnings to standard error.
@@ -113,13 +131,22 @@ func explain(text string, args []string) string {
 			"execute": "-e 'SCRIPT'", "param": "-p name=value", "timeout": "--timeout 30s",
 			"idempotency-key": "--idempotency-key KEY"}[m[1]])
 	}
-	switch unexpected := strings.HasPrefix(text, "unexpected argument"); {
+	word, unexpected := strings.CutPrefix(text, "unexpected argument ")
+	switch {
 	case unexpected && slices.Contains(args, "-e"):
 		return text + "; put the whole script behind -e in quotes: -e 'set greeting \"hello\"'"
 	case unexpected && slices.Contains(args, "run"):
 		return text + "; run takes one file, so that each is one transaction"
 	case unexpected:
-		return text + "; to run a script file write: kahuna-cli --embedded DIR run FILE"
+		return text + "; " + forWord(word, args)
+	case strings.HasPrefix(text, `expected "<`) && slices.Contains(args, "set"):
+		return "set needs a key and a value: set KEY VALUE"
+	case strings.HasPrefix(text, `expected "<key`):
+		return "name a key"
+	case strings.HasPrefix(text, `expected "<prefix>"`):
+		return "name a prefix; \"\" is every key"
+	case strings.HasPrefix(text, "--ttl"):
+		return text + "; write it with a unit, like 5s or 250ms"
 	case text == `expected "<file>"`:
 		return "run needs a script file, or - for standard input: run FILE"
 	case strings.HasPrefix(text, `expected "<files>`):
@@ -132,26 +159,50 @@ func explain(text string, args []string) string {
 	return text
 }
 
+// forWord says what was most likely meant by a word that is no command: what the
+// parser says of it, which may have a suggestion behind the word.
+func forWord(said string, args []string) string {
+	from := slices.IndexFunc(args, func(a string) bool { return a != "" && strings.HasPrefix(said, a) })
+	if from < 0 {
+		from = 0
+	}
+	first, _, _ := strings.Cut(strings.TrimSpace(args[from]), " ")
+	switch {
+	case strings.HasSuffix(first, ".kh"):
+		return "to run a script file write: kahuna-cli --embedded DIR run " + first
+	case first != args[from] || slices.Contains(syntax.Keywords(), strings.ToLower(first)):
+		return "to run a script write: kahuna-cli --embedded DIR -e '" + strings.Join(args[from:], " ") + "'"
+	}
+	return "commands are get, set, del, ttl, exists, keys, count, history, stats, run, batch, check, fmt, backup and restore; " +
+		"to run a script write: kahuna-cli --embedded DIR -e 'SCRIPT'"
+}
+
 // validate checks what the parser does not.
 func (f *flags) validate(command string) error {
 	longest := time.Duration(script.DefaultLimits().TimeoutMaxMs) * time.Millisecond
 	switch {
+	case len(f.Param) > 0 && !slices.Contains([]string{"shell", "run", "batch"}, command):
+		return fmt.Errorf("-p belongs to scripts: %s takes no parameters", command)
+	case len(f.Execute) == 1 && command != "shell":
+		return fmt.Errorf("-e and the command %s exclude each other", command)
 	case f.Raw && f.JSON:
 		return fmt.Errorf("--raw and --json exclude each other")
 	case len(f.Execute) > 1:
-		return fmt.Errorf("-e was given %d times; several scripts can be piped in, separated by blank lines", len(f.Execute))
-	case len(f.Execute) == 1 && command != "shell":
-		return fmt.Errorf("-e and the command %s exclude each other", command)
+		return fmt.Errorf("-e was given %d times; several scripts can be run by batch, separated by lines of ---", len(f.Execute))
 	case f.Timeout != nil && (*f.Timeout < time.Millisecond || *f.Timeout > longest):
 		return fmt.Errorf("--timeout must be at least 1ms and at most %v, got %v", longest, *f.Timeout)
 	case f.IdempotencyKey != nil && *f.IdempotencyKey == "":
 		return fmt.Errorf("--idempotency-key must not be empty")
-	case f.IdempotencyKey != nil && command == "shell" && len(f.Execute) == 0:
+	case f.IdempotencyKey != nil && command == "batch":
 		return fmt.Errorf("--idempotency-key belongs to one script: give it with run or -e")
+	case f.Keys.Limit < 0 || f.History.Limit < 0:
+		return fmt.Errorf("--limit must not be negative")
+	case f.Fmt.Write && (f.Fmt.Check || f.Fmt.List), f.Fmt.Check && f.Fmt.List:
+		return fmt.Errorf("fmt: -w, -l and --check exclude each other")
 	case command == "check" || command == "fmt" || f.Embedded != "":
 		return nil
 	}
-	return fmt.Errorf("no store was named: add --embedded DIR, for example\n  kahuna-cli --embedded data -e 'set greeting \"hello\"'")
+	return fmt.Errorf("no store was named: add --embedded DIR, or set KAHUNA_EMBEDDED, for example\n  kahuna-cli --embedded data -e 'set greeting \"hello\"'")
 }
 
 // output is standard output for the parser, which drops errors.

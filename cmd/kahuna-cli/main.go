@@ -1,10 +1,12 @@
-// Command kahuna-cli runs scripts on a Kahuna store: one from a file or the
-// command line, or one after the other from a shell or a pipe. It checks and
-// formats scripts without running them, too.
+// Command kahuna-cli runs scripts on a Kahuna store: one from a file, a pipe or the
+// command line, or one after the other from a shell or a batch. It reads and
+// writes keys without a script, and checks and formats scripts, too.
 //
 //	kahuna-cli --embedded DIR                      the shell
 //	kahuna-cli --embedded DIR -e 'SCRIPT'          one script
 //	kahuna-cli --embedded DIR run FILE|-           one script from a file
+//	kahuna-cli --embedded DIR batch FILE|-         several, separated by lines of ---
+//	kahuna-cli --embedded DIR get KEY              what one command does
 //	kahuna-cli check FILE...                       all diagnostics
 //	kahuna-cli fmt [-w] FILE...                    the canonical form
 //
@@ -21,8 +23,9 @@
 //     the store cannot be opened; 128+n stopped by signal n.
 //   - CLI-4: with run and -e, what does not compile is refused before the store
 //     is opened or made.
-//   - CLI-5: what stands in a string, a bracket or a block runs with all of it
-//     or not at all, from a file, a terminal or a pipe, whatever is wrong with it.
+//   - CLI-5: a file, a pipe and a paste are one script each, whole, whatever blank
+//     lines they hold. Only batch splits its input, at lines of ---. In what is
+//     typed, a string, a bracket or a block runs with all of it or not at all.
 //   - CLI-6: what it reads is bounded by the limits of the language, and what it
 //     prints of a script is safe on a terminal.
 package main
@@ -46,7 +49,7 @@ func main() {
 	// A reader that went away is an error of the write, not a signal.
 	signal.Ignore(syscall.SIGPIPE)
 	c := &cli{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, signals: signals,
-		terminal: isTerminal(os.Stdin), screen: isTerminal(os.Stdout), open: kahuna.Open}
+		terminal: isTerminal(os.Stdin), screen: isTerminal(os.Stdout), open: open}
 	os.Exit(c.main(context.Background(), os.Args[1:]))
 }
 
@@ -59,4 +62,13 @@ func isTerminal(f *os.File) bool {
 	}
 	null, err := os.Stat(os.DevNull)
 	return err != nil || !os.SameFile(info, null)
+}
+
+// open opens a store in this process.
+func open(dir string, o *kahuna.Options) (kahuna.Store, error) {
+	db, err := kahuna.Open(dir, o)
+	if err != nil {
+		return nil, err // not a nil *DB in an interface
+	}
+	return db, nil
 }

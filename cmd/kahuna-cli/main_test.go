@@ -21,7 +21,7 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"kahuna-cli": main, "forgetful": func() {
 		c := &cli{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, signals: make(chan os.Signal),
-			open: func(_ string, o *kahuna.Options) (*kahuna.DB, error) { return kahuna.OpenMemory(o) }}
+			open: func(_ string, o *kahuna.Options) (kahuna.Store, error) { return kahuna.OpenMemory(o) }}
 		os.Exit(c.main(context.Background(), os.Args[1:]))
 	}})
 }

@@ -99,15 +99,19 @@ func closedPipe(err error) bool {
 }
 
 func (c *cli) printJSON(v any) {
-	var b bytes.Buffer
+	_, err := io.WriteString(c.stdout, jsonLine(v))
+	c.keep(err)
+}
+
+// jsonLine is v, which has a form in JSON, as JSON in a line.
+func jsonLine(v any) string {
+	var b strings.Builder
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
-		c.keep(err)
-		return
+		panic(err)
 	}
-	_, err := c.stdout.Write(b.Bytes())
-	c.keep(err)
+	return b.String()
 }
 
 // jsonAnswer is the object printed for a script with --json.

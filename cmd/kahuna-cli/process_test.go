@@ -66,7 +66,7 @@ func (p *process) send(script string) string {
 
 func (p *process) feed(script string) {
 	p.t.Helper()
-	if _, err := io.WriteString(p.in, script+"\n\n"); err != nil {
+	if _, err := io.WriteString(p.in, script+"\n---\n"); err != nil {
 		p.t.Fatal(err)
 	}
 }
@@ -95,7 +95,7 @@ func TestSignals(t *testing.T) {
 		{syscall.SIGINT, "set half 1 sleep 60s", 130}, {syscall.SIGTERM, "set half 1 sleep 60s", 143},
 	} {
 		dir := filepath.Join(t.TempDir(), "data")
-		p := start(t, "--embedded", dir)
+		p := start(t, "--embedded", dir, "batch", "-")
 		p.send("set whole 1")
 		if tt.script != "" {
 			p.feed(tt.script)
@@ -110,8 +110,8 @@ func TestSignals(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(dir, "owner")); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%v during %q: the store was not closed: %v", tt.signal, tt.script, err)
 		}
-		again := start(t, "--embedded", dir)
-		if got := again.send("return [exists whole, exists half]"); got != "r0 true\n" {
+		again := start(t, "--embedded", dir, "batch", "-")
+		if got := again.send("return concat(exists whole, exists half)"); !strings.HasPrefix(got, "r- truefalse ") {
 			t.Errorf("%v during %q: %q", tt.signal, tt.script, got)
 		}
 		_ = again.in.Close()
@@ -173,7 +173,7 @@ func TestIgnoredSignal(t *testing.T) {
 	if err := os.Symlink(self, link); err != nil {
 		t.Fatal(err)
 	}
-	p := launch(t, exec.Command("sh", "-c", `trap '' HUP; exec "$0" --embedded "$1"`, link, filepath.Join(t.TempDir(), "data")))
+	p := launch(t, exec.Command("sh", "-c", `trap '' HUP; exec "$0" --embedded "$1" batch -`, link, filepath.Join(t.TempDir(), "data")))
 	p.send("set k 1")
 	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
@@ -191,9 +191,9 @@ func TestIgnoredSignal(t *testing.T) {
 // is told by whom, and can have it afterwards.
 func TestSecondProcess(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
-	first := start(t, "--embedded", dir)
+	first := start(t, "--embedded", dir, "batch", "-")
 	first.send("set k 1")
-	for _, args := range [][]string{{"-e", "set k 2"}, {"--json", "-e", "set k 2"}, nil} {
+	for _, args := range [][]string{{"-e", "set k 2"}, {"--json", "-e", "set k 2"}, {"get", "k"}, {"batch", "-"}} {
 		second := start(t, append([]string{"--embedded", dir}, args...)...)
 		_ = second.in.Close()
 		if status := second.wait(); status != exitOpen {
@@ -228,16 +228,16 @@ func TestClosedOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stderr strings.Builder
-	cmd := exec.Command(self, "--embedded", dir)
+	cmd := exec.Command(self, "--embedded", dir, "batch", "-")
 	cmd.Args[0], cmd.Stdout, cmd.Stderr = "kahuna-cli", w, &stderr
-	cmd.Stdin = strings.NewReader(strings.Repeat("set n to_int(get n) + 1\n\n", 100))
+	cmd.Stdin = strings.NewReader(strings.Repeat("set n to_int(get n) + 1\n---\n", 100))
 	_ = r.Close()
 	err = cmd.Run()
 	_ = w.Close()
 	if cmd.ProcessState.ExitCode() != exitFailed || stderr.String() != "" {
 		t.Errorf("%v, %q", err, &stderr)
 	}
-	check := start(t, "--embedded", dir)
+	check := start(t, "--embedded", dir, "batch", "-")
 	if got := check.send("get n"); !strings.HasPrefix(got, "r0 1 ") {
 		t.Errorf("it went on: %q", got)
 	}

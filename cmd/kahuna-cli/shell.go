@@ -16,14 +16,9 @@ const (
 	promptMore = "         -> " // - is ' or " in a string, ( in brackets
 )
 
-// shell runs scripts from standard input until it ends. The status is that of
-// the first script that failed; a terminal's session that was left in order is
-// a success.
+// shell runs scripts from the terminal until it ends. A session that was left in
+// order is a success.
 func (c *cli) shell(ctx context.Context) int {
-	if !c.terminal {
-		lines := newPlainReader(c.stdin, io.Discard, nil, ctx.Done())
-		return c.batch(ctx, lines)
-	}
 	c.interactive.Store(true)
 	defer c.interactive.Store(false)
 	// What is redirected holds results only.

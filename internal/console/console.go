@@ -129,6 +129,9 @@ func revision(rev int64) string {
 	return fmt.Sprintf("r%d", rev)
 }
 
+// Text returns a key as Render prints it: in one line (Invariant CON-1).
+func Text(key string) string { return quoted(key) }
+
 // How null and the text of zero bytes are shown.
 const (
 	nullText  = "(null)"
