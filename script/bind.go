@@ -78,7 +78,7 @@ func (c *Call) Reset() {
 	c.forget()
 	forget(c.params)
 	for i := range c.keys {
-		c.keys[i] = ""
+		c.keys[i].key = ""
 	}
 	c.params, c.keys = c.params[:0], c.keys[:0]
 	if c.known {
@@ -102,7 +102,7 @@ func (c *Call) bind(params map[string]any) error {
 		diags = append(diags, syntax.Diagnostic{Code: code, Pos: pos, Message: message, Hint: hint})
 	}
 	if n := len(p.params); n > cap(c.params) {
-		c.params, c.keys = make([]Value, n), make([]string, n)
+		c.params, c.keys = make([]Value, n), make([]origin, n)
 	}
 	c.params, c.keys = c.params[:len(p.params)], c.keys[:len(p.params)]
 	c.meter.reset()
@@ -186,7 +186,7 @@ func (c *Call) bindParam(i int, raw any) (code Code, message, hint string) {
 	if problem != "" {
 		return CodeBadParameter, fmt.Sprintf("parameter '@%s' is used as a key and %s", ph.name, problem), hint
 	}
-	c.keys[i] = key
+	c.keys[i].key = key
 	return "", "", ""
 }
 

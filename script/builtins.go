@@ -212,7 +212,7 @@ func callToStr(e *callEnv, args []Value) (Value, *Error) {
 }
 
 func callCount(_ *callEnv, args []Value) (Value, *Error) {
-	c := args[0].arr
+	c := args[0].compound()
 	if c == nil {
 		return Null, needs("count", "an array or a map", args[0])
 	}
@@ -224,13 +224,15 @@ func callCount(_ *callEnv, args []Value) (Value, *Error) {
 func callRev(_ *callEnv, args []Value) (Value, *Error) {
 	v := args[0]
 	r := Int(v.rev).WithMeta(v.rev, v.exp)
-	r.key = v.key
+	if !v.nested() {
+		r.ref = v.ref
+	}
 	return r, nil
 }
 
 // callKey returns the key a value comes from.
 func callKey(e *callEnv, args []Value) (Value, *Error) {
-	if args[0].key == nil {
+	if args[0].Key() == "" {
 		return Null, nil
 	}
 	return String(args[0].Key()), nil

@@ -10,7 +10,7 @@ import (
 const maxNesting = 10_000
 
 // valueBytes is the size of a Value in memory.
-const valueBytes = 64
+const valueBytes = 56
 
 // An array or a map made in a run records its measure in num: the depth of its
 // nesting in the lower 14 bits, above it its weight, the number of values in
@@ -81,7 +81,7 @@ func sealed(elems []Value, depth int, weight int64) Value {
 }
 
 func measured(kind Kind, c *compound, depth int, weight int64) Value {
-	return Value{kind: kind, arr: c, rev: -1, num: uint64(weight)<<depthBits | uint64(depth)}
+	return Value{kind: kind, ref: c.asOrigin(), rev: -1, num: uint64(weight)<<depthBits | uint64(depth)}
 }
 
 func (m *meter) nestingLimit() *Error {

@@ -100,7 +100,7 @@ func TestNewArrayWeight(t *testing.T) {
 		w, err := newArray([]Value{v, v}, m)
 		weight = 2 + 2*weight
 		if weight > 1000 {
-			if got := shown(w, err); got != "limit: array too large: its nested arrays come to more than 64000 bytes; the limit is Limits.MemoryBytes" {
+			if got := shown(w, err); got != "limit: array too large: its nested arrays come to more than 56000 bytes; the limit is Limits.MemoryBytes" {
 				t.Errorf("weight %d: %s", weight, got)
 			}
 			return

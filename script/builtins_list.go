@@ -86,7 +86,7 @@ func callKeys(e *callEnv, args []Value) (Value, *Error) {
 		return Null, err
 	}
 	names := make([]Value, len(elems))
-	for i, name := range args[0].arr.names[:len(elems)] {
+	for i, name := range args[0].compound().names[:len(elems)] {
 		names[i].setString(name, -1, 0)
 	}
 	return flatArray(names), nil
@@ -140,7 +140,7 @@ func elementArg(v *Value, i Value, what string) (int, *Error) {
 	if err != nil {
 		return 0, err
 	}
-	if count := v.arr.n; n < 0 || n >= int64(count) {
+	if count := v.compound().n; n < 0 || n >= int64(count) {
 		return 0, outOfRange(n, count)
 	}
 	return int(n), nil
@@ -177,7 +177,7 @@ func callRemove(e *callEnv, args []Value) (Value, *Error) {
 	if err := e.meter.makeMap(int64(len(elems)) - 1); err != nil {
 		return Null, err
 	}
-	names := v.arr.names[:len(elems)]
+	names := v.compound().names[:len(elems)]
 	return e.meter.sealMap(without(names, at), without(elems, at))
 }
 
@@ -193,7 +193,7 @@ func callMerge(e *callEnv, args []Value) (Value, *Error) {
 			return Null, err
 		}
 	}
-	if args[1].arr.n == 0 {
+	if args[1].compound().n == 0 {
 		return args[0], nil
 	}
 	var lists [2][]Value
@@ -209,10 +209,10 @@ func callMerge(e *callEnv, args []Value) (Value, *Error) {
 	}
 	names, elems := make([]string, 0, n), make([]Value, 0, n)
 	for i, list := range lists {
-		names, elems = append(names, args[i].arr.names[:len(list)]...), append(elems, list...)
+		names, elems = append(names, args[i].compound().names[:len(list)]...), append(elems, list...)
 	}
 	v, err := e.meter.sealMap(names, elems)
-	if err == nil && v.arr.n > e.meter.limits.Elements {
+	if err == nil && v.compound().n > e.meter.limits.Elements {
 		return Null, e.meter.elementsLimit()
 	}
 	return v, err
@@ -443,7 +443,7 @@ func (h *hasher) nested(v *Value) (uint64, *Error) {
 			return 0, err
 		}
 		if v.kind == KindMap { // in any order
-			sum += (x ^ maphash.String(hashSeed, v.arr.names[i])) * 0xBF58476D1CE4E5B9
+			sum += (x ^ maphash.String(hashSeed, v.compound().names[i])) * 0xBF58476D1CE4E5B9
 		} else {
 			sum = sum*31 + x
 		}

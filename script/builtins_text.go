@@ -43,7 +43,7 @@ func callLen(e *callEnv, args []Value) (Value, *Error) {
 		}
 		return Int(int64(n)), nil
 	case KindArray, KindMap:
-		return Int(int64(v.arr.n)), nil
+		return Int(int64(v.compound().n)), nil
 	}
 	return Null, needs("len", "a string, an array or a map", args[0])
 }

@@ -32,7 +32,7 @@ func (c *compiler) command(x syntax.Expr) command {
 			if err != nil {
 				return err
 			}
-			w, err := f.env.tx.Delete(space, *k)
+			w, err := f.env.tx.Delete(space, k.key)
 			return f.wrote(opDelete, space, k, 0, w, err, pos)
 		}
 	}
@@ -41,17 +41,17 @@ func (c *compiler) command(x syntax.Expr) command {
 
 // key compiles the key of a command. A text of the script and a parameter
 // have been checked before the run, a computed key is checked here.
-func (c *compiler) key(k *syntax.Key) func(f *frame) (*string, error) { return c.keyOf(k, false) }
+func (c *compiler) key(k *syntax.Key) func(f *frame) (*origin, error) { return c.keyOf(k, false) }
 
 // keyOf is key for one that may be empty, if so.
-func (c *compiler) keyOf(k *syntax.Key, empty bool) func(f *frame) (*string, error) {
+func (c *compiler) keyOf(k *syntax.Key, empty bool) func(f *frame) (*origin, error) {
 	switch k.Kind {
 	case syntax.PlaceholderKey:
 		i, _ := c.info.Param(k.Name)
-		return func(f *frame) (*string, error) { return &f.keys[i], nil }
+		return func(f *frame) (*origin, error) { return &f.keys[i], nil }
 	case syntax.ComputedKey:
 		eval, pos := c.expr(k.X), k.Pos
-		return func(f *frame) (*string, error) {
+		return func(f *frame) (*origin, error) {
 			v, err := eval(f)
 			if err != nil {
 				return nil, err
@@ -60,11 +60,11 @@ func (c *compiler) keyOf(k *syntax.Key, empty bool) func(f *frame) (*string, err
 			if fault != nil {
 				return nil, f.at(fault, pos)
 			}
-			return &text, nil
+			return &origin{key: text}, nil
 		}
 	}
-	name := &k.Name
-	return func(*frame) (*string, error) { return name, nil }
+	name := &origin{key: k.Name}
+	return func(*frame) (*origin, error) { return name, nil }
 }
 
 // keyText converts the value of a computed key.
@@ -167,7 +167,7 @@ func (c *compiler) pointRead(space Space, k *syntax.Key, at, asOf syntax.Expr, o
 			if err != nil {
 				return err
 			}
-			row, err := f.env.tx.GetAt(space, *k, n)
+			row, err := f.env.tx.GetAt(space, k.key, n)
 			row.Expires, row.TTL = 0, 0
 			return f.found(op, k, &row, err, pos)
 		}
@@ -182,7 +182,7 @@ func (c *compiler) pointRead(space Space, k *syntax.Key, at, asOf syntax.Expr, o
 			if err != nil {
 				return err
 			}
-			row, err := f.env.tx.GetAsOf(space, *k, ms)
+			row, err := f.env.tx.GetAsOf(space, k.key, ms)
 			return f.found(op, k, &row, err, pos)
 		}
 	}
@@ -191,7 +191,7 @@ func (c *compiler) pointRead(space Space, k *syntax.Key, at, asOf syntax.Expr, o
 		if err != nil {
 			return err
 		}
-		row, err := f.env.tx.Get(space, *k)
+		row, err := f.env.tx.Get(space, k.key)
 		return f.found(op, k, &row, err, pos)
 	}
 }
@@ -210,7 +210,7 @@ func (c *compiler) part(space Space, prefix bool, k *syntax.Key, asOf syntax.Exp
 		if err != nil {
 			return err
 		}
-		p.Text = rangeText(prefix, *text)
+		p.Text = rangeText(prefix, text.key)
 		if when != nil {
 			if p.AsOf, err = when(f); err != nil {
 				return err
@@ -235,7 +235,9 @@ func (c *compiler) multi(x *syntax.Multi) command {
 			if err := part(f); err != nil {
 				return err
 			}
-			return f.scanRows(&f.part, pos)
+			err := f.scanRows(&f.part, pos)
+		f.part.Text, f.part.After = "", ""
+		return err
 		}
 	}
 	var parts []parting
@@ -252,7 +254,9 @@ func (c *compiler) multi(x *syntax.Multi) command {
 			return err
 		}
 		f.part.Desc = desc
-		return f.scanPart(&f.part, pos)
+		err := f.scanPart(&f.part, pos)
+		f.part.Text, f.part.After = "", ""
+		return err
 	}
 }
 
@@ -304,7 +308,9 @@ func (c *compiler) count(x *syntax.Count) command {
 		if err := part(f); err != nil {
 			return err
 		}
-		return f.countRows(&f.part, pos)
+		err := f.countRows(&f.part, pos)
+		f.part.Text, f.part.After = "", ""
+		return err
 	}
 }
 
@@ -318,7 +324,9 @@ func (c *compiler) deleteMany(x *syntax.DeleteMany) command {
 		if err := part(f); err != nil {
 			return err
 		}
-		return f.deleteRows(&f.part, pos)
+		err := f.deleteRows(&f.part, pos)
+		f.part.Text, f.part.After = "", ""
+		return err
 	}
 }
 
@@ -373,7 +381,7 @@ func (c *compiler) set(x *syntax.Set) command {
 			f.setOpts = o
 			opts = &f.setOpts
 		}
-		w, err := f.env.tx.Set(space, *k, text, opts)
+		w, err := f.env.tx.Set(space, k.key, text, opts)
 		return f.wrote(opSet, space, k, len(text), w, err, pos)
 	}
 }
@@ -451,7 +459,7 @@ func (c *compiler) extend(x *syntax.Extend) command {
 		if err != nil {
 			return err
 		}
-		w, err := f.env.tx.Extend(space, *k, ms)
+		w, err := f.env.tx.Extend(space, k.key, ms)
 		return f.wrote(opExtend, space, k, 0, w, err, pos)
 	}
 }

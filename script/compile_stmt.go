@@ -342,7 +342,7 @@ func (c *compiler) forArray(s *syntax.For) func(*frame) (flow, error) {
 		if fault := iterable(&v, second >= 0); fault != nil {
 			return flowEnd, f.at(fault, pos)
 		}
-		items := v.arr
+		items := v.compound()
 		for i := range items.n {
 			if err := f.step(pos); err != nil {
 				return flowEnd, err

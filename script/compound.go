@@ -12,14 +12,21 @@ package script
 // A compound that a run makes belongs to that run. One made by Array or Map is
 // never changed, and may be read by several goroutines.
 type compound struct {
-	elems []Value
-	names []string         // of a map: the name of each element, else nil
-	index map[string]int32 // of a larger map, made when it is first needed
-	n     int              // elements
+	origin // of the value
+	elems  []Value
+	names  []string         // of a map: the name of each element, else nil
+	index  map[string]int32 // of a larger map, made when it is first needed
+	n      int              // elements
 
 	next *compound // the version that has the storage now, or knows who has
 	at   int       // element that next put another value in place of, or atEnd
 	old  Value     // the value that was there
+}
+
+// asOrigin returns what a value refers to c by.
+func (c *compound) asOrigin() *origin {
+	c.list = c
+	return &c.origin
 }
 
 const (
@@ -38,7 +45,7 @@ const (
 // elems returns the elements of v, an array or a map. They must not be changed,
 // and are not to be kept while the script runs on.
 func (m *meter) elems(v *Value) ([]Value, *Error) {
-	c := v.arr
+	c := v.compound()
 	if c == nil {
 		return nil, nil
 	}
@@ -91,7 +98,7 @@ func (c *compound) succeed() *compound {
 
 // replace returns v with its element i, which it has, replaced by x.
 func (m *meter) replace(v *Value, i int, x *Value) (Value, *Error) {
-	c := v.arr
+	c := v.compound()
 	if err := m.open(c); err != nil {
 		return Null, err
 	}
@@ -129,7 +136,7 @@ func (m *meter) replace(v *Value, i int, x *Value) (Value, *Error) {
 
 // extend returns v with elements, and of a map with their names, at its end.
 func (m *meter) extend(v *Value, names []string, xs []Value) (Value, *Error) {
-	c := v.arr
+	c := v.compound()
 	if err := m.open(c); err != nil {
 		return Null, err
 	}
@@ -185,7 +192,7 @@ func (m *meter) extend(v *Value, names []string, xs []Value) (Value, *Error) {
 
 // find returns the place of a member of the map v, or -1.
 func (m *meter) find(v *Value, name string) (int, *Error) {
-	c := v.arr
+	c := v.compound()
 	if err := m.open(c); err != nil {
 		return 0, err
 	}
@@ -226,7 +233,7 @@ func (m *meter) member(v *Value, name string) (Value, *Error) {
 	if err != nil || i < 0 {
 		return Null, err
 	}
-	return v.arr.elems[i], nil
+	return v.compound().elems[i], nil
 }
 
 // put returns the map v with a member.

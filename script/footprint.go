@@ -172,7 +172,7 @@ func (c *Call) Footprint() *Footprint {
 		text := k.name
 		switch {
 		case k.param >= 0:
-			text = c.keys[k.param]
+			text = c.keys[k.param].key
 		case k.eval != nil:
 			var ok, late bool
 			if text, ok, late = c.computedKey(k.eval, k.empty, &steps); !ok {

@@ -80,7 +80,7 @@ func nestedSize(v *Value, depth int, limit int64, m *meter) (int64, *Error) {
 			return 0, err
 		}
 		if v.kind == KindMap {
-			size, err := stringSize(v.arr.names[i], m)
+			size, err := stringSize(v.compound().names[i], m)
 			if err != nil {
 				return 0, err
 			}
@@ -151,7 +151,7 @@ func writeNested(b *strings.Builder, v *Value, depth int, m *meter) *Error {
 			return err
 		}
 		if v.kind == KindMap {
-			if err := writeString(b, v.arr.names[i], m); err != nil {
+			if err := writeString(b, v.compound().names[i], m); err != nil {
 				return err
 			}
 			b.WriteByte(':')

@@ -286,10 +286,10 @@ func equalKinds(l, r *Value) bool {
 // greatest depth a script can reach only identical ones are equal. Without a
 // meter there is no error.
 func (m *meter) equalNested(l, r *Value, depth int) (bool, *Error) {
-	if l.arr == r.arr {
+	if l.ref == r.ref {
 		return true, nil
 	}
-	c, d := l.arr, r.arr
+	c, d := l.compound(), r.compound()
 	if c.n != d.n || depth > maxNesting {
 		return false, nil
 	}

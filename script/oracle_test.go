@@ -251,7 +251,7 @@ func (o *oracle) loop(s *syntax.For) string {
 	}
 	v := o.eval(s.X)
 	o.must(s.Pos, iterable(&v, s.Second != ""))
-	n := v.arr.n
+	n := v.compound().n
 	for i := range n {
 		// Looked at only after the step of the pass.
 		first, element := Value{}, Value{}

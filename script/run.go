@@ -10,7 +10,7 @@ import (
 type frame struct {
 	prog   *Program
 	params []Value  // by placeholder
-	keys   []string // the same as key texts, where they stand as keys
+	keys   []origin // the same as keys, where they stand as keys
 
 	env      callEnv // the transaction, and the meter, as functions see them
 	meter    meter   // with the limits and the Interrupt
@@ -67,13 +67,18 @@ const (
 //
 // A nil in never stops the run.
 func (c *Call) Run(tx Tx, in *Interrupt, budget int64) (*Result, error) {
-	return c.RunInto(new(Result), tx, in, budget)
+	return c.runInto(new(Result), tx, in, budget)
 }
 
 // RunInto is Run for a caller that keeps the memory of results: it overwrites r,
 // reuses its entries, and returns it, or nil with an error.
 func (c *Call) RunInto(r *Result, tx Tx, in *Interrupt, budget int64) (*Result, error) {
 	r.Reset()
+	return c.runInto(r, tx, in, budget)
+}
+
+// runInto is RunInto for an empty r.
+func (c *Call) runInto(r *Result, tx Tx, in *Interrupt, budget int64) (*Result, error) {
 	f := &c.frame
 	f.start(tx, in, budget)
 	f.snapshot = c.options.Snapshot
@@ -112,7 +117,7 @@ func (f *frame) start(tx Tx, in *Interrupt, budget int64) {
 	for i := range f.vars {
 		f.vars[i].kind = kindUnset
 	}
-	f.env.tx, f.env.matcher = tx, nil
+	f.env.tx = tx
 	f.meter.reset()
 	f.meter.in, f.meter.memory = in, f.given
 	f.budget = math.MaxInt64
@@ -160,15 +165,15 @@ func (f *frame) forget() {
 	if cap(f.rows) > keep {
 		f.rows = nil
 	}
+	if f.env.matcher != nil {
+		f.env.matcher = nil
+	}
 	f.steps, f.rowsRead = 0, 0
 	f.guards = [4]guard{}
 	f.committed = false
 	f.last.forget()
 	if f.scan.text != "" {
 		f.scan.text = ""
-	}
-	if f.part.Text != "" || f.part.After != "" {
-		f.part.Text, f.part.After = "", ""
 	}
 	if f.setOpts.Cmp != "" {
 		f.setOpts.Cmp = ""

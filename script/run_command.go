@@ -27,8 +27,8 @@ func (l *last) forget() {
 	if l.key != "" {
 		l.key = ""
 	}
-	if l.value.str != "" || l.value.arr != nil || l.value.key != nil {
-		l.value.str, l.value.arr, l.value.key = "", nil, nil
+	if l.value.str != "" || l.value.ref != nil {
+		l.value.str, l.value.ref = "", nil
 	}
 }
 
@@ -70,12 +70,12 @@ func (f *frame) commandValue() (Value, error) {
 	if f.last.kind != lastRows {
 		return f.last.value, nil
 	}
-	elems, keys := make([]Value, len(f.rows)), make([]string, len(f.rows))
+	elems, keys := make([]Value, len(f.rows)), make([]origin, len(f.rows))
 	for i := range f.rows {
 		r := &f.rows[i]
 		elems[i].setString(r.Value, r.Revision, r.Expires)
-		keys[i] = r.Key
-		elems[i].key = &keys[i]
+		keys[i].key = r.Key
+		elems[i].ref = &keys[i]
 		if i%pollParts == pollParts-1 {
 			if fault := f.meter.poll(); fault != nil {
 				return Null, f.at(fault, f.scan.pos)
@@ -93,13 +93,13 @@ func (f *frame) commandValue() (Value, error) {
 const keyBytes = 256
 
 // found takes note of what get or exists read.
-func (f *frame) found(op opCode, key *string, row *Row, err error, pos syntax.Pos) error {
+func (f *frame) found(op opCode, key *origin, row *Row, err error, pos syntax.Pos) error {
 	if err != nil {
 		return f.fail(err, pos)
 	}
 	f.meter.fresh += keyBytes
 	l := &f.last
-	l.kind, l.op, l.key = lastPoint, op, *key
+	l.kind, l.op, l.key = lastPoint, op, key.key
 	l.own, l.modified, l.ttl = row.Own, row.Modified, row.TTL
 	if !row.Found {
 		f.guards[syntax.NotFound] = guardMiss
@@ -115,12 +115,12 @@ func (f *frame) found(op opCode, key *string, row *Row, err error, pos syntax.Po
 	if op == opExists {
 		l.typ = TypeExists
 		l.value.setBool(true, row.Revision, row.Expires)
-		l.value.key = key
+		l.value.ref = key
 		return nil
 	}
 	l.typ = TypeGet
 	l.value.setString(row.Value, row.Revision, row.Expires)
-	l.value.key = key
+	l.value.ref = key
 	if fault := f.meter.charge(len(row.Value)); fault != nil {
 		return f.at(fault, pos)
 	}
@@ -128,13 +128,13 @@ func (f *frame) found(op opCode, key *string, row *Row, err error, pos syntax.Po
 }
 
 // wrote takes note of what a write did.
-func (f *frame) wrote(op opCode, space Space, key *string, size int, w WriteResult, err error, pos syntax.Pos) error {
+func (f *frame) wrote(op opCode, space Space, key *origin, size int, w WriteResult, err error, pos syntax.Pos) error {
 	if err != nil {
 		return f.fail(err, pos)
 	}
 	f.meter.fresh += keyBytes
 	l := &f.last
-	l.kind, l.op, l.key = lastPoint, op, *key
+	l.kind, l.op, l.key = lastPoint, op, key.key
 	l.own, l.modified, l.ttl = false, 0, 0
 	hit, expires := guardMiss, int64(0)
 	if w.Done {
@@ -143,9 +143,9 @@ func (f *frame) wrote(op opCode, space Space, key *string, size int, w WriteResu
 		l.ttl = w.TTL
 	}
 	l.value.setBool(w.Done, w.Revision, expires)
-	l.value.key = key
+	l.value.ref = key
 	if w.Done {
-		if fault := f.written.add(space, *key, size, f.meter.limits); fault != nil {
+		if fault := f.written.add(space, key.key, size, f.meter.limits); fault != nil {
 			return f.at(fault, pos)
 		}
 	}

@@ -30,10 +30,17 @@ type Value struct {
 	kind Kind
 	num  uint64 // bool, int64, the bits of a float64, or the measure of an array or map
 	str  string
-	arr  *compound // of an array or a map
-	key  *string   // the key it was read from, or nil
+	ref  *origin // of an array, a map, or a value that was read from a key
 	rev  int64
 	exp  int64
+}
+
+// origin is what a value refers to besides its text: the key it was read from,
+// or what an array or map consists of. The two never meet: those have no
+// metadata. One pointer for both lets a Value and an error fit the registers.
+type origin struct {
+	key  string
+	list *compound
 }
 
 // Null is the value null.
@@ -59,13 +66,13 @@ func String(s string) Value { return Value{kind: KindString, str: s, rev: -1} }
 
 // Array returns an array of elems, which must not be changed afterwards.
 func Array(elems []Value) Value {
-	return Value{kind: KindArray, arr: &compound{elems: elems, n: len(elems)}, rev: -1}
+	return Value{kind: KindArray, ref: (&compound{elems: elems, n: len(elems)}).asOrigin(), rev: -1}
 }
 
 // Map returns a map of the members names[i]: elems[i], in that order. No name
 // may stand there twice. The slices must not be changed afterwards.
 func Map(names []string, elems []Value) Value {
-	return Value{kind: KindMap, arr: &compound{names: names, elems: elems, n: len(elems)}, rev: -1}
+	return Value{kind: KindMap, ref: (&compound{names: names, elems: elems, n: len(elems)}).asOrigin(), rev: -1}
 }
 
 // Kind returns the value's type.
@@ -99,16 +106,24 @@ func (v Value) Names() []string {
 	if v.kind != KindMap {
 		return nil
 	}
-	_ = (*meter)(nil).open(v.arr)
-	return v.arr.names[:v.arr.n]
+	_ = (*meter)(nil).open(v.compound())
+	return v.compound().names[:v.compound().n]
 }
 
 // Key returns the key v was read from or written to, "" for none.
 func (v Value) Key() string {
-	if v.key == nil {
+	if v.ref == nil {
 		return ""
 	}
-	return *v.key
+	return v.ref.key
+}
+
+// compound returns what an array or a map consists of, else nil.
+func (v *Value) compound() *compound {
+	if v.ref == nil {
+		return nil
+	}
+	return v.ref.list
 }
 
 // nested reports whether v is an array or a map.
@@ -130,9 +145,9 @@ func (v Value) WithMeta(revision, expires int64) Value {
 // WithKey returns v, which is neither an array nor a map, as one that was read
 // from key.
 func (v Value) WithKey(key string) Value {
-	v.key = nil
+	v.ref = nil
 	if key != "" {
-		v.key = &key
+		v.ref = &origin{key: key}
 	}
 	return v
 }
@@ -155,13 +170,13 @@ func (v *Value) setInt(i int64) { v.set(KindInt, uint64(i), "", -1, 0) }
 func (v *Value) setString(s string, rev, exp int64) { v.set(KindString, 0, s, rev, exp) }
 
 func (v *Value) set(kind Kind, num uint64, str string, rev, exp int64) {
-	v.kind, v.num, v.str, v.arr, v.key, v.rev, v.exp = kind, num, str, nil, nil, rev, exp
+	v.kind, v.num, v.str, v.ref, v.rev, v.exp = kind, num, str, nil, rev, exp
 }
 
 // assign is *v = *w. A value that has just been returned is in memory word by
 // word; to copy it in larger pieces would wait until it is all there.
 func (v *Value) assign(w *Value) {
-	v.kind, v.num, v.str, v.arr, v.key, v.rev, v.exp = w.kind, w.num, w.str, w.arr, w.key, w.rev, w.exp
+	v.kind, v.num, v.str, v.ref, v.rev, v.exp = w.kind, w.num, w.str, w.ref, w.rev, w.exp
 }
 
 // integer and float are Int and Float without a copy of v.
@@ -172,12 +187,15 @@ func (v *Value) float() float64 { return math.Float64frombits(v.num) }
 // and cheaper than clear, which asks the runtime where the references are.
 func forget(vs []Value) {
 	for i := range vs {
-		vs[i].str, vs[i].arr, vs[i].key = "", nil, nil
+		vs[i].str, vs[i].ref = "", nil
 	}
 }
 
 // plain returns v without metadata.
 func (v Value) plain() Value {
-	v.rev, v.exp, v.key = -1, 0, nil
+	v.rev, v.exp = -1, 0
+	if !v.nested() {
+		v.ref = nil
+	}
 	return v
 }
