@@ -236,8 +236,8 @@ func (c *compiler) multi(x *syntax.Multi) command {
 				return err
 			}
 			err := f.scanRows(&f.part, pos)
-		f.part.Text, f.part.After = "", ""
-		return err
+			f.part.Text, f.part.After = "", ""
+			return err
 		}
 	}
 	var parts []parting
