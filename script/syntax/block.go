@@ -116,6 +116,9 @@ func (p *parser) list() []Stmt {
 func (p *parser) brace() bool {
 	switch p.tok.kind {
 	case tLBrace:
+		if p.strayMap() {
+			return true
+		}
 		p.errs.add(p.tok.pos, "unexpected '{'", "a block is written 'then ... end' or 'do ... end'")
 	case tRBrace:
 		if !p.tok.first && p.before >= 0 {
@@ -128,6 +131,25 @@ func (p *parser) brace() bool {
 	p.sc.braces = true
 	p.errs.gap(p.tok.pos.Offset, p.tok.end)
 	p.next()
+	p.before = -1
+	return true
+}
+
+// strayMap reports and skips a map where a statement should begin, behind
+// another one on its line: what would make it an operand is missing.
+func (p *parser) strayMap() bool {
+	switch a := p.ahead; {
+	case p.tok.first:
+		return false
+	case a.kind == tRBrace || a.kind == tLParen:
+	case a.kind != tIdent && a.kind != tString || p.afterNext() != tColon:
+		return false
+	}
+	at := p.tok.pos.Offset
+	p.doubt()
+	p.unexpected("a statement", "")
+	p.mapLit()
+	p.errs.gap(at, p.prev.end)
 	p.before = -1
 	return true
 }
