@@ -147,7 +147,7 @@ func (p *page) example(kind string, line int, block []string) {
 	case "console":
 		want = p.session(block)
 		p.ran++
-	case "", "sh", "go", "ebnf", "json":
+	case "", "sh", "go", "ebnf", "json", "lua":
 	default:
 		p.t.Errorf("%s:%d: a block of kind %q", p.name, line, kind)
 	}
