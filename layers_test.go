@@ -17,7 +17,7 @@ import (
 // stands below it. Packages on one line do not import each other.
 var layers = [][]string{
 	{"kahuna/cmd/kahuna-cli", "kahuna/cmd/kahuna-bench", "kahuna/cmd/kahuna-server"},
-	{"kahuna/internal/server"},
+	{"kahuna/internal/server", "kahuna/client"},
 	{"kahuna/internal/server/rest"}, // a front end each
 	{"kahuna/internal/restwire"},
 	{"kahuna/internal/answer"}, // for tools and tests
@@ -43,7 +43,7 @@ var layers = [][]string{
 // network is no part of.
 var (
 	engine  = []string{"kahuna", "kahuna/internal", "kahuna/script"}
-	network = []string{"kahuna/internal/server", "kahuna/internal/restwire"}
+	network = []string{"kahuna/internal/server", "kahuna/internal/restwire", "kahuna/client"}
 )
 
 // beside may be imported by tests, by each other and by commands, but not by

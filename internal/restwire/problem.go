@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"kahuna"
+	"kahuna/script"
+	"kahuna/script/syntax"
 )
 
 // ProblemType is the media type of a Problem.
@@ -168,4 +170,22 @@ func outcomeOf(name string) kahuna.Outcome {
 		return kahuna.NotApplied
 	}
 	return kahuna.Unknown
+}
+
+// ErrorOf returns an error of the language as an *kahuna.Error.
+func ErrorOf(err error) error {
+	var e *script.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	o := &kahuna.Error{Code: kahuna.Code(e.Code), Outcome: kahuna.Outcome(e.Outcome), Message: e.Message, Hint: e.Hint, UserCode: e.UserCode,
+		Line: e.Line, Column: e.Column, Source: e.Source, Op: e.Op, Key: e.Key, Retry: e.Retry, Err: e.Err}
+	for _, w := range e.Warnings {
+		o.Warnings = append(o.Warnings, kahuna.Warning(w))
+	}
+	for _, d := range e.Diagnostics {
+		o.Diagnostics = append(o.Diagnostics, kahuna.Diagnostic{Warning: d.Severity == syntax.Warning, Code: kahuna.Code(d.Code),
+			Line: int(d.Pos.Line), Column: int(d.Pos.Column), Message: d.Message, Hint: d.Hint})
+	}
+	return o
 }

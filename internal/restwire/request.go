@@ -107,7 +107,7 @@ func RunOf(source string, params kahuna.Params, o *kahuna.RunOptions) (*Run, err
 	for name, x := range params {
 		v, err := script.ValueOf(x)
 		if err == nil {
-			err = r.param(strings.TrimPrefix(name, "@"), v)
+			err = r.param(name, v)
 		}
 		if err != nil {
 			return nil, paramError(name, err)
@@ -139,9 +139,6 @@ func paramError(name string, err error) error {
 
 // param adds a parameter.
 func (r *Run) param(name string, v script.Value) error {
-	if _, twice := r.Params[name]; twice || r.ParamsBase64[name] != "" {
-		return errors.New("it is given twice, with and without @")
-	}
 	if v.Kind() == script.KindString && !utf8.ValidString(v.Str()) {
 		if r.ParamsBase64 == nil {
 			r.ParamsBase64 = map[string]string{}
@@ -221,3 +218,6 @@ func (r *Run) SetText(name, text string) {
 	}
 	r.ParamsBase64[name] = base64.StdEncoding.EncodeToString([]byte(text))
 }
+
+// EncodeRun returns r as JSON. The error is that of a text that is not UTF-8.
+func EncodeRun(r *Run) ([]byte, error) { return json.Marshal(r) }

@@ -1,0 +1,134 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"kahuna"
+)
+
+// DefaultURL is where kahuna-server serves when nobody says otherwise.
+const DefaultURL = "http://127.0.0.1:2070"
+
+// Options configure a Client. The zero value, and nil, are the defaults.
+type Options struct {
+	// RetryFor is how long a request is sent again before its error is returned:
+	// 10 s. -1 sends everything once.
+	RetryFor time.Duration
+	// NoIdempotencyKeys sends scripts without a key, unless they have one: their
+	// results are not remembered by the server, and a lost answer is an unknown
+	// outcome.
+	NoIdempotencyKeys bool
+	// Connections bounds the connections to one server: 64. More calls wait.
+	Connections int
+}
+
+// Client is a store on a server. It is safe for concurrent use.
+type Client struct {
+	space
+	urls      []string
+	current   atomic.Uint32 // index of the one in use
+	opts      Options
+	http      *http.Client
+	closed    atomic.Bool
+	programs  programs
+	ephemeral space
+}
+
+var _ kahuna.Store = (*Client)(nil)
+
+// Open returns a client for the server at a URL such as DefaultURL, or at one
+// of several, separated by commas: the next one is asked when one cannot be
+// reached. It makes no connection; Ping does. The error is ErrBadRequest for a
+// text that is no such list.
+func Open(urls string, o *Options) (*Client, error) {
+	c := &Client{}
+	if o != nil {
+		c.opts = *o
+	}
+	if c.opts.RetryFor == 0 {
+		c.opts.RetryFor = 10 * time.Second
+	}
+	if c.opts.Connections <= 0 {
+		c.opts.Connections = 64
+	}
+	for text := range strings.SplitSeq(urls, ",") {
+		base, err := baseOf(strings.TrimSpace(text))
+		if err != nil {
+			return nil, err
+		}
+		c.urls = append(c.urls, base)
+	}
+	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
+	c.http = &http.Client{
+		Transport: &http.Transport{DialContext: dialer.DialContext, MaxConnsPerHost: c.opts.Connections, MaxIdleConnsPerHost: c.opts.Connections,
+			IdleConnTimeout: time.Minute, DisableCompression: true, MaxResponseHeaderBytes: 64 << 10, TLSHandshakeTimeout: 5 * time.Second},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	c.space = space{c: c}
+	c.ephemeral = space{c: c, ephemeral: true}
+	return c, nil
+}
+
+// baseOf returns a URL without the slash at its end.
+func baseOf(text string) (string, error) {
+	u, err := url.Parse(text)
+	if err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.RawQuery == "" && u.Fragment == "" && u.User == nil {
+		return strings.TrimSuffix(text, "/"), nil
+	}
+	return "", &kahuna.Error{Op: "open", Code: kahuna.CodeBadRequest, Message: fmt.Sprintf("%q is no address of a server", text),
+		Hint: "write it like " + DefaultURL}
+}
+
+// Ephemeral implements kahuna.Store.
+func (c *Client) Ephemeral() kahuna.Space { return &c.ephemeral }
+
+// Close ends the client: later calls fail with ErrClosed. Calls that are under
+// way end as they would have.
+func (c *Client) Close() error {
+	c.closed.Store(true)
+	c.http.CloseIdleConnections()
+	return nil
+}
+
+// Ping asks whether the server serves. It tries every address once.
+func (c *Client) Ping(ctx context.Context) error {
+	var err error
+	for range c.urls {
+		if _, err = c.once(ctx, &request{op: "ping", method: "GET", path: "/readyz", safe: true}, &tries{}); err == nil {
+			return nil
+		}
+		c.next()
+	}
+	return err
+}
+
+// next asks the next address from now on.
+func (c *Client) next() { c.current.Add(1) }
+
+// errNoTransactions is the answer of Begin, Update and View.
+func errNoTransactions(op string) error {
+	return &kahuna.Error{Op: op, Code: kahuna.CodeBadRequest, Message: "interactive transactions do not work over REST",
+		Hint: "send a script, which takes effect as a whole, or open the store inside the process"}
+}
+
+// Begin implements kahuna.Store. It fails with ErrBadRequest.
+func (c *Client) Begin(context.Context, *kahuna.TxOptions) (kahuna.Tx, error) {
+	return nil, errNoTransactions("begin")
+}
+
+// Update implements kahuna.Store. It fails with ErrBadRequest.
+func (c *Client) Update(context.Context, func(kahuna.Tx) error) error {
+	return errNoTransactions("update")
+}
+
+// View implements kahuna.Store. It fails with ErrBadRequest.
+func (c *Client) View(context.Context, func(kahuna.Tx) error) error {
+	return errNoTransactions("view")
+}

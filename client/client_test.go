@@ -1,0 +1,270 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"kahuna"
+	"kahuna/client"
+	"kahuna/internal/server/rest"
+)
+
+// TestSameAsEmbedded makes the same calls of a client and of a store, and
+// compares what they return.
+func TestSameAsEmbedded(t *testing.T) {
+	c, _ := serve(t, nil)
+	_, db := serve(t, nil)
+	text, number := func(s string) *string { return &s }, func(n int64) *int64 { return &n }
+	sets := []*kahuna.SetOptions{nil, {NX: true}, {XX: true}, {NX: true, XX: true}, {Revision: number(0)}, {Revision: number(-1)}, {Revision: number(1)},
+		{Equals: text("v")}, {Equals: text("other")}, {XX: true, Revision: number(-1)}, {XX: true, Revision: number(2)}, {Equals: text("v"), Revision: number(2), TTL: time.Hour},
+		{TTL: time.Hour}, {KeepTTL: true}, {TTL: time.Minute, KeepTTL: true}, {TTL: -1}, {NoHistory: true}, {TTL: time.Hour + 1}}
+	keys := []string{"k", "a/b", "a//b", "..", ".", "a/../b", "%", "ä €", "a?b#c", "\xff", "", "nul\x00"}
+	var calls []func(s kahuna.Store) (any, error)
+	add := func(f func(sp kahuna.Space) (any, error)) {
+		calls = append(calls, func(s kahuna.Store) (any, error) { return f(s) },
+			func(s kahuna.Store) (any, error) { return f(s.Ephemeral()) })
+	}
+	ctx := t.Context()
+	for _, key := range keys {
+		get := func(sp kahuna.Space) (any, error) {
+			e, ok, err := sp.Get(ctx, key)
+			return fmt.Sprint(e.Key, "|", e.Value, "|", e.Kind, e.Revision, e.Expires.IsZero(), e.Modified.IsZero(), ok), err
+		}
+		exists := func(sp kahuna.Space) (any, error) { return sp.Exists(ctx, key) }
+		add(get)
+		add(exists)
+		for _, o := range sets {
+			add(func(sp kahuna.Space) (any, error) { return written(sp.Set(ctx, key, "v", o)) })
+			add(get)
+		}
+		add(exists)
+		add(func(sp kahuna.Space) (any, error) { return written(sp.Extend(ctx, key, time.Hour)) })
+		add(func(sp kahuna.Space) (any, error) { return written(sp.Extend(ctx, key, -1)) })
+		add(func(sp kahuna.Space) (any, error) { return written(sp.Delete(ctx, key)) })
+		add(func(sp kahuna.Space) (any, error) { return written(sp.Delete(ctx, key)) })
+		add(func(sp kahuna.Space) (any, error) { return written(sp.Extend(ctx, key, 0)) })
+		add(func(sp kahuna.Space) (any, error) { return written(sp.Set(ctx, key, "\x00\xff", nil)) })
+		add(get)
+	}
+	for _, o := range []*kahuna.RangeOptions{nil, {Limit: 2}, {Desc: true}, {Desc: true, Limit: 1}, {After: "a/b"}, {Limit: -1}} {
+		add(func(sp kahuna.Space) (any, error) { return listed(sp.Prefix(ctx, "", o)) })
+		add(func(sp kahuna.Space) (any, error) { return listed(sp.Prefix(ctx, "a/", o)) })
+		add(func(sp kahuna.Space) (any, error) { return listed(sp.Bucket(ctx, "a", o)) })
+		add(func(sp kahuna.Space) (any, error) { return listed(sp.Range(ctx, "a", "b", o)) })
+		add(func(sp kahuna.Space) (any, error) { return listed(sp.Range(ctx, "", "", o)) })
+	}
+	for i, call := range calls {
+		got, gotErr := call(c)
+		want, wantErr := call(db)
+		if !reflect.DeepEqual(got, want) || !sameError(gotErr, wantErr) {
+			t.Errorf("call %d: the client has %v, %v\nthe store %v, %v", i, got, gotErr, want, wantErr)
+		}
+	}
+}
+
+// written is a result without its time.
+func written(w kahuna.WriteResult, err error) (any, error) {
+	return fmt.Sprint(w.Done, w.Revision, w.Time.IsZero()), err
+}
+
+func listed(rows func(func(kahuna.Entry, error) bool)) (any, error) {
+	list, err := kahuna.Collect(rows)
+	text := ""
+	for _, e := range list {
+		text += fmt.Sprintf("%q %q %d; ", e.Key, e.Value, e.Revision)
+	}
+	return text, err
+}
+
+func sameError(a, b error) bool {
+	var x, y *kahuna.Error
+	if !errors.As(a, &x) || !errors.As(b, &y) {
+		return a == nil && b == nil
+	}
+	return x.Code == y.Code && x.Outcome == y.Outcome && x.Line == y.Line && x.Column == y.Column && x.UserCode == y.UserCode
+}
+
+// TestPagesAreRead: an iterator reads on behind a page.
+func TestPagesAreRead(t *testing.T) {
+	c, db := serve(t, nil)
+	for i := range 1203 {
+		if _, err := db.Set(t.Context(), fmt.Sprintf("p/%04d", i), "v", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		o    *kahuna.RangeOptions
+		want int
+	}{{nil, 1203}, {&kahuna.RangeOptions{Limit: 700}, 700}, {&kahuna.RangeOptions{Desc: true, After: "p/0600"}, 600}} {
+		all, err := kahuna.Collect(c.Prefix(t.Context(), "p/", tt.o))
+		if err != nil || len(all) != tt.want {
+			t.Errorf("%+v: %d keys, %v; want %d", tt.o, len(all), err, tt.want)
+		}
+	}
+}
+
+func TestTypedErrors(t *testing.T) {
+	c, _ := serve(t, nil)
+	ctx := t.Context()
+	_, err := c.Run(ctx, "throw 'sold out', 'sold-out'", nil, nil)
+	if !errors.Is(err, kahuna.ErrThrow) || !errors.Is(err, &kahuna.Error{Code: kahuna.CodeThrow, UserCode: "sold-out"}) {
+		t.Errorf("got %v", err)
+	}
+	if _, err = c.Compile("set x uper(1)"); err == nil {
+		t.Error("a script that does not compile compiles")
+	}
+	_, runErr := c.Run(ctx, "set x uper(1)", nil, nil)
+	var here, there *kahuna.Error
+	if !errors.As(err, &here) || !errors.As(runErr, &there) || here.Detail() != there.Detail() || !reflect.DeepEqual(here.Diagnostics, there.Diagnostics) {
+		t.Errorf("compiled here: %v\ncompiled there: %v", err, runErr)
+	}
+	if _, err := c.Begin(ctx, nil); !errors.Is(err, kahuna.ErrBadRequest) {
+		t.Errorf("Begin: %v", err)
+	}
+	canceled, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, _, err := c.Get(canceled, "k"); !errors.Is(err, kahuna.ErrCanceled) || !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled: %v", err)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := c.Get(ctx, "k"); !errors.Is(err, kahuna.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	for _, u := range []string{"", "127.0.0.1:2070", "ftp://x", "http://", "http://a,", "http://u:p@h"} {
+		if _, err := client.Open(u, nil); !errors.Is(err, kahuna.ErrBadRequest) {
+			t.Errorf("%q: %v", u, err)
+		}
+	}
+}
+
+// lossy serves db and loses the answers of the first n calls of POST and PUT,
+// which took effect.
+func lossy(t *testing.T, n int32, o *client.Options) (*client.Client, *kahuna.DB) {
+	t.Helper()
+	_, db := serve(t, nil)
+	h := rest.New(db, rest.Options{})
+	var calls atomic.Int32
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "GET" || calls.Add(1) > n {
+			h.ServeHTTP(w, r)
+			return
+		}
+		h.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler)
+	}))
+	t.Cleanup(s.Close)
+	c, err := client.Open(s.URL, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, db
+}
+
+const count = "let n = to_int(get n ?? 0) + 1 set n n return n"
+
+// TestLostAnswers: a script is sent again and counts once; what has no key is
+// sent once, and its outcome is unknown.
+func TestLostAnswers(t *testing.T) {
+	c, db := lossy(t, 3, nil)
+	res, err := c.Run(t.Context(), count, nil, nil)
+	if err != nil || res.Text() != "1" {
+		t.Errorf("got %v, %v", res, err)
+	}
+	if e, _, err := db.Get(t.Context(), "n"); err != nil || e.Value != "1" {
+		t.Errorf("n is %q, %v", e.Value, err)
+	}
+	c, db = lossy(t, 1, &client.Options{NoIdempotencyKeys: true})
+	_, err = c.Run(t.Context(), count, nil, nil)
+	var e *kahuna.Error
+	if !errors.Is(err, kahuna.ErrOutcomeUnknown) || !errors.As(err, &e) || e.Outcome != kahuna.Unknown {
+		t.Errorf("without a key: %v", err)
+	}
+	if e, _, err := db.Get(t.Context(), "n"); err != nil || e.Value != "1" {
+		t.Errorf("n is %q, %v: it was sent again", e.Value, err)
+	}
+	c, _ = lossy(t, 1, nil)
+	if _, err = c.Set(t.Context(), "k", "v", nil); !errors.Is(err, kahuna.ErrOutcomeUnknown) {
+		t.Errorf("set: %v", err)
+	}
+	// A definite answer to the second sending says nothing of the first.
+	c, _ = lossy(t, 1, nil)
+	if _, err = c.Run(t.Context(), "if (get seen) == 1 then set x 1 end throw 'no'", nil, nil); !errors.Is(err, kahuna.ErrOutcomeUnknown) || !errors.Is(err, kahuna.ErrThrow) {
+		t.Errorf("throw after a lost answer: %v", err)
+	}
+}
+
+// TestOtherAddress: the next address is asked when one cannot be reached, and
+// when none can, the error says what to do.
+func TestOtherAddress(t *testing.T) {
+	_, db := serve(t, nil)
+	s := httptest.NewServer(rest.New(db, rest.Options{}))
+	t.Cleanup(s.Close)
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	c, err := client.Open(gone.URL+", "+s.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Set(t.Context(), "k", "v", nil); err != nil {
+		t.Error(err)
+	}
+	c, err = client.Open(gone.URL, &client.Options{RetryFor: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Set(t.Context(), "k", "v", nil)
+	var e *kahuna.Error
+	if !errors.Is(err, kahuna.ErrRetry) || !errors.As(err, &e) || e.Outcome != kahuna.NotApplied || e.Hint != "kahuna-server starts one" {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestStrangers: what is no server of ours is told so.
+func TestStrangers(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, "<html>")
+	}))
+	t.Cleanup(s.Close)
+	c, err := client.Open(s.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := c.Get(t.Context(), "k"); !errors.Is(err, kahuna.ErrBadRequest) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestParamsReachTheServer: every kind of parameter arrives as it is.
+func TestParamsReachTheServer(t *testing.T) {
+	c, db := serve(t, nil)
+	for _, x := range []any{nil, true, int64(1<<63 - 1), int64(-1 << 63), 3.0, -0.0, 1e300, 5e-324, "", "ä\u2028\x01", []byte("\xff\x00"),
+		[]any{int64(1), 2.0, "x", nil}, map[string]any{"b": 1, "a": []any{}}, time.Minute} {
+		source := "return [type_of(@x), @x]"
+		got, err := c.Run(t.Context(), source, kahuna.Params{"x": x}, nil)
+		if err != nil {
+			t.Errorf("%v: %v", x, err)
+			continue
+		}
+		want, err := db.Run(t.Context(), source, kahuna.Params{"x": x}, nil)
+		if err != nil || !reflect.DeepEqual(got.Entries, append([]kahuna.Entry(nil), want.Entries...)) {
+			t.Errorf("%v: the client has %+v, the store %+v, %v", x, got.Entries, want.Entries, err)
+		}
+	}
+	if _, err := c.Run(t.Context(), "return @x", kahuna.Params{"x": []string{"\xff"}}, nil); !errors.Is(err, &kahuna.Error{Code: kahuna.CodeBadParameter}) {
+		t.Errorf("a text in an array that is not UTF-8: %v", err)
+	}
+}

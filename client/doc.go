@@ -1,0 +1,24 @@
+// Package client reaches a store that kahuna-server serves. A Client is a
+// kahuna.Store: a program moves from a store of its own to a server by changing
+// the line that opens it.
+//
+//	db, err := client.Open("http://127.0.0.1:2070", nil)
+//
+// Results and errors are those of the embedded store: errors.Is(err,
+// kahuna.ErrThrow) and errors.As work, with code, place, hint and outcome.
+//
+// # What is sent again
+//
+// A Client sends a request again, after pauses that grow, for
+// Options.RetryFor, when that is certain to do no harm: when the request did not
+// reach a server, when the server says that it was not done, when it reads, and
+// when it is a script with an idempotency key. Every script that can write gets
+// a key from the Client, unless it has one or Options.NoIdempotencyKeys says
+// otherwise; so a server that restarts is not noticed by callers with time left.
+// For anything else a lost answer is kahuna.ErrOutcomeUnknown.
+//
+// # What is missing
+//
+// Interactive transactions (Begin, Update, View) fail with
+// kahuna.ErrBadRequest: over this protocol, a script does what they do.
+package client

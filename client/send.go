@@ -1,0 +1,201 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+
+	"kahuna"
+	"kahuna/internal/restwire"
+)
+
+// request is one call of the server.
+type request struct {
+	op, key   string // for errors
+	method    string
+	path      string // with the query, encoded
+	header    http.Header
+	body      []byte
+	reads     bool // it changes nothing
+	safe      bool // it may be sent again though it may have taken effect
+	mediaType string
+}
+
+// answer is what a server said, with a status below 400, or one that the caller
+// knows to take: 404 and 412 of a key.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+	// problem is that of a status from 400 on.
+	problem *restwire.Problem
+}
+
+// tries is what is known of the sendings of one request so far.
+type tries struct {
+	lost bool // one may have taken effect, and was not answered
+}
+
+// The pauses between two sendings, which are drawn between half and all of a
+// length that doubles.
+const (
+	pauseFirst = 20 * time.Millisecond
+	pauseMost  = time.Second
+	answerMost = 512 << 20 // bytes
+)
+
+// send sends r until it is answered, its time is over, or sending it again might
+// do it twice.
+func (c *Client) send(ctx context.Context, r *request) (*answer, error) {
+	var t tries
+	end := time.Now().Add(c.opts.RetryFor)
+	for pause := pauseFirst; ; pause = min(2*pause, pauseMost) {
+		if c.closed.Load() {
+			return nil, r.uncertain(&t, &kahuna.Error{Op: r.op, Key: r.key, Code: kahuna.CodeClosed, Message: "the client is closed"})
+		}
+		a, err := c.once(ctx, r, &t)
+		if err == nil {
+			return a, nil
+		}
+		if !again(err) || t.lost && !r.safe || time.Now().Add(pause).After(end) {
+			return nil, r.uncertain(&t, err)
+		}
+		c.next()
+		timer := time.NewTimer(pause/2 + rand.N(pause/2))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, r.uncertain(&t, r.canceled(ctx, &t))
+		}
+	}
+}
+
+// unreached is an error of the way to the server and back.
+type unreached struct{ err *kahuna.Error }
+
+func (u unreached) Error() string { return u.err.Error() }
+
+func (u unreached) Unwrap() error { return u.err }
+
+// again reports whether an error passes.
+func again(err error) bool {
+	if _, ok := err.(unreached); ok {
+		return true
+	}
+	var e *kahuna.Error
+	return errors.As(err, &e) && e.Retry && (e.Code == kahuna.CodeRetry || e.Code == kahuna.CodeClosed)
+}
+
+// uncertain returns the error of a request. After a sending that was lost, no
+// later answer says that nothing was done: the lost one may still be under way.
+func (r *request) uncertain(t *tries, err error) error {
+	if u, ok := err.(unreached); ok {
+		err = u.err
+	}
+	var e *kahuna.Error
+	if !t.lost || r.reads || errors.As(err, &e) && e.Outcome != kahuna.NotApplied {
+		return err
+	}
+	return &kahuna.Error{Op: r.op, Key: r.key, Code: kahuna.CodeOutcomeUnknown, Outcome: kahuna.Unknown,
+		Message: "the answer of the server was lost, so it is not known whether it did what was asked: " + err.Error(),
+		Hint:    "read what is there, or send scripts with an idempotency key", Err: err}
+}
+
+func (r *request) canceled(ctx context.Context, t *tries) error {
+	e := &kahuna.Error{Op: r.op, Key: r.key, Code: kahuna.CodeCanceled, Message: "the call was canceled", Err: context.Cause(ctx)}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		e.Message = "the caller's time is over"
+	}
+	return e
+}
+
+// once sends r once. t is told when it may have taken effect without an answer.
+func (c *Client) once(ctx context.Context, r *request, t *tries) (*answer, error) {
+	base := c.urls[int(c.current.Load())%len(c.urls)]
+	var reached atomic.Bool
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { reached.Store(true) }})
+	req, err := http.NewRequestWithContext(traced, r.method, base+r.path, bytes.NewReader(r.body))
+	if err != nil {
+		return nil, &kahuna.Error{Op: r.op, Key: r.key, Code: kahuna.CodeBadRequest, Message: err.Error()}
+	}
+	for name, values := range r.header {
+		req.Header[name] = values
+	}
+	if r.mediaType != "" {
+		req.Header.Set("Content-Type", r.mediaType)
+	}
+	res, err := c.http.Do(req)
+	var body []byte
+	if err == nil {
+		body, err = io.ReadAll(io.LimitReader(res.Body, answerMost+1))
+		_ = res.Body.Close()
+		if err == nil && len(body) > answerMost {
+			err = fmt.Errorf("the answer has more than %d bytes", answerMost)
+		}
+	}
+	if err != nil {
+		t.lost = t.lost || reached.Load()
+		if ctx.Err() != nil {
+			return nil, r.canceled(ctx, t)
+		}
+		return nil, unreached{r.noAnswer(base, err)}
+	}
+	return r.read(base, res, body, t)
+}
+
+func (r *request) noAnswer(base string, err error) *kahuna.Error {
+	return &kahuna.Error{Op: r.op, Key: r.key, Code: kahuna.CodeRetry, Retry: true,
+		Message: fmt.Sprintf("no server answers at %s: %v", base, reason(err)), Hint: "kahuna-server starts one", Err: err}
+}
+
+// reason returns the error without the request that it repeats.
+func reason(err error) error {
+	var inner interface{ Unwrap() error }
+	if errors.As(err, &inner) && inner.Unwrap() != nil {
+		return inner.Unwrap()
+	}
+	return err
+}
+
+// read reads an answer.
+func (r *request) read(base string, res *http.Response, body []byte, t *tries) (*answer, error) {
+	a := &answer{status: res.StatusCode, header: res.Header, body: body}
+	if a.status < 300 || a.status == http.StatusNotModified {
+		return a, nil
+	}
+	code := res.Header.Get("Kahuna-Code")
+	if code == "" {
+		// A proxy, or no server of ours.
+		t.lost = t.lost || a.status >= 500
+		e := &kahuna.Error{Op: r.op, Key: r.key, Code: kahuna.CodeBadRequest, Message: fmt.Sprintf("%s answered %s, and not as kahuna-server does", base, res.Status)}
+		if a.status >= 500 {
+			e.Code, e.Retry = kahuna.CodeRetry, true
+			return nil, unreached{e}
+		}
+		return nil, e
+	}
+	p := restwire.NewProblem(code, "", "") // an answer to HEAD has no body
+	if r.method != http.MethodHead {
+		if err := restwire.Decode(body, p); err != nil {
+			t.lost = true
+			return nil, &kahuna.Error{Op: r.op, Key: r.key, Code: kahuna.CodeRetry, Message: "the error of the server cannot be read: " + err.Error()}
+		}
+	}
+	a.problem = p
+	if r.key != "" && (code == restwire.CodeNotFound || code == restwire.CodeConditionFailed) {
+		return a, nil
+	}
+	e := p.Kahuna()
+	if r.method == http.MethodHead {
+		e.Op, e.Key, e.Message = r.op, r.key, "the server refused it"
+	}
+	return nil, e
+}
