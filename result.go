@@ -156,17 +156,29 @@ func resultOf(r *script.Result) *Result {
 	if r.Warnings != nil {
 		out.Warnings = warningsOf(r.Warnings)
 	}
-	out.Entries = out.one[:0:1]
-	if n := len(r.Entries); n > 1 {
-		out.Entries = make([]Entry, 0, n)
-	}
-	out.Entries = out.Entries[:len(r.Entries)]
-	for i := range r.Entries {
-		e, o := &r.Entries[i], &out.Entries[i]
-		o.Key, o.Value, o.Kind, o.Revision = e.Key, e.Value, Kind(e.Kind), e.Revision
-		o.Expires, o.Modified = unixMilli(e.Expires), unixMilli(e.Modified.Millis())
+	switch n := len(r.Entries); n {
+	case 0:
+	case 1:
+		out.Entries = out.one[:]
+		out.one[0].set(&r.Entries[0])
+	default:
+		out.Entries = make([]Entry, n)
+		for i := range r.Entries {
+			out.Entries[i].set(&r.Entries[i])
+		}
 	}
 	return out
+}
+
+// set makes the empty o what e is.
+func (o *Entry) set(e *script.Entry) {
+	o.Key, o.Value, o.Kind, o.Revision = e.Key, e.Value, Kind(e.Kind), e.Revision
+	if e.Expires != 0 {
+		o.Expires = time.UnixMilli(e.Expires)
+	}
+	if ms := e.Modified.Millis(); ms != 0 {
+		o.Modified = time.UnixMilli(ms)
+	}
 }
 
 // rowEntry returns the entry of a live row.

@@ -166,14 +166,16 @@ func (r *Result) Text() string { return r.First().Value }
 // Revision returns the first entry's revision, -1 when there is none.
 func (r *Result) Revision() int64 { return r.First().Revision }
 
-// Reset makes r empty. It keeps the memory of a moderate number of entries.
+// Reset drops what r refers to, and keeps the memory of a moderate number of
+// entries for RunInto.
 func (r *Result) Reset() {
 	const entriesKept = 64
-	entries := r.Entries
-	clear(entries)
-	*r = Result{}
-	if cap(entries) > 1 && cap(entries) <= entriesKept {
-		r.Entries = entries[:0]
+	clear(r.Entries)
+	if r.Entries = r.Entries[:0]; cap(r.Entries) > entriesKept {
+		r.Entries = nil
+	}
+	if r.Warnings != nil {
+		r.Warnings = nil
 	}
 }
 

@@ -67,18 +67,15 @@ const (
 //
 // A nil in never stops the run.
 func (c *Call) Run(tx Tx, in *Interrupt, budget int64) (*Result, error) {
-	return c.runInto(new(Result), tx, in, budget)
+	return c.RunInto(new(Result), tx, in, budget)
 }
 
 // RunInto is Run for a caller that keeps the memory of results: it overwrites r,
 // reuses its entries, and returns it, or nil with an error.
 func (c *Call) RunInto(r *Result, tx Tx, in *Interrupt, budget int64) (*Result, error) {
-	r.Reset()
-	return c.runInto(r, tx, in, budget)
-}
-
-// runInto is RunInto for an empty r.
-func (c *Call) runInto(r *Result, tx Tx, in *Interrupt, budget int64) (*Result, error) {
+	if len(r.Entries) > 0 || r.Warnings != nil {
+		r.Reset()
+	}
 	f := &c.frame
 	f.start(tx, in, budget)
 	f.snapshot = c.options.Snapshot

@@ -1,10 +1,10 @@
 package script
 
-// result makes r, which is empty, the answer of a script that committed
-// (docs/language.md, "Results").
+// result makes r, which is new or was Reset, the answer of a script that
+// committed (docs/language.md, "Results").
 func (f *frame) result(r *Result) error {
 	l := &f.last
-	r.Type, r.Outcome, r.Op = l.typ, Applied, ops[l.op]
+	r.Type, r.Outcome, r.Op, r.List, r.Time, r.Elapsed = l.typ, Applied, ops[l.op], false, 0, 0
 	if f.prog.warnings != nil {
 		r.Warnings = f.prog.Warnings()
 	}
