@@ -40,6 +40,21 @@ func unixMs(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
+// asyncRunner runs it through the calls that do not wait.
+type asyncRunner struct{ runner }
+
+func (r asyncRunner) Run(ctx context.Context, req spec.Request) spec.Response {
+	p, err := r.db.Compile(req.Source)
+	if err != nil {
+		return spec.Response{Err: err}
+	}
+	answers := make(chan spec.Response, 1)
+	r.db.Async().Run(ctx, p, req.Params, &RunOptions{IdempotencyKey: req.IdempotencyKey}, func(res *Result, err error) {
+		answers <- response(res, err)
+	})
+	return <-answers
+}
+
 func (r runner) Wait(ctx context.Context, d time.Duration) error { return spec.WaitReal(ctx, d) }
 
 // suites are the ways an embedded store runs scripts. The answer is the same.
@@ -88,6 +103,13 @@ func TestConformance(t *testing.T) {
 		t.Run(suite.name, func(t *testing.T) {
 			t.Parallel()
 			spec.RunAll(t, func(t *testing.T) spec.Runner { return runner{suite.open(t)} })
+		})
+		if suite.name != "memory" && suite.name != "disk slow path" {
+			continue // those two take every way of a started script
+		}
+		t.Run(suite.name+" started", func(t *testing.T) {
+			t.Parallel()
+			spec.RunAll(t, func(t *testing.T) spec.Runner { return asyncRunner{runner{suite.open(t)}} })
 		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"kahuna/internal/partition"
 	"kahuna/internal/txn"
@@ -20,6 +21,13 @@ import (
 type job struct {
 	job    txn.Job
 	script txn.Script
+
+	// Of a job that was started (Async).
+	answer  txn.Answer
+	db      *DB
+	program *script.Program
+	started time.Duration
+	done    func(*Result, error)
 }
 
 var jobs = sync.Pool{New: func() any {
@@ -34,6 +42,7 @@ func newJob() *job { return jobs.Get().(*job) }
 
 func (j *job) free() {
 	j.job.Request = nil
+	j.db, j.program, j.done = nil, nil, nil
 	j.script.Call.Reset()
 	j.script.Interrupt.Reset()
 	j.script.Result.Reset()

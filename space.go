@@ -8,7 +8,6 @@ import (
 	"unicode/utf8"
 
 	"kahuna/internal/partition"
-	"kahuna/internal/txn"
 	"kahuna/script"
 )
 
@@ -104,14 +103,8 @@ func (s *space) do(ctx context.Context, w *call) error {
 			return err
 		}
 	}
-	w.space = s.space
-	j := newCallJob(w)
+	j := s.db.callJob(s.space, w)
 	defer j.free()
-	j.job.TimeoutMs, j.job.AdmissionMs = s.db.limits.TimeoutMs, s.db.opts.AdmissionWait.Milliseconds()
-	j.job.Path = txn.Auto
-	if s.db.opts.forceSlow && w.kind != callPage {
-		j.job.Path = txn.Slow
-	}
 	_, err := s.db.node.Runner.Run(ctx, &j.job)
 	w.row, w.write, w.time = j.call.row, j.call.write, j.result.Time
 	w.rows, w.next = j.call.rows, j.call.next

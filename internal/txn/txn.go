@@ -41,6 +41,8 @@ type Runner struct {
 	Closed <-chan struct{}
 	// Waits count what callers waited for.
 	Waits Waits
+
+	completions completions
 }
 
 // Job is one script or call to run.
@@ -74,8 +76,17 @@ func (r *Runner) Run(ctx context.Context, j *Job) (*script.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return r.giveUp(ctx, j, canceled(err))
 	}
+	res, done, err := r.first(j)
+	if err == nil || !again(err) {
+		return r.answer(ctx, res, done, err)
+	}
+	return r.contended(ctx, j, err)
+}
+
+// first runs the job in the executor, if it may run there.
+func (r *Runner) first(j *Job) (*script.Result, partition.Done, error) {
 	if j.Sleeps || j.Path == Slow {
-		return r.contended(ctx, j, script.ErrSlowPath)
+		return nil, partition.Done{}, script.ErrSlowPath
 	}
 	now := j.NowMs
 	if now == 0 {
@@ -91,10 +102,7 @@ func (r *Runner) Run(ctx context.Context, j *Job) (*script.Result, error) {
 	if measured {
 		r.Waits.Executor.since(start)
 	}
-	if err == nil || !again(err) {
-		return r.answer(ctx, res, done, err)
-	}
-	return r.contended(ctx, j, err)
+	return res, done, err
 }
 
 // again reports whether err asks for another run.
@@ -122,14 +130,26 @@ func (r *Runner) answer(ctx context.Context, res *script.Result, done partition.
 		select {
 		case <-b.Done: // both: prefer the answer
 		default:
-			if err != nil || !done.Wrote {
-				return nil, canceled(ctx.Err())
-			}
-			return nil, &script.Error{Code: script.CodeOutcomeUnknown, Outcome: script.OutcomeUnknown, Err: ctx.Err(),
-				Message: fmt.Sprintf("%v while committing; the outcome is unknown", ctx.Err()),
-				Hint:    "read the keys again, or resend with an idempotency key"}
+			return nil, interrupted(ctx, done, err)
 		}
 	}
+	return settled(res, done, err)
+}
+
+// interrupted is the answer of a run that ended with err, whose caller's ctx has
+// ended while it was not known whether its batch is durable.
+func interrupted(ctx context.Context, done partition.Done, err error) error {
+	if err != nil || !done.Wrote {
+		return canceled(ctx.Err())
+	}
+	return &script.Error{Code: script.CodeOutcomeUnknown, Outcome: script.OutcomeUnknown, Err: ctx.Err(),
+		Message: fmt.Sprintf("%v while committing; the outcome is unknown", ctx.Err()),
+		Hint:    "read the keys again, or resend with an idempotency key"}
+}
+
+// settled is the answer of a run whose batch is durable, or has failed.
+func settled(res *script.Result, done partition.Done, err error) (*script.Result, error) {
+	b := done.Batch
 	switch {
 	case b.Err == nil:
 		return res, err
