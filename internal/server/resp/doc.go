@@ -1,0 +1,26 @@
+// Package resp serves a store to clients of Redis: RESP2 and RESP3, with
+// pipelining and inline commands. docs/redis-protocol.md lists what it
+// understands.
+//
+// # How
+//
+// Event loops (gnet) read what has come on a connection, parse all of it, start
+// each request on the loop's own goroutine through the calls that do not wait
+// (kahuna.Async), and write all answers that are there in one call. An answer
+// that waits for the disk is encoded by the store's goroutine into the slot of
+// its request; then the loop is woken. Slots stand in the order of the requests,
+// so answers do.
+//
+// The requests of a connection run in their order: while one of them has moved
+// off the loop, since it waits for a lock or sleeps, the next are not begun.
+//
+// # Bounds
+//
+// A request, the requests of a connection that wait for answers, its input and
+// its output are bounded, as is the input of all connections together: gnet
+// reads a socket whether its data can be used or not. Who exceeds a bound is cut
+// off, with a line in the log.
+//
+// The parser is the package's own: that of redcon panics on a negative length,
+// bounds nothing, and starts over with each piece that comes.
+package resp

@@ -1,0 +1,292 @@
+package resp
+
+import (
+	"context"
+	"errors"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"kahuna"
+)
+
+var keyCommands = []*command{
+	{name: "DEL", arity: -2, first: 1, last: -1, step: 1, writes: true, plan: del},
+	{name: "UNLINK", arity: -2, first: 1, last: -1, step: 1, writes: true, plan: del},
+	{name: "EXISTS", arity: -2, first: 1, last: -1, step: 1, plan: exists},
+	{name: "TOUCH", arity: -2, first: 1, last: -1, step: 1, plan: exists},
+	{name: "EXPIRE", arity: -3, first: 1, last: 1, step: 1, writes: true, plan: expiring("EX")},
+	{name: "PEXPIRE", arity: -3, first: 1, last: 1, step: 1, writes: true, plan: expiring("PX")},
+	{name: "EXPIREAT", arity: -3, first: 1, last: 1, step: 1, writes: true, plan: expiring("EXAT")},
+	{name: "PEXPIREAT", arity: -3, first: 1, last: 1, step: 1, writes: true, plan: expiring("PXAT")},
+	{name: "TTL", arity: 2, first: 1, last: 1, step: 1, plan: ending(func(e kahuna.Entry) int64 { return (leftMillis(e) + 500) / 1000 })},
+	{name: "PTTL", arity: 2, first: 1, last: 1, step: 1, plan: ending(leftMillis)},
+	{name: "EXPIRETIME", arity: 2, first: 1, last: 1, step: 1, plan: ending(func(e kahuna.Entry) int64 { return e.Expires.Unix() })},
+	{name: "PEXPIRETIME", arity: 2, first: 1, last: 1, step: 1, plan: ending(func(e kahuna.Entry) int64 { return e.Expires.UnixMilli() })},
+	{name: "PERSIST", arity: 2, first: 1, last: 1, step: 1, writes: true, plan: func(c *conn, args [][]byte) (op, error) {
+		return c.scripted("persist", kahuna.Params{"k": string(args[1])}, scripted), nil
+	}},
+	{name: "TYPE", arity: 2, first: 1, last: 1, step: 1, plan: func(_ *conn, args [][]byte) (op, error) {
+		return op{kind: opGet, key: string(args[1]), reply: read(func(w *writer, _ kahuna.Entry, found bool) {
+			if found {
+				w.simple("string")
+			} else {
+				w.simple("none")
+			}
+		})}, nil
+	}},
+	{name: "COPY", arity: -3, first: 1, last: 2, step: 1, writes: true, plan: func(c *conn, args [][]byte) (op, error) {
+		replace := len(args) == 4 && strings.EqualFold(string(args[3]), "REPLACE")
+		if len(args) > 3 && !replace {
+			return op{}, errSyntax
+		}
+		return c.scripted("copy", kahuna.Params{"from": string(args[1]), "to": string(args[2]), "replace": replace}, scripted), nil
+	}},
+	{name: "RENAME", arity: 3, first: 1, last: 2, step: 1, writes: true, plan: func(c *conn, args [][]byte) (op, error) {
+		return c.scripted("rename", kahuna.Params{"from": string(args[1]), "to": string(args[2]), "nx": false},
+			with(func(w *writer, _ *kahuna.Result) { w.ok() })), nil
+	}},
+	{name: "RENAMENX", arity: 3, first: 1, last: 2, step: 1, writes: true, plan: func(c *conn, args [][]byte) (op, error) {
+		return c.scripted("rename", kahuna.Params{"from": string(args[1]), "to": string(args[2]), "nx": true}, scripted), nil
+	}},
+	{name: "KEYS", arity: 2, plan: keys, alone: true},
+	{name: "SCAN", arity: -2, plan: scan, alone: true},
+	{name: "DBSIZE", arity: 1, alone: true, plan: func(c *conn, _ [][]byte) (op, error) {
+		in := c.in0()
+		return op{kind: opFunc, do: func(ctx context.Context, w *writer) {
+			n := int64(0)
+			for _, err := range in.Prefix(ctx, "", nil) {
+				if err != nil {
+					w.fail(errorText(err))
+					return
+				}
+				n++
+			}
+			w.int(n)
+		}}, nil
+	}},
+	{name: "FLUSHDB", arity: -1, writes: true, plan: flushDB, alone: true},
+}
+
+// in0 is the space that the connection has selected.
+func (c *conn) in0() kahuna.Space {
+	if c.space == 1 {
+		return c.server.db.Ephemeral()
+	}
+	return c.server.db
+}
+
+func del(c *conn, args [][]byte) (op, error) {
+	if len(args) == 2 {
+		return op{kind: opDelete, key: string(args[1]), reply: written}, nil
+	}
+	return c.scripted("del", kahuna.Params{"keys": texts(args[1:])}, scripted), nil
+}
+
+func exists(c *conn, args [][]byte) (op, error) {
+	if len(args) > 2 {
+		return c.scripted("exists", kahuna.Params{"keys": texts(args[1:])}, scripted), nil
+	}
+	return op{kind: opGet, key: string(args[1]), reply: read(func(w *writer, _ kahuna.Entry, found bool) {
+		if found {
+			w.int(1)
+		} else {
+			w.int(0)
+		}
+	})}, nil
+}
+
+// leftMillis is how long a key that ends still has.
+func leftMillis(e kahuna.Entry) int64 { return max(e.Expires.UnixMilli()-time.Now().UnixMilli(), 0) }
+
+// ending answers about the end of a key: -2 for none of that name, -1 for one
+// that has no end.
+func ending(f func(e kahuna.Entry) int64) func(*conn, [][]byte) (op, error) {
+	return func(_ *conn, args [][]byte) (op, error) {
+		return op{kind: opGet, key: string(args[1]), reply: read(func(w *writer, e kahuna.Entry, found bool) {
+			switch {
+			case !found:
+				w.int(-2)
+			case e.Expires.IsZero():
+				w.int(-1)
+			default:
+				w.int(f(e))
+			}
+		})}, nil
+	}
+}
+
+func expiring(option string) func(*conn, [][]byte) (op, error) {
+	return func(c *conn, args [][]byte) (op, error) {
+		ttl, err := lifetime(option, "expire", args[2])
+		if err != nil {
+			return op{}, err
+		}
+		key := string(args[1])
+		if len(args) > 3 {
+			mode := strings.ToLower(string(args[3]))
+			if len(args) > 4 || mode != "nx" && mode != "xx" && mode != "gt" && mode != "lt" {
+				return op{}, errors.New("ERR Unsupported option; one of NX, XX, GT and LT")
+			}
+			return c.scripted("expire", kahuna.Params{"k": key, "ttl": ttl.Milliseconds(), "mode": mode}, scripted), nil
+		}
+		if ttl <= 0 {
+			return op{kind: opDelete, key: key, reply: written}, nil
+		}
+		return op{kind: opExtend, key: key, ttl: ttl, reply: written}, nil
+	}
+}
+
+// pattern is a glob of Redis: ? * [a-z] [^a], with \ in front of what stands for
+// itself.
+type pattern string
+
+// prefix is the text that everything that matches begins with.
+func (p pattern) prefix() string {
+	if i := strings.IndexAny(string(p), `*?[\`); i >= 0 {
+		return string(p[:i])
+	}
+	return string(p)
+}
+
+// match reports whether key matches. Unlike in a path, * stands for slashes too.
+func (p pattern) match(key string) bool {
+	ok, err := path.Match(strings.ReplaceAll(string(p), "/", "\x01"), strings.ReplaceAll(key, "/", "\x01"))
+	return err == nil && ok
+}
+
+// keysMost bounds the answer of KEYS.
+const keysMost = 1_000_000
+
+func keys(c *conn, args [][]byte) (op, error) {
+	p, in := pattern(args[1]), c.in0()
+	return op{kind: opFunc, do: func(ctx context.Context, w *writer) {
+		var found []string
+		for e, err := range in.Prefix(ctx, p.prefix(), nil) {
+			if err != nil {
+				w.fail(errorText(err))
+				return
+			}
+			if p.match(e.Key) {
+				if found = append(found, e.Key); len(found) > keysMost {
+					w.fail("LIMIT KEYS finds more than " + strconv.Itoa(keysMost) + " keys; use SCAN")
+					return
+				}
+			}
+		}
+		w.array(len(found))
+		for _, key := range found {
+			w.bulk(key)
+		}
+	}}, nil
+}
+
+// cursors are the places where a SCAN goes on, by the number its client has.
+// The oldest go.
+type cursors struct {
+	mu     sync.Mutex
+	last   uint64
+	places map[uint64]string
+}
+
+const cursorsMost = 10_000
+
+func (cs *cursors) put(after string) uint64 {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.places == nil {
+		cs.places = map[uint64]string{}
+	}
+	cs.last++
+	cs.places[cs.last] = after
+	delete(cs.places, cs.last-cursorsMost)
+	return cs.last
+}
+
+func (cs *cursors) get(n uint64) (string, bool) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	after, ok := cs.places[n]
+	return after, ok
+}
+
+func scan(c *conn, args [][]byte) (op, error) {
+	cursor, err := strconv.ParseUint(string(args[1]), 10, 64)
+	if err != nil {
+		return op{}, errors.New("ERR invalid cursor")
+	}
+	p, count, none := pattern("*"), 10, false
+	for i := 2; i < len(args); i += 2 {
+		if i+1 == len(args) {
+			return op{}, errSyntax
+		}
+		switch text := string(args[i+1]); strings.ToUpper(string(args[i])) {
+		case "MATCH":
+			p = pattern(text)
+		case "COUNT":
+			if count, err = strconv.Atoi(text); err != nil || count < 1 {
+				return op{}, errNotInteger
+			}
+		case "TYPE":
+			none = !strings.EqualFold(text, "string")
+		default:
+			return op{}, errSyntax
+		}
+	}
+	count = min(count, 100_000)
+	in, cs := c.in0(), &c.server.cursors
+	return op{kind: opFunc, do: func(ctx context.Context, w *writer) {
+		after, ok := cs.get(cursor)
+		if cursor != 0 && !ok {
+			w.fail("ERR the cursor is unknown, or too old; begin again with 0")
+			return
+		}
+		rows, err := kahuna.Collect(in.Prefix(ctx, p.prefix(), &kahuna.RangeOptions{After: after, Limit: count}))
+		if err != nil {
+			w.fail(errorText(err))
+			return
+		}
+		next := uint64(0)
+		if len(rows) == count {
+			next = cs.put(rows[count-1].Key)
+		}
+		var found []string
+		for _, e := range rows {
+			if !none && p.match(e.Key) {
+				found = append(found, e.Key)
+			}
+		}
+		w.array(2)
+		w.bulk(strconv.FormatUint(next, 10))
+		w.array(len(found))
+		for _, key := range found {
+			w.bulk(key)
+		}
+	}}, nil
+}
+
+// flushDB deletes all keys of the space, some at a time.
+func flushDB(c *conn, args [][]byte) (op, error) {
+	if len(args) > 2 {
+		return op{}, errSyntax
+	}
+	db, source := c.server.db, "return delete by prefix '' limit 1000"
+	if c.space == 1 {
+		source = "return edelete by prefix '' limit 1000"
+	}
+	return op{kind: opFunc, do: func(ctx context.Context, w *writer) {
+		for {
+			res, err := db.Run(ctx, source, nil, nil)
+			if err != nil {
+				w.fail(errorText(err))
+				return
+			}
+			if n, err := res.Int(); err != nil || n < 1000 {
+				w.ok()
+				return
+			}
+		}
+	}}, nil
+}

@@ -1,0 +1,261 @@
+package resp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+	"github.com/panjf2000/gnet/v2/pkg/logging"
+
+	"kahuna"
+)
+
+// Options say how a Server works. A field that is 0 has its default.
+type Options struct {
+	// Limits are those of the store.
+	Limits kahuna.Limits
+	// Connections bounds how many there are at once: 10,000.
+	Connections int
+	// Arguments bounds those of one request: 65,536.
+	Arguments int
+	// Pipeline bounds the requests of a connection that wait for their answers:
+	// 4096. More are read when answers have been given.
+	Pipeline int
+	// InputBytes bounds what a connection has sent that could not be run yet: 64
+	// MiB, or two of the longest requests. AllInputBytes bounds it for all connections
+	// together: 256 MiB, or four such. Who exceeds them is cut off.
+	InputBytes, AllInputBytes int64
+	// OutputBytes bounds the answers that a connection does not read: 64 MiB, or
+	// two values of the greatest length. A reader that is slower is cut off.
+	OutputBytes int64
+	// Scripts and ScriptBytes bound what EVAL and SCRIPT LOAD keep for EVALSHA:
+	// 10,000, and 64 MiB. The ones not used for the longest time go.
+	Scripts     int
+	ScriptBytes int
+	// Loops is the number of event loops: 1.
+	Loops int
+	// Logger gets what an operator should know; nil logs nothing.
+	Logger *slog.Logger
+}
+
+// slackBytes is what a request may have beside one value.
+const slackBytes = 1 << 20
+
+func (o Options) withDefaults() Options {
+	if o.Limits.ValueBytes == 0 {
+		o.Limits.ValueBytes = kahuna.DefaultLimits().ValueBytes
+	}
+	request := int64(o.Limits.ValueBytes + slackBytes)
+	def(&o.Connections, 10_000)
+	def(&o.Arguments, 1<<16)
+	def(&o.Pipeline, 4096)
+	def(&o.InputBytes, max(64<<20, 2*request))
+	def(&o.AllInputBytes, max(256<<20, 4*request))
+	def(&o.OutputBytes, max(64<<20, 2*request))
+	def(&o.Scripts, 10_000)
+	def(&o.ScriptBytes, 64<<20)
+	def(&o.Loops, 1)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+func def[T int | int64](field *T, value T) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+// Server serves one store. Its methods may be called from any goroutine.
+type Server struct {
+	gnet.BuiltinEventEngine
+	db      *kahuna.DB
+	spaces  [2]kahuna.Async // persistent, ephemeral
+	o       Options
+	bounds  bounds
+	scripts *scripts
+	own     *ownPrograms
+	invalid error // why Start fails
+	cursors cursors
+	started time.Time
+
+	engine gnet.Engine
+	booted chan struct{}
+	ended  chan error
+
+	input    atomic.Int64 // bytes of all connections that wait to be run
+	requests atomic.Int64
+	lastID   atomic.Int64
+
+	mu       sync.Mutex
+	conns    map[*conn]struct{}
+	draining atomic.Bool
+	empty    chan struct{} // closed when the server drains and has no connection
+
+	// wakes keeps the loops from ending while one is being woken.
+	wakes   sync.RWMutex
+	stopped bool
+}
+
+// New returns a server of db that does not listen yet.
+func New(db *kahuna.DB, o Options) *Server {
+	o = o.withDefaults()
+	s := &Server{db: db, o: o, booted: make(chan struct{}), ended: make(chan error, 1), empty: make(chan struct{}),
+		spaces:  [2]kahuna.Async{db.Async(), db.Async().Ephemeral()},
+		bounds:  bounds{bytes: o.Limits.ValueBytes + slackBytes, args: o.Arguments, inline: 64 << 10},
+		scripts: newScripts(o.Scripts, o.ScriptBytes), conns: map[*conn]struct{}{}, started: time.Now()}
+	s.own, s.invalid = newOwnPrograms(db)
+	return s
+}
+
+// Start listens on a TCP address and serves until Shutdown. It returns the
+// address, whose port was picked when addr has port 0.
+func (s *Server) Start(addr string) (net.Addr, error) {
+	if s.invalid != nil {
+		return nil, s.invalid
+	}
+	// The system tells errors of gnet's listener only in its log: try first.
+	probe, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	at := probe.Addr()
+	if err := probe.Close(); err != nil {
+		return nil, err
+	}
+	go func() {
+		s.ended <- gnet.Run(s, "tcp://"+at.String(), gnet.WithNumEventLoop(s.o.Loops), gnet.WithTCPNoDelay(gnet.TCPNoDelay),
+			gnet.WithTCPKeepAlive(5*time.Minute), gnet.WithReuseAddr(true),
+			gnet.WithLogger(gnetLogger{s.o.Logger}), gnet.WithLogLevel(logging.WarnLevel))
+	}()
+	select {
+	case <-s.booted:
+		return at, nil
+	case err := <-s.ended:
+		if err == nil {
+			err = errors.New("the event loop has ended")
+		}
+		return nil, fmt.Errorf("listen on %s: %w", at, err)
+	}
+}
+
+// Shutdown takes no more requests, waits until those that run are answered, or
+// ctx ends, and closes all connections.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	first := !s.draining.Swap(true)
+	if first && len(s.conns) == 0 {
+		close(s.empty)
+	}
+	for c := range s.conns {
+		c.wake()
+	}
+	s.mu.Unlock()
+	var err error
+	select {
+	case <-s.empty:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	s.wakes.Lock()
+	stopped := s.stopped
+	s.stopped = true
+	s.wakes.Unlock()
+	if stopped {
+		return err
+	}
+	select {
+	case <-s.booted:
+	default:
+		return err // it never listened
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if e := s.engine.Stop(stop); e != nil && err == nil {
+		err = e
+	}
+	return err
+}
+
+// OnBoot notes that the server listens.
+func (s *Server) OnBoot(engine gnet.Engine) gnet.Action {
+	s.engine = engine
+	close(s.booted)
+	return gnet.None
+}
+
+// OnOpen begins a connection.
+func (s *Server) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
+	c := &conn{server: s, g: g, id: s.lastID.Add(1), parser: newParser(s.bounds), opened: time.Now()}
+	c.remote, c.local = g.RemoteAddr().String(), g.LocalAddr().String()
+	s.mu.Lock()
+	full, draining := len(s.conns) >= s.o.Connections, s.draining.Load()
+	if !full && !draining {
+		s.conns[c] = struct{}{}
+	}
+	s.mu.Unlock()
+	switch {
+	case draining:
+		return []byte("-ERR the server is shutting down\r\n"), gnet.Close
+	case full:
+		s.o.Logger.Warn("redis: connection refused", "remote", c.remote, "connections", s.o.Connections)
+		return []byte("-ERR max number of clients reached\r\n"), gnet.Close
+	}
+	g.SetContext(c)
+	return nil, gnet.None
+}
+
+// OnClose ends a connection. Requests of it that run go on.
+func (s *Server) OnClose(g gnet.Conn, _ error) gnet.Action {
+	c, ok := g.Context().(*conn)
+	if !ok {
+		return gnet.None
+	}
+	c.closed = true
+	s.input.Add(-int64(len(c.in)))
+	c.in = nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	if s.draining.Load() && len(s.conns) == 0 {
+		select {
+		case <-s.empty:
+		default:
+			close(s.empty)
+		}
+	}
+	return gnet.None
+}
+
+// OnTraffic runs what has come, and writes the answers that are there.
+func (s *Server) OnTraffic(g gnet.Conn) gnet.Action {
+	c, ok := g.Context().(*conn)
+	if !ok {
+		return gnet.Close
+	}
+	data, _ := g.Next(-1)
+	return c.traffic(data)
+}
+
+// gnetLogger gives gnet's log to the server's.
+type gnetLogger struct{ l *slog.Logger }
+
+func (l gnetLogger) Debugf(string, ...any) {}
+func (l gnetLogger) Infof(string, ...any)  {}
+func (l gnetLogger) Warnf(format string, args ...any) {
+	l.l.Warn("redis: " + fmt.Sprintf(format, args...))
+}
+func (l gnetLogger) Errorf(format string, args ...any) {
+	l.l.Error("redis: " + fmt.Sprintf(format, args...))
+}
+func (l gnetLogger) Fatalf(format string, args ...any) {
+	l.l.Error("redis: " + fmt.Sprintf(format, args...))
+}
