@@ -18,7 +18,7 @@ import (
 var layers = [][]string{
 	{"kahuna/cmd/kahuna-cli", "kahuna/cmd/kahuna-bench", "kahuna/cmd/kahuna-server"},
 	{"kahuna/internal/server", "kahuna/client"},
-	{"kahuna/internal/server/rest"}, // a front end each
+	{"kahuna/internal/server/rest", "kahuna/internal/server/resp"}, // a front end each
 	{"kahuna/internal/restwire"},
 	{"kahuna/internal/answer"}, // for tools and tests
 	{"kahuna"},

@@ -15,6 +15,7 @@ import (
 
 	"kahuna"
 	"kahuna/internal/server"
+	"kahuna/internal/server/resp"
 )
 
 // flags is the command line.
@@ -23,6 +24,7 @@ type flags struct {
 	Memory bool   `group:"store" env:"KAHUNA_MEMORY" help:"Serve a store without files, gone when the server ends."`
 
 	HTTP        string `group:"listen" name:"http" env:"KAHUNA_HTTP" default:"127.0.0.1:2070" placeholder:"HOST:PORT" help:"Address of REST, health and metrics; port 0 takes a free one, an empty text switches it off. Default: 127.0.0.1:2070."`
+	Redis       string `group:"listen" env:"KAHUNA_REDIS" default:"127.0.0.1:2079" placeholder:"HOST:PORT" help:"Address of the Redis protocol; port 0 takes a free one, an empty text switches it off. Default: 127.0.0.1:2079."`
 	Insecure    bool   `group:"listen" env:"KAHUNA_INSECURE" help:"Allow addresses that other machines can reach, though there are no passwords."`
 	Connections int    `group:"listen" env:"KAHUNA_CONNECTIONS" default:"4096" placeholder:"N" help:"HTTP connections at once. Default: 4096."`
 
@@ -148,8 +150,9 @@ func stateDir() (string, error) {
 }
 
 // mount adds the listeners to the server.
-func (f *flags) mount(s *server.Server, _ *kahuna.DB) {
+func (f *flags) mount(s *server.Server, db *kahuna.DB, logger *slog.Logger) {
 	s.Add("http", f.HTTP, s.HTTP())
+	s.Add("redis", f.Redis, resp.New(db, resp.Options{Context: s.Work(), Logger: logger}))
 }
 
 // version is the module's version, or the commit it was built from.

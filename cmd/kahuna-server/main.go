@@ -54,7 +54,7 @@ func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int 
 	left := make(chan int, 1)
 	go watch(signals, drain, leave, left)
 	s := server.New(db, server.Options{Logger: logger, Drain: f.Drain, Dir: dir, Insecure: f.Insecure, Connections: f.Connections})
-	f.mount(s, db)
+	f.mount(s, db, logger)
 	status := 0
 	if err := s.Run(drain, leave); err != nil {
 		fmt.Fprintf(stderr, "kahuna-server: %v\n", err)

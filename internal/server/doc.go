@@ -6,7 +6,7 @@
 //
 //	s := server.New(db, server.Options{...})
 //	s.Add("http", "127.0.0.1:2070", s.HTTP())
-//	s.Add("redis", "127.0.0.1:2079", resp.New(db, resp.Options{Observe: s.Observer("redis")}))
+//	s.Add("redis", "127.0.0.1:2079", resp.New(db, resp.Options{}))
 //	err := s.Run(drain, leave)
 //
 // What it guarantees:

@@ -57,7 +57,7 @@ func (c *conn) start(o *op) {
 	case opRun:
 		ran = a.Run(ctx, o.program, o.params, nil, s.onRun)
 	case opRead:
-		db, p, params := c.server.db, o.program, o.params
+		ctx, db, p, params := c.server.o.Context, c.server.db, o.program, o.params
 		go func() {
 			var a answer
 			a.err = db.View(ctx, func(tx kahuna.Tx) (err error) {
@@ -67,7 +67,7 @@ func (c *conn) start(o *op) {
 			s.finish(&a)
 		}()
 	case opFunc:
-		do := o.do
+		ctx, do := c.server.o.Context, o.do
 		go func() {
 			do(ctx, &s.w)
 			s.done()

@@ -45,7 +45,7 @@ func openStore(t testing.TB) *kahuna.DB {
 func serveStore(t testing.TB, db *kahuna.DB, o Options) (*Server, string) {
 	t.Helper()
 	s := New(db, o)
-	addr, err := s.Start("127.0.0.1:0")
+	addr, err := s.Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

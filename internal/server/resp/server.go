@@ -2,7 +2,6 @@ package resp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -41,6 +40,9 @@ type Options struct {
 	ScriptBytes int
 	// Loops is the number of event loops: 1.
 	Loops int
+	// Context ends what has to be stopped: transactions, and commands that read
+	// many keys. nil is one that does not end.
+	Context context.Context
 	// Logger gets what an operator should know; nil logs nothing.
 	Logger *slog.Logger
 }
@@ -62,6 +64,9 @@ func (o Options) withDefaults() Options {
 	def(&o.Scripts, 10_000)
 	def(&o.ScriptBytes, 64<<20)
 	def(&o.Loops, 1)
+	if o.Context == nil {
+		o.Context = context.Background()
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -83,13 +88,15 @@ type Server struct {
 	bounds  bounds
 	scripts *scripts
 	own     *ownPrograms
-	invalid error // why Start fails
+	invalid error // why Listen fails
 	cursors cursors
 	started time.Time
 
 	engine gnet.Engine
 	booted chan struct{}
-	ended  chan error
+	ended  chan struct{}
+	// failure is why the loops have ended; read after ended.
+	failure error
 
 	input    atomic.Int64 // bytes of all connections that wait to be run
 	requests atomic.Int64
@@ -98,6 +105,7 @@ type Server struct {
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
 	draining atomic.Bool
+	emptied  sync.Once
 	empty    chan struct{} // closed when the server drains and has no connection
 
 	// wakes keeps the loops from ending while one is being woken.
@@ -108,7 +116,7 @@ type Server struct {
 // New returns a server of db that does not listen yet.
 func New(db *kahuna.DB, o Options) *Server {
 	o = o.withDefaults()
-	s := &Server{db: db, o: o, booted: make(chan struct{}), ended: make(chan error, 1), empty: make(chan struct{}),
+	s := &Server{db: db, o: o, booted: make(chan struct{}), ended: make(chan struct{}), empty: make(chan struct{}),
 		spaces:  [2]kahuna.Async{db.Async(), db.Async().Ephemeral()},
 		bounds:  bounds{bytes: o.Limits.ValueBytes + slackBytes, args: o.Arguments, inline: 64 << 10},
 		scripts: newScripts(o.Scripts, o.ScriptBytes), conns: map[*conn]struct{}{}, started: time.Now()}
@@ -116,9 +124,9 @@ func New(db *kahuna.DB, o Options) *Server {
 	return s
 }
 
-// Start listens on a TCP address and serves until Shutdown. It returns the
-// address, whose port was picked when addr has port 0.
-func (s *Server) Start(addr string) (net.Addr, error) {
+// Listen listens on a TCP address and serves until Shutdown or Close. It returns
+// the address, whose port was picked when addr has port 0.
+func (s *Server) Listen(addr string) (net.Addr, error) {
 	if s.invalid != nil {
 		return nil, s.invalid
 	}
@@ -132,57 +140,69 @@ func (s *Server) Start(addr string) (net.Addr, error) {
 		return nil, err
 	}
 	go func() {
-		s.ended <- gnet.Run(s, "tcp://"+at.String(), gnet.WithNumEventLoop(s.o.Loops), gnet.WithTCPNoDelay(gnet.TCPNoDelay),
+		defer close(s.ended)
+		s.failure = gnet.Run(s, "tcp://"+at.String(), gnet.WithNumEventLoop(s.o.Loops), gnet.WithTCPNoDelay(gnet.TCPNoDelay),
 			gnet.WithTCPKeepAlive(5*time.Minute), gnet.WithReuseAddr(true),
 			gnet.WithLogger(gnetLogger{s.o.Logger}), gnet.WithLogLevel(logging.WarnLevel))
 	}()
 	select {
 	case <-s.booted:
 		return at, nil
-	case err := <-s.ended:
-		if err == nil {
-			err = errors.New("the event loop has ended")
-		}
-		return nil, fmt.Errorf("listen on %s: %w", at, err)
+	case <-s.ended:
+		return nil, fmt.Errorf("listen on %s: %w", at, s.failure)
 	}
 }
 
-// Shutdown takes no more requests, waits until those that run are answered, or
-// ctx ends, and closes all connections.
+// Serve waits until Shutdown or Close.
+func (s *Server) Serve() error {
+	<-s.ended
+	return s.failure
+}
+
+// Close ends everything at once. What was started runs to its end in the store.
+func (s *Server) Close() error {
+	s.draining.Store(true)
+	return s.stop()
+}
+
+// Shutdown takes no more requests, waits until those that run are answered, and
+// closes all connections. When ctx ends before, it returns the error of ctx.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
-	first := !s.draining.Swap(true)
-	if first && len(s.conns) == 0 {
-		close(s.empty)
-	}
+	s.draining.Store(true)
+	s.noteEmpty()
 	for c := range s.conns {
 		c.wake()
 	}
 	s.mu.Unlock()
-	var err error
 	select {
 	case <-s.empty:
+		return s.stop()
 	case <-ctx.Done():
-		err = ctx.Err()
+		return ctx.Err()
 	}
+}
+
+// stop ends the loops, and with them all connections.
+func (s *Server) stop() error {
 	s.wakes.Lock()
 	stopped := s.stopped
 	s.stopped = true
 	s.wakes.Unlock()
-	if stopped {
-		return err
-	}
 	select {
 	case <-s.booted:
 	default:
-		return err // it never listened
+		return nil // it never listened
 	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	if e := s.engine.Stop(stop); e != nil && err == nil {
-		err = e
+	if !stopped {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := s.engine.Stop(ctx); err != nil {
+			return err
+		}
 	}
-	return err
+	<-s.ended
+	return nil
 }
 
 // OnBoot notes that the server listens.
@@ -225,14 +245,15 @@ func (s *Server) OnClose(g gnet.Conn, _ error) gnet.Action {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
-	if s.draining.Load() && len(s.conns) == 0 {
-		select {
-		case <-s.empty:
-		default:
-			close(s.empty)
-		}
-	}
+	s.noteEmpty()
 	return gnet.None
+}
+
+// noteEmpty notes that the server drains and has no connection. Held: mu.
+func (s *Server) noteEmpty() {
+	if s.draining.Load() && len(s.conns) == 0 {
+		s.emptied.Do(func() { close(s.empty) })
+	}
 }
 
 // OnTraffic runs what has come, and writes the answers that are there.
