@@ -2,9 +2,7 @@ package spec_test
 
 import (
 	"context"
-	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"kahuna/internal/model"
@@ -16,45 +14,7 @@ func newModel(*testing.T) spec.Runner { return model.NewRunner() }
 
 func TestModel(t *testing.T) { spec.RunAll(t, newModel) }
 
-// examplesMin is how many examples the language specification has at least.
-const examplesMin = 243
-
-// examples returns the examples that came with the language specification, nil
-// when it is not there.
-func examples(t *testing.T) []spec.Case {
-	var cases []spec.Case
-	place := map[string]int{}
-	for _, file := range []string{"examples.txt", "examples-additions.txt"} {
-		name := filepath.Join("..", "..", "shared", "spec", file)
-		text, err := os.ReadFile(name)
-		if os.IsNotExist(err) {
-			t.Logf("%s is not there", name)
-			return nil
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		read, err := spec.ParseExamples(file, string(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n := strings.Count("\n"+string(text), "\nexample "); len(read) != n {
-			t.Fatalf("%d examples read of %d in %s", len(read), n, file)
-		}
-		for _, c := range read {
-			if at, ok := place[c.Name]; ok { // the later file takes its place
-				cases[at] = c
-				continue
-			}
-			place[c.Name] = len(cases)
-			cases = append(cases, c)
-		}
-	}
-	if len(cases) < examplesMin {
-		t.Fatalf("%d examples read, want at least %d", len(cases), examplesMin)
-	}
-	return cases
-}
+func examples(t *testing.T) []spec.Case { return spec.Examples(t, filepath.Join("..", "..", "shared")) }
 
 func TestExamples(t *testing.T) { spec.Run(t, examples(t), newModel) }
 
