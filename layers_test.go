@@ -20,6 +20,7 @@ var layers = [][]string{
 	{"kahuna/internal/server", "kahuna/client"},
 	{"kahuna/internal/server/rest", "kahuna/internal/server/resp"}, // a front end each
 	{"kahuna/internal/restwire"},
+	{"kahuna/docs"},
 	{"kahuna/internal/answer"}, // for tools and tests
 	{"kahuna"},
 	{"kahuna/internal/node"},
@@ -48,7 +49,7 @@ var (
 
 // beside may be imported by tests, by each other and by commands, but not by
 // what becomes part of a program with a store in it.
-var beside = []string{"kahuna/internal/model", "kahuna/examples", "kahuna/spec", "kahuna/internal/console", "kahuna/internal/answer",
+var beside = []string{"kahuna/docs", "kahuna/internal/model", "kahuna/examples", "kahuna/spec", "kahuna/internal/console", "kahuna/internal/answer",
 	"kahuna/internal/history", "kahuna/internal/listappend", "kahuna/internal/register"}
 
 // forbidden lists, for packages and all below them, what they may not import:

@@ -39,6 +39,8 @@ type cli struct {
 	options     kahuna.RunOptions
 	db          kahuna.Store
 	answered    bool          // a script or command on it was
+	timing      bool          // the shell tells how long scripts take
+	last        string        // the last script of the shell
 	interactive atomic.Bool   // Ctrl-C does not end the command
 	interrupts  chan struct{} // gets a value for each Ctrl-C then
 	killed      atomic.Int32  // exit status after a signal that ends the command
@@ -206,6 +208,9 @@ func (c *cli) execute(ctx context.Context, source string) int {
 	}
 	c.answered = c.answered || err == nil
 	c.answer(source, warnings, answer.Result(res), err, elapsed)
+	if c.timing {
+		fmt.Fprintf(c.stderr, "took %v\n", time.Since(start).Round(time.Microsecond))
+	}
 	return exitOf(err)
 }
 

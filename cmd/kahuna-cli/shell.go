@@ -27,14 +27,16 @@ func (c *cli) shell(ctx context.Context) int {
 		prompts = c.stdout
 	}
 	fmt.Fprintln(prompts, "Type a script, or help. Ctrl-C drops what was typed, Ctrl-D leaves.")
-	return c.session(ctx, newPlainReader(c.stdin, prompts, c.interrupts, ctx.Done()), prompts)
+	return c.session(ctx, c.newEditor(ctx, prompts), prompts)
 }
 
 // session is the interactive shell.
-func (c *cli) session(ctx context.Context, lines lineReader, prompts io.Writer) int {
+func (c *cli) session(ctx context.Context, editor editor, prompts io.Writer) int {
 	for c.lost == nil {
-		entry, err := c.readEntry(lines, prompts)
+		entry, err := editor.ReadEntry()
 		switch {
+		case err == nil && isBlank(entry):
+			continue
 		case err == nil:
 			if _, leave := c.enter(ctx, entry); leave {
 				return exitOK
@@ -52,10 +54,19 @@ func (c *cli) session(ctx context.Context, lines lineReader, prompts io.Writer) 
 	return exitFailed
 }
 
-// readEntry reads lines until they are to be run: they make a script, or hold
+// plainEditor is the editor for terminals that only write at their end: it
+// leaves editing a line to the terminal.
+type plainEditor struct {
+	c       *cli
+	lines   lineReader
+	prompts io.Writer
+}
+
+// ReadEntry reads lines until they are to be run: they make a script, or hold
 // an error that no further line can mend, or an empty one sends them, and
 // nothing is open.
-func (c *cli) readEntry(lines lineReader, prompts io.Writer) (string, error) {
+func (e *plainEditor) ReadEntry() (string, error) {
+	c, lines, prompts := e.c, e.lines, e.prompts
 	var d draft
 	p, told := prompt, false
 	for {
@@ -109,83 +120,8 @@ func (c *cli) tellOpen(prompts io.Writer, what, text string) {
 
 // wantsOut reports whether a line of a script looks like one for the shell.
 func wantsOut(line string) bool {
-	switch strings.TrimRight(strings.TrimSpace(line), "; ") {
-	case "exit", "quit", "help", "clear":
-		return true
-	}
-	return false
-}
-
-// isLocal reports whether the entry is a command of the shell itself. No
-// script begins with such a word.
-func isLocal(entry string) bool {
-	word, _ := localCommand(entry)
-	return word != "" && !strings.ContainsAny(strings.TrimSpace(entry), "\r\n")
-}
-
-// localCommand splits a command of the shell from what follows it.
-func localCommand(entry string) (word, rest string) {
-	if wantsOut(entry) {
-		return strings.TrimRight(strings.TrimSpace(entry), "; "), ""
-	}
-	rest, found := strings.CutPrefix(strings.TrimSpace(entry), "run")
-	if !found || strings.TrimLeft(rest, " \t") == rest && rest != "" {
-		return "", ""
-	}
-	return "run", strings.TrimSpace(rest)
-}
-
-const help = `A script is one or more statements. It runs at the end of the line that makes
-it complete, when it is pasted too: to send several statements as one script,
-put them on one line, or between begin and commit end, or in a file. What is
-open goes on, whatever empty lines it holds: a string to its quote, a bracket, a
-block (if, for, begin...) to its end. Ctrl-C drops what was typed, or stops a
-running script, of which nothing remains. Parameters of scripts are those the shell was started with: -p.
-
-  set greeting "hello"            get greeting
-  let n = to_int(get n) + 1; set n n
-
-Commands of the shell:
-  run FILE   run a file as one script      clear   clear the screen
-  help       this text                     exit, quit, Ctrl-D   leave
-`
-
-// enter runs what was entered, and returns the exit status of that and
-// whether the user wants to leave.
-func (c *cli) enter(ctx context.Context, entry string) (status int, leave bool) {
-	if !isLocal(entry) {
-		return c.interruptible(ctx, func(ctx context.Context) int { return c.execute(ctx, entry) }), false
-	}
-	switch word, file := localCommand(entry); word {
-	case "exit", "quit":
-		return exitOK, true
-	case "clear":
-		if c.screen {
-			fmt.Fprint(c.stdout, "\x1b[H\x1b[2J\x1b[3J")
-		}
-	case "help":
-		fmt.Fprint(c.stderr, help)
-	default:
-		return c.runLocal(ctx, file), false
-	}
-	return exitOK, false
-}
-
-// runLocal is the shell's own run FILE. The name may stand in quotes.
-func (c *cli) runLocal(ctx context.Context, name string) int {
-	if n := len(name); n > 1 && (name[0] == '"' || name[0] == '\'') && name[n-1] == name[0] {
-		name = name[1 : n-1]
-	}
-	if name == "" || name == "-" {
-		return c.unread(errors.New("name a file: run FILE"))
-	}
-	return c.interruptible(ctx, func(ctx context.Context) int {
-		source, err := c.read(ctx, name)
-		if err != nil {
-			return c.unread(err)
-		}
-		return c.execute(ctx, source)
-	})
+	word, rest := localCommand(line)
+	return word != "" && rest == ""
 }
 
 // unread says why a script of run FILE was not run.

@@ -124,7 +124,7 @@ func TestSession(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c, stdout, stderr := newShell(t)
 			lines := &typist{lines: tt.lines}
-			if status := c.session(context.Background(), lines, io.Discard); status != exitOK {
+			if status := c.session(context.Background(), &plainEditor{c, lines, io.Discard}, io.Discard); status != exitOK {
 				t.Errorf("status %d", status)
 			}
 			var prompts strings.Builder
@@ -150,7 +150,7 @@ func TestSession(t *testing.T) {
 func TestSessionScreen(t *testing.T) {
 	c, stdout, _ := newShell(t)
 	c.screen = true
-	c.session(context.Background(), &typist{lines: []any{"clear", "set k 1"}}, stdout)
+	c.session(context.Background(), &plainEditor{c, &typist{lines: []any{"clear", "set k 1"}}, stdout}, stdout)
 	if got := stdout.String(); !strings.HasPrefix(got, "\x1b[H\x1b[2J\x1b[3Jr0 set ") || !strings.HasSuffix(got, "ms\n\n") {
 		t.Errorf("%q", got)
 	}
@@ -172,13 +172,13 @@ func TestSessionTellsWhatIsOpen(t *testing.T) {
 	} {
 		c, _, _ := newShell(t)
 		var told buffer
-		c.session(context.Background(), &typist{lines: tt.lines}, &told)
+		c.session(context.Background(), &plainEditor{c, &typist{lines: tt.lines}, &told}, &told)
 		if got := strings.TrimRight(told.String(), "\n") + "\n"; strings.TrimSpace(got) != strings.TrimSpace(tt.want) {
 			t.Errorf("%q: %q, want %q", tt.lines, got, tt.want)
 		}
 	}
 	c, _, stderr := newShell(t)
-	c.session(context.Background(), &typist{lines: []any{"if true then", "zz", ""}}, io.Discard)
+	c.session(context.Background(), &plainEditor{c, &typist{lines: []any{"if true then", "zz", ""}}, io.Discard}, io.Discard)
 	if got := stderr.String(); !strings.Contains(got, "unexpected 'zz'") {
 		t.Errorf("the error that no line can mend is not shown: %q", got)
 	}
@@ -186,7 +186,7 @@ func TestSessionTellsWhatIsOpen(t *testing.T) {
 
 func TestSessionInputFails(t *testing.T) {
 	c, _, stderr := newShell(t)
-	if status := c.session(context.Background(), &typist{lines: []any{io.ErrUnexpectedEOF}}, io.Discard); status != exitFailed {
+	if status := c.session(context.Background(), &plainEditor{c, &typist{lines: []any{io.ErrUnexpectedEOF}}, io.Discard}, io.Discard); status != exitFailed {
 		t.Errorf("status %d", status)
 	}
 	if !strings.Contains(stderr.String(), "reading input: unexpected EOF") {
@@ -203,12 +203,12 @@ func TestSessionInterruptsScript(t *testing.T) {
 	defer stop()
 	lines := &typist{lines: []any{"set count 7 sleep 60s", add}}
 	ended := make(chan int)
-	go func() { ended <- c.session(ctx, lines, io.Discard) }()
+	go func() { ended <- c.session(ctx, &plainEditor{c, lines, io.Discard}, io.Discard) }()
 	c.signals <- os.Interrupt
 	if status := <-ended; status != exitOK {
 		t.Errorf("status %d", status)
 	}
-	if got := count(t, c); got != "1" || !strings.Contains(stderr.String(), "aborted: interrupted ") {
+	if got := count(t, c); got != "1" || !strings.Contains(stderr.String(), "aborted: interrupted; nothing of it remains ") {
 		t.Errorf("count = %s, %q", got, stderr)
 	}
 	if c.status(exitOK) != exitOK {

@@ -1,0 +1,268 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// screen is the command in a real terminal, that of tmux, which has a server of its
+// own.
+type screen struct {
+	t            *testing.T
+	socket, home string
+}
+
+// openScreen starts the shell on a terminal of 80 columns.
+func openScreen(t *testing.T, rows int, env ...string) *screen {
+	t.Helper()
+	if _, err := exec.LookPath("tmux"); err != nil && os.Getenv("CI") == "" {
+		t.Skip("tmux is not installed; .ci/run installs it")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	// The path of a socket is short.
+	sockets, err := os.MkdirTemp("", "kh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "kahuna-cli")
+	if err := os.Symlink(self, link); err != nil {
+		t.Fatal(err)
+	}
+	s := &screen{t: t, socket: filepath.Join(sockets, "s"), home: dir}
+	t.Cleanup(func() {
+		_, _ = s.try("kill-server")
+		_ = os.RemoveAll(sockets)
+	})
+	command := fmt.Sprintf("env HOME=%s XDG_STATE_HOME= INPUTRC=/dev/null %s %s --embedded %s; echo status $?; exec sleep 600",
+		dir, strings.Join(env, " "), link, filepath.Join(dir, "data"))
+	s.tmux("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", fmt.Sprint(rows), command)
+	s.wait(`kahuna-cli>$`)
+	return s
+}
+
+func (s *screen) try(args ...string) (string, error) {
+	cmd := exec.Command("tmux", append([]string{"-S", s.socket}, args...)...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TMUX=")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func (s *screen) tmux(args ...string) string {
+	s.t.Helper()
+	out, err := s.try(args...)
+	if err != nil {
+		s.t.Fatalf("tmux %q: %v\n%s", args, err, out)
+	}
+	return out
+}
+
+// text is what the screen shows, with the times taken out.
+func (s *screen) text() string {
+	s.t.Helper()
+	text := strings.TrimRight(s.tmux("capture-pane", "-p"), "\n ")
+	return regexp.MustCompile(`\d+ms`).ReplaceAllString(text, "0ms")
+}
+
+// wait waits until the screen matches a pattern.
+func (s *screen) wait(pattern string) {
+	s.t.Helper()
+	re := regexp.MustCompile(pattern)
+	deadline := time.Now().Add(60 * time.Second)
+	for {
+		text := s.text()
+		if re.MatchString(text) {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("no match of %q on the screen:\n%s", pattern, text)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// enter types a line and Enter.
+func (s *screen) enter(line string) {
+	s.t.Helper()
+	s.tmux("send-keys", "-l", line)
+	s.tmux("send-keys", "Enter")
+}
+
+// paste pastes a text as the terminal does, and waits until its end is shown.
+func (s *screen) paste(text, shown string) {
+	s.t.Helper()
+	file := filepath.Join(s.home, "paste")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	s.tmux("load-buffer", file)
+	s.tmux("paste-buffer", "-p")
+	s.wait(shown)
+}
+
+// leave ends the shell by Ctrl-D on an empty line.
+func (s *screen) leave() {
+	s.t.Helper()
+	s.tmux("send-keys", "C-d")
+	s.wait(`status 0$`)
+}
+
+func (s *screen) shows(want string) {
+	s.t.Helper()
+	if got := s.text(); got != strings.Trim(want, "\n") {
+		s.t.Errorf("the screen shows\n%s\nwant\n%s", got, want)
+	}
+}
+
+const banner = "Type a script, or help. Ctrl-C drops what was typed, Ctrl-D leaves.\n"
+
+func TestScreen(t *testing.T) {
+	s := openScreen(t, 40)
+	s.enter("set stock 3")
+	s.wait(`r0 set 0ms\nkahuna-cli>$`)
+	// What is typed is a script when the syntax says so.
+	for _, line := range []string{"if to_int(get stock) > 0 then", "", `  return "there is some"`, "end"} {
+		s.enter(line)
+	}
+	s.wait(`there is some 0ms\nkahuna-cli>$`)
+	// What is pasted is one script: the guard throws, and what stands behind it
+	// does not run.
+	s.paste("if to_int(get stock) < 5 then throw \"too few\" end\n\nset stock 0", `set stock 0$`)
+	s.tmux("send-keys", "Enter")
+	s.wait(`error: too few\n.*\n.*\^\nkahuna-cli>$`)
+	s.enter("get stock")
+	s.wait(`r0 3 0ms\nkahuna-cli>$`)
+	// Ctrl-C drops what was typed.
+	s.tmux("send-keys", "-l", "set stock")
+	s.wait(`set stock$`)
+	s.tmux("send-keys", "C-c")
+	s.wait(`set stock\n*kahuna-cli>$`)
+	s.enter("hlep")
+	s.wait(`did you mean help`)
+	s.wait(`kahuna-cli>$`)
+	s.leave()
+	s.shows(banner + `kahuna-cli> set stock 3
+r0 set 0ms
+kahuna-cli> if to_int(get stock) > 0 then
+
+              return "there is some"
+            end
+r- there is some 0ms
+kahuna-cli> if to_int(get stock) < 5 then throw "too few" end
+
+            set stock 0
+error: too few
+  1 | if to_int(get stock) < 5 then throw "too few" end
+    |                               ^
+kahuna-cli> get stock
+r0 3 0ms
+kahuna-cli> set stock
+
+kahuna-cli> hlep
+kahuna-cli: hlep is no command; did you mean help?
+error: Syntax error: unexpected 'hlep', expected a statement
+  1 | hlep
+    | ^
+kahuna-cli>
+
+status 0`)
+}
+
+// Ctrl-C stops the script that runs and tells the outcome, also at the bottom of
+// the screen, where every line scrolls.
+func TestScreenInterrupt(t *testing.T) {
+	s := openScreen(t, 6)
+	for i := range 4 {
+		s.enter(fmt.Sprintf("return %d", i))
+		s.wait(fmt.Sprintf(`r- %d 0ms\nkahuna-cli>$`, i))
+	}
+	s.enter("set half 1 sleep 60s")
+	s.wait(`sleep 60s$`)
+	s.tmux("send-keys", "C-c")
+	s.wait(`nothing of it remains 0ms\nkahuna-cli>$`)
+	s.enter("exists half")
+	s.wait(`r- not exists 0ms\nkahuna-cli>$`)
+	s.shows(`
+aborted: interrupted; nothing of it remains 0ms
+kahuna-cli> exists half
+r- not exists 0ms
+kahuna-cli>`)
+	s.leave()
+}
+
+// A line may be longer than a terminal takes, 4,095 bytes, and than the screen.
+func TestScreenLongLine(t *testing.T) {
+	s := openScreen(t, 12)
+	s.paste(`return len("`+strings.Repeat("x", 6000)+`")`, `x"\)$`)
+	s.tmux("send-keys", "Enter")
+	s.wait(`r- 6000 0ms\nkahuna-cli>$`)
+	s.leave()
+}
+
+// The history is the user's, also of earlier sessions, and has no values of
+// parameters.
+func TestScreenHistory(t *testing.T) {
+	s := openScreen(t, 24)
+	s.enter("param who=secret-1")
+	s.wait(`kahuna-cli>$`)
+	s.enter(":param n:=7")
+	s.wait(`kahuna-cli>$`)
+	s.enter("run none.kh -p who=secret-2")
+	s.wait(`none.kh: no such file.*\n*kahuna-cli>$`)
+	s.enter("return concat(@who, @n)")
+	s.wait(`r- secret-17 0ms\nkahuna-cli>$`)
+	s.tmux("send-keys", "C-r")
+	s.wait("inc-search")
+	s.tmux("send-keys", "-l", "none")
+	s.wait(`kahuna-cli> run none.kh\n`)
+	s.tmux("send-keys", "C-c")
+	s.tmux("send-keys", "C-c")
+	s.wait(`kahuna-cli>$`)
+	s.leave()
+	data, err := os.ReadFile(filepath.Join(s.home, ".local", "state", "kahuna", "history"))
+	if want := "\"run none.kh\"\n\"return concat(@who, @n)\"\n"; err != nil || string(data) != want {
+		t.Errorf("%q, %v; want %q", data, err, want)
+	}
+}
+
+// Tab completes functions, keys of the store and commands.
+func TestScreenCompletion(t *testing.T) {
+	s := openScreen(t, 24)
+	s.enter("set `services/email/1` 1")
+	s.wait(`r0 set 0ms\nkahuna-cli>$`)
+	s.tmux("send-keys", "-l", "return to_js")
+	s.wait(`to_js$`)
+	s.tmux("send-keys", "Tab")
+	s.wait(`kahuna-cli> return to_json\(`)
+	s.tmux("send-keys", "C-u")
+	s.wait(`kahuna-cli>$`)
+	s.tmux("send-keys", "-l", "get `serv")
+	s.wait("`serv$")
+	s.tmux("send-keys", "Tab")
+	s.wait("kahuna-cli> get `services/")
+	s.tmux("send-keys", "C-u")
+	s.wait(`kahuna-cli>$`)
+	s.leave()
+}
+
+// A terminal that only writes at its end has the shell, too.
+func TestScreenDumb(t *testing.T) {
+	s := openScreen(t, 24, "TERM=dumb")
+	s.enter("set a 1")
+	s.wait(`r0 set 0ms\nkahuna-cli>$`)
+	s.enter("if true then")
+	s.wait(`->$`)
+	s.enter("return 1")
+	s.enter("end")
+	s.wait(`r- 1 0ms\nkahuna-cli>$`)
+	s.leave()
+}
