@@ -293,6 +293,36 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// TestKeysOfTheClock: scripts end though they write a key that is another one
+// in every run, in a bucket that they all read.
+func TestKeysOfTheClock(t *testing.T) {
+	t.Parallel()
+	db := openTest(t, "", nil)
+	mustRun(t, db, `for i in 1..64 do set (concat("due/1-", i)) i end`, nil, nil)
+	p, err := db.Compile(`let r = first(get by bucket due limit 1)
+		delete (key(r))
+		set (concat("due/2-", now(), "-", r)) r
+		return r`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var taken [65]atomic.Bool
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			res, err := p.Run(context.Background(), nil, &RunOptions{Timeout: 20 * time.Second})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if n, err := res.Int(); err != nil || taken[n].Swap(true) {
+				t.Errorf("row %d was taken twice, %v", n, err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // TestEphemeralIsBounded: the space stays below its bound, what was used stays
 // longest, and no write fails.
 func TestEphemeralIsBounded(t *testing.T) {

@@ -17,8 +17,8 @@
 //
 // All locks of a run are requested at once and granted in order, so there is
 // no deadlock (Invariant LOCK-1). A script whose keys are only known while it
-// runs is started over with the keys it met; after 16 void runs it locks the
-// whole partition, so it always ends. The time-out covers all of this, but not
-// the wait for admission, nor that for durability: what is ordered can no longer
-// be taken back.
+// runs is started over with the keys it met; after 16 runs that were void or met
+// a locked key it locks the whole partition, so it always ends. The time-out
+// covers all of this, but not the wait for admission, nor that for durability:
+// what is ordered can no longer be taken back.
 package txn

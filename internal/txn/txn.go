@@ -20,9 +20,9 @@ const (
 	Slow
 )
 
-// restartsMax is how often a run may be void before the next one locks the
-// whole partition: keys that are different in every run could otherwise keep
-// it from ever finishing.
+// restartsMax is how often a run may be void, or meet a locked key, before the
+// next one locks the whole partition: keys that are different in every run, as
+// those with the time in them, could otherwise keep it from ever finishing.
 const restartsMax = 16
 
 // ErrClosed is the answer of a store that is closed, or closing.
@@ -280,6 +280,7 @@ func (a *attempt) prepare(err error, runs int) *script.Error {
 	case *partition.Blocked:
 		a.footprint()
 		a.add(e.Set)
+		a.set.All = a.set.All || runs >= restartsMax
 	case *partition.Restart:
 		a.add(e.Set)
 		a.set.All = a.set.All || runs >= restartsMax
