@@ -130,8 +130,10 @@ func (c *cli) one(ctx context.Context, source string) int {
 
 // onStore opens the store, does the work and closes the store.
 func (c *cli) onStore(ctx context.Context, work func(context.Context) int) int {
-	err := checkDir(c.flags.Embedded)
-	if err == nil {
+	var err error
+	if c.flags.Embedded == "" {
+		c.db, err = connect(ctx, c.flags.Connect)
+	} else if err = checkDir(c.flags.Embedded); err == nil {
 		// Errors only: on a terminal everything else would be in the way.
 		logger := slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 		c.db, err = c.open(c.flags.Embedded, &kahuna.Options{Logger: logger})

@@ -19,6 +19,7 @@ import (
 // flags is the command line.
 type flags struct {
 	Embedded       string           `env:"KAHUNA_EMBEDDED" help:"Directory of the store to run on; made when missing. The environment variable KAHUNA_EMBEDDED names it, too." placeholder:"DIR"`
+	Connect        string           `short:"c" env:"KAHUNA_URL" help:"Address of a server, or several separated by commas: http://127.0.0.1:2070 when there is no --embedded. The environment variable KAHUNA_URL names it, too." placeholder:"URL"`
 	Execute        []string         `short:"e" sep:"none" help:"Run this script instead of the shell." placeholder:"SCRIPT"`
 	Param          []string         `short:"p" sep:"none" help:"Parameter, repeatable: name=text, name:=JSON for a typed one, name=@file for the text of a file (name=@@x for a text that begins with @)." placeholder:"NAME=VALUE"`
 	Timeout        *time.Duration   `help:"Time-out of a script that names none itself, such as 500ms or 30s; at most 5m." placeholder:"DURATION"`
@@ -199,7 +200,7 @@ func (f *flags) validate(command string) error {
 		return fmt.Errorf("--limit must not be negative")
 	case f.Fmt.Write && (f.Fmt.Check || f.Fmt.List), f.Fmt.Check && f.Fmt.List:
 		return fmt.Errorf("fmt: -w, -l and --check exclude each other")
-	case command == "check" || command == "fmt" || f.Embedded != "":
+	case command != "backup" && command != "restore" || f.Embedded != "":
 		return nil
 	}
 	return fmt.Errorf("no store was named: add --embedded DIR, or set KAHUNA_EMBEDDED, for example\n  kahuna-cli --embedded data -e 'set greeting \"hello\"'")
