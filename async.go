@@ -134,7 +134,7 @@ func (db *DB) callJob(space script.Space, w *call) *callJob {
 	j := newCallJob(w)
 	j.job.TimeoutMs, j.job.AdmissionMs = db.limits.TimeoutMs, db.opts.AdmissionWait.Milliseconds()
 	j.job.Path = txn.Auto
-	if db.opts.forceSlow && w.kind != callPage {
+	if db.opts.forceSlow {
 		j.job.Path = txn.Slow
 	}
 	return j

@@ -2,7 +2,6 @@ package kahuna
 
 import (
 	"context"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -111,16 +110,6 @@ func TestConformance(t *testing.T) {
 		t.Run(suite.name+" started", func(t *testing.T) {
 			t.Parallel()
 			spec.RunAll(t, func(t *testing.T) spec.Runner { return asyncRunner{runner{suite.open(t)}} })
-		})
-	}
-}
-
-// TestExamples runs the examples of the language specification, on both paths.
-func TestExamples(t *testing.T) {
-	for _, suite := range suites[:2] {
-		t.Run(suite.name, func(t *testing.T) {
-			t.Parallel()
-			spec.Run(t, spec.Examples(t, filepath.Join("..", "shared")), func(t *testing.T) spec.Runner { return runner{suite.open(t)} })
 		})
 	}
 }

@@ -4,10 +4,18 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"slices"
 	"strings"
 
+	"kahuna/internal/partition"
 	"kahuna/script"
+)
+
+// A page is what one call reads for an iterator. The first one is small, for
+// those who want few rows, and each has twice the rows of the one before.
+const (
+	pageRowsFirst = 32
+	pageRows      = 256
+	pageBytes     = 1 << 20
 )
 
 // Collect reads rows to their end and returns them. When they end with an error,
@@ -25,124 +33,113 @@ func Collect(rows iter.Seq2[Entry, error]) ([]Entry, error) {
 
 // span is what one iterator reads.
 type span struct {
-	op         string // for errors
-	bucket     bool   // of the bucket text, else of the prefix text
-	text       string
-	start, end string
-	o          RangeOptions
+	op, text string // for errors
+	part     partition.Part
+	asOf     int64
+	err      error // why it can not be read
 }
 
 func (s *space) Bucket(ctx context.Context, bucket string, o *RangeOptions) iter.Seq2[Entry, error] {
-	return s.rows(ctx, span{op: "bucket", bucket: true, text: bucket}, o)
+	return s.rows(ctx, bucketSpan(s.space, bucket, &s.db.limits), o)
 }
 
 func (s *space) Prefix(ctx context.Context, prefix string, o *RangeOptions) iter.Seq2[Entry, error] {
-	return s.rows(ctx, span{op: "prefix", text: prefix}, o)
+	return s.rows(ctx, prefixSpan(s.space, prefix, &s.db.limits), o)
 }
 
 func (s *space) Range(ctx context.Context, start, end string, o *RangeOptions) iter.Seq2[Entry, error] {
-	return s.rows(ctx, span{op: "range", start: start, end: end}, o)
+	return s.rows(ctx, keysSpan(s.space, start, end), o)
 }
 
 func (s *space) rows(ctx context.Context, r span, o *RangeOptions) iter.Seq2[Entry, error] {
-	return read(r, o, &s.db.limits, s.space, func(w *call) error { return s.do(ctx, w) },
-		func(source string, params Params) (*Result, error) { return s.db.Run(ctx, source, params, nil) })
+	return r.rows(o, func(w *call) error { return s.do(ctx, w) })
 }
 
 func (s txSpace) Bucket(ctx context.Context, bucket string, o *RangeOptions) iter.Seq2[Entry, error] {
-	return s.rows(ctx, span{op: "bucket", bucket: true, text: bucket}, o)
+	return s.rows(ctx, bucketSpan(s.space, bucket, &s.tx.db.limits), o)
 }
 
 func (s txSpace) Prefix(ctx context.Context, prefix string, o *RangeOptions) iter.Seq2[Entry, error] {
-	return s.rows(ctx, span{op: "prefix", text: prefix}, o)
+	return s.rows(ctx, prefixSpan(s.space, prefix, &s.tx.db.limits), o)
 }
 
 func (s txSpace) Range(ctx context.Context, start, end string, o *RangeOptions) iter.Seq2[Entry, error] {
-	return s.rows(ctx, span{op: "range", start: start, end: end}, o)
+	return s.rows(ctx, keysSpan(s.space, start, end), o)
 }
 
 func (s txSpace) rows(ctx context.Context, r span, o *RangeOptions) iter.Seq2[Entry, error] {
-	return read(r, o, &s.tx.db.limits, s.space, nil,
-		func(source string, params Params) (*Result, error) { return s.tx.Run(ctx, source, params, nil) })
+	return r.rows(o, func(w *call) error { return s.do(ctx, w) })
 }
 
-// read iterates over r.
-func read(r span, o *RangeOptions, limits *script.Limits, space script.Space, do func(*call) error, run func(string, Params) (*Result, error)) iter.Seq2[Entry, error] {
+func bucketSpan(space script.Space, bucket string, limits *script.Limits) span {
+	return span{op: "bucket", text: bucket, err: checkKey("bucket", bucket, limits),
+		part: partition.Part{Range: partition.Range{Space: space, Text: strings.TrimSuffix(bucket, "/")}}}
+}
+
+func prefixSpan(space script.Space, prefix string, limits *script.Limits) span {
+	r := span{op: "prefix", text: prefix,
+		part: partition.Part{Range: partition.Range{Space: space, Prefix: true, Text: prefix}}}
+	if prefix != "" {
+		r.err = checkKey("prefix", prefix, limits)
+	}
+	return r
+}
+
+func keysSpan(space script.Space, start, end string) span {
+	return span{op: "range", text: start, part: partition.Part{Range: partition.Keys(space, start, end)}}
+}
+
+// rows iterates over r, a page at a time, each read by do.
+func (r span) rows(o *RangeOptions, do func(*call) error) iter.Seq2[Entry, error] {
 	if o != nil {
-		r.o = *o
+		r.choose(o)
 	}
 	return func(yield func(Entry, error) bool) {
-		rows, err := r.all(limits, space, do, run)
-		if err != nil {
-			yield(Entry{}, err)
+		if r.err != nil {
+			yield(Entry{}, r.err)
 			return
 		}
-		for _, e := range rows {
-			if !yield(e, nil) {
+		w := call{kind: callRead, part: r.part, asOf: r.asOf}
+		w.part.Bytes = pageBytes
+		for left, page := r.part.Limit, pageRowsFirst; ; page = min(2*page, pageRows) {
+			w.part.Limit = page
+			if r.part.Limit > 0 {
+				w.part.Limit = min(left, page)
+			}
+			if err := do(&w); err != nil {
+				yield(Entry{}, callErrorOf(r.op, r.text, err))
 				return
 			}
+			bytes := 0
+			for i := range w.rows {
+				bytes += len(w.rows[i].Key) + len(w.rows[i].Value)
+				if !yield(rowEntry(&w.rows[i]), nil) {
+					return
+				}
+			}
+			n := len(w.rows)
+			if left -= n; left == 0 || n < w.part.Limit && bytes < pageBytes {
+				return
+			}
+			w.part = w.part.After(w.rows[n-1].Key)
 		}
 	}
 }
 
-func (r *span) all(limits *script.Limits, space script.Space, do func(*call) error, run func(string, Params) (*Result, error)) ([]Entry, error) {
-	if r.o.Limit < 0 {
-		return nil, badRequest(r.op, r.text, fmt.Sprintf("Limit must not be negative, got %d", r.o.Limit), "0 is no bound")
+// choose makes r the part of it that o selects.
+func (r *span) choose(o *RangeOptions) {
+	switch {
+	case r.err != nil:
+	case o.Limit < 0:
+		r.err = badRequest(r.op, r.text, fmt.Sprintf("Limit must not be negative, got %d", o.Limit), "0 is no bound")
+	case !o.AsOf.IsZero() && o.AsOf.UnixMilli() <= 0:
+		r.err = badRequest(r.op, r.text, fmt.Sprintf("AsOf must be after 1970, got %v", o.AsOf), "the zero time reads what is now")
 	}
-	prefix := r.text
-	if r.bucket {
-		if err := checkKey(r.op, r.text, limits); err != nil {
-			return nil, err
-		}
-		r.text = strings.TrimSuffix(r.text, "/")
-		prefix = r.text + "/"
+	r.part.Limit, r.part.Desc = o.Limit, o.Desc
+	if o.After != "" {
+		r.part = r.part.After(o.After)
 	}
-	var rows []Entry
-	if do == nil || !r.o.AsOf.IsZero() {
-		source := "scan by prefix @p"
-		if !r.o.AsOf.IsZero() {
-			source += " as of @t"
-		}
-		if space == script.Ephemeral {
-			source = "e" + source
-		}
-		res, err := run(source, Params{"p": prefix, "t": r.o.AsOf.UnixMilli()})
-		if err != nil {
-			return nil, callErrorOf(r.op, r.text, err)
-		}
-		rows = res.Entries
-	} else {
-		w := call{kind: callPage, key: prefix, limit: limits.Rows}
-		for {
-			if err := do(&w); err != nil {
-				return nil, err
-			}
-			for i := range w.rows {
-				rows = append(rows, rowEntry(&w.rows[i]))
-			}
-			if w.next == "" {
-				break
-			}
-			w.value = w.next
-		}
+	if !o.AsOf.IsZero() {
+		r.asOf = o.AsOf.UnixMilli()
 	}
-	rows = slices.DeleteFunc(rows, func(e Entry) bool {
-		switch {
-		case r.bucket && strings.Contains(e.Key[len(prefix):], "/"), e.Key < r.start, r.end != "" && e.Key >= r.end:
-			return true
-		case r.o.After == "":
-			return false
-		case r.o.Desc:
-			return e.Key >= r.o.After
-		}
-		return e.Key <= r.o.After
-	})
-	slices.SortFunc(rows, func(a, b Entry) int { return strings.Compare(a.Key, b.Key) })
-	if r.o.Desc {
-		slices.Reverse(rows)
-	}
-	if r.o.Limit > 0 && len(rows) > r.o.Limit {
-		rows = rows[:r.o.Limit]
-	}
-	return rows, nil
 }

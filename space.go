@@ -98,7 +98,7 @@ func checkKey(op, key string, limits *script.Limits) error {
 
 // do checks the key and runs w.
 func (s *space) do(ctx context.Context, w *call) error {
-	if w.kind != callPage {
+	if w.kind != callRead {
 		if err := checkKey(callNames[w.kind], w.key, &s.db.limits); err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func (s *space) do(ctx context.Context, w *call) error {
 	defer j.free()
 	_, err := s.db.node.Runner.Run(ctx, &j.job)
 	w.row, w.write, w.time = j.call.row, j.call.write, j.result.Time
-	w.rows, w.next = j.call.rows, j.call.next
+	w.rows, w.asOf = j.call.rows, j.call.asOf
 	if err != nil {
 		w.forget()
 		return callErrorOf(callNames[w.kind], w.key, err)
@@ -129,19 +129,22 @@ const (
 	callGet
 	callDelete
 	callExtend
-	callPage
+	callRead
 )
 
-var callNames = [...]string{"set", "get", "delete", "extend", "prefix"}
+var callNames = [...]string{"set", "get", "delete", "extend", "range"}
 
 // call is the Work of a point call.
 type call struct {
 	kind  callKind
 	space script.Space
 	key   string
-	value string // or, of a page, the key before it
+	value string
 	set   script.SetOptions
-	limit int
+	// part is what a read of many keys asks for, as of asOf, in Unix milliseconds,
+	// if that is not 0. One as of a time to come is as of the time of the run.
+	part partition.Part
+	asOf int64
 	// result, when not nil, is the answer that a write gives the engine, which
 	// stamps it with the commit time.
 	result *script.Result
@@ -150,7 +153,6 @@ type call struct {
 	write script.WriteResult
 	time  script.Timestamp // of the commit
 	rows  []script.Row
-	next  string
 }
 
 // Do runs the call.
@@ -167,8 +169,15 @@ func (w *call) Do(tx *partition.Tx, _ int64) (_ *script.Result, err error) {
 	case callExtend:
 		w.write, err = tx.Extend(w.space, w.key, w.set.TTL)
 		return w.result, err
-	case callPage:
-		w.rows, w.next, err = tx.Page(partition.Range{Space: w.space, Prefix: true, Text: w.key}, w.value, w.limit)
+	case callRead:
+		if w.asOf >= tx.Now() {
+			w.asOf = tx.Settle()
+		}
+		w.rows = w.rows[:0]
+		err = tx.Read(w.part, w.asOf, func(row script.Row) error {
+			w.rows = append(w.rows, row)
+			return nil
+		})
 	}
 	return nil, err
 }
@@ -177,7 +186,7 @@ func (w *call) Do(tx *partition.Tx, _ int64) (_ *script.Result, err error) {
 // moment.
 func (w *call) forget() {
 	w.row, w.write = script.Row{Key: w.key, Revision: -1}, script.WriteResult{Revision: -1}
-	w.rows, w.next = nil, ""
+	w.rows = nil
 }
 
 // entry is the answer of a read.
@@ -198,9 +207,7 @@ func (w *call) wrote() WriteResult {
 }
 
 func (w *call) lockSet() (s partition.LockSet) {
-	if w.kind == callPage {
-		s.AddRange(partition.Range{Space: w.space, Prefix: true, Text: w.key})
-	} else {
+	if w.kind != callRead { // how far a read reaches is known when it is done
 		s.AddPoint(partition.Point{Space: w.space, Key: w.key, Write: w.kind != callGet})
 	}
 	return s

@@ -209,7 +209,7 @@ func (s txSpace) Extend(ctx context.Context, key string, ttl time.Duration) (Wri
 }
 
 func (s txSpace) do(ctx context.Context, w *call) error {
-	if w.kind != callPage {
+	if w.kind != callRead {
 		if err := checkKey(callNames[w.kind], w.key, &s.tx.db.limits); err != nil {
 			return err
 		}

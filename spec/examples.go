@@ -3,56 +3,11 @@ package spec
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"testing"
 
 	"kahuna/script"
 )
-
-// examplesMin is how many examples the language specification has at least.
-const examplesMin = 243
-
-// Examples returns the examples that came with the language specification,
-// which lies in the directory shared, nil when it is not there. An example of
-// the second file takes the place of the one with its name in the first.
-func Examples(t *testing.T, shared string) []Case {
-	t.Helper()
-	var cases []Case
-	place := map[string]int{}
-	for _, file := range []string{"examples.txt", "examples-additions.txt"} {
-		name := filepath.Join(shared, "spec", file)
-		text, err := os.ReadFile(name)
-		if os.IsNotExist(err) {
-			t.Logf("%s is not there", name)
-			return nil
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		read, err := ParseExamples(file, string(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n := strings.Count("\n"+string(text), "\nexample "); len(read) != n {
-			t.Fatalf("%d examples read of %d in %s", len(read), n, file)
-		}
-		for _, c := range read {
-			if at, ok := place[c.Name]; ok {
-				cases[at] = c
-				continue
-			}
-			place[c.Name] = len(cases)
-			cases = append(cases, c)
-		}
-	}
-	if len(cases) < examplesMin {
-		t.Fatalf("%d examples read, want at least %d", len(cases), examplesMin)
-	}
-	return cases
-}
 
 // ParseExamples parses the machine-readable conformance examples that
 // accompany the language specification. Their format is described at their

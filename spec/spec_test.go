@@ -2,7 +2,9 @@ package spec_test
 
 import (
 	"context"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"kahuna/internal/model"
@@ -14,7 +16,45 @@ func newModel(*testing.T) spec.Runner { return model.NewRunner() }
 
 func TestModel(t *testing.T) { spec.RunAll(t, newModel) }
 
-func examples(t *testing.T) []spec.Case { return spec.Examples(t, filepath.Join("..", "..", "shared")) }
+// examplesMin is how many examples the language specification has at least.
+const examplesMin = 243
+
+// examples returns the examples that came with the language specification, nil
+// when it is not there.
+func examples(t *testing.T) []spec.Case {
+	var cases []spec.Case
+	place := map[string]int{}
+	for _, file := range []string{"examples.txt", "examples-additions.txt"} {
+		name := filepath.Join("..", "..", "shared", "spec", file)
+		text, err := os.ReadFile(name)
+		if os.IsNotExist(err) {
+			t.Logf("%s is not there", name)
+			return nil
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		read, err := spec.ParseExamples(file, string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count("\n"+string(text), "\nexample "); len(read) != n {
+			t.Fatalf("%d examples read of %d in %s", len(read), n, file)
+		}
+		for _, c := range read {
+			if at, ok := place[c.Name]; ok { // the later file takes its place
+				cases[at] = c
+				continue
+			}
+			place[c.Name] = len(cases)
+			cases = append(cases, c)
+		}
+	}
+	if len(cases) < examplesMin {
+		t.Fatalf("%d examples read, want at least %d", len(cases), examplesMin)
+	}
+	return cases
+}
 
 func TestExamples(t *testing.T) { spec.Run(t, examples(t), newModel) }
 

@@ -126,7 +126,7 @@ func (tx *Tx) endCheck() {
 }
 
 // noteWrite tells those who check what they have read, and those who read a
-// range, that key is written. Held: mu.
+// range or know of gaps, that key is written. Held: mu.
 func (p *Partition) noteWrite(space kv.Space, key string) {
 	for _, c := range p.checks {
 		if _, read := c.tx.slow.reads[lockKey{space, key}]; read {
@@ -136,8 +136,8 @@ func (p *Partition) noteWrite(space kv.Space, key string) {
 	for _, r := range p.parts {
 		r.note(space, key)
 	}
-	if len(p.heads) > 0 {
-		p.noteHead(space, key)
+	if len(p.gaps.of) > 0 {
+		p.gaps.note(space, key)
 	}
 }
 

@@ -55,6 +55,6 @@
 //
 // Invariants are numbered as in docs/invariants.md: PART-1 (Take), PART-2
 // (Stop), PART-3 (Lead), PART-4 (Committed), PART-6 (validate), PART-7
-// (endFetch), PART-8 (runnableIn), LOCK-1 and LOCK-2 (the lock table). Built with the tag
+// (endFetch), PART-8 (runnableIn), PART-9 (gaps), LOCK-1 and LOCK-2 (the lock table). Built with the tag
 // "invariants", broken ones panic.
 package partition

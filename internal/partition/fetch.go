@@ -22,7 +22,7 @@ const fetchesMax = 8
 // need is what a run needs: a row, a range, or a read of the past.
 type need struct {
 	key  string
-	part *rangePart
+	part *Part
 	past *past
 }
 
@@ -39,12 +39,12 @@ func (f *fetched) pastRows(k past) *pastRows {
 	return f.pasts[k]
 }
 
-func (f *fetched) part(k rangePart) *rangeRead {
+func (f *fetched) part(k Part) *rangeRead {
 	if f == nil {
 		return nil
 	}
 	for _, r := range f.parts {
-		if r.rangePart == k && !r.void {
+		if r.Part == k && !r.void {
 			return r
 		}
 	}
@@ -88,12 +88,9 @@ func (p *Partition) fetchFor(f *fetched, n *need) (*fetched, error) {
 // readPasts reads the past for a run in the executor.
 func (p *Partition) readPasts(k past) (*pastRows, error) {
 	got := &pastRows{}
-	tx := &Tx{p: p, now: k.n, slow: &slowRead{}}
+	tx := &Tx{p: p, now: k.n, slow: &slowRead{rowsMax: p.opts.FastRows}}
 	if k.ranged {
-		got.err = tx.scanPast(Range{k.space, k.prefix, k.text}, k.n, func(row script.Row) error {
-			if len(got.rows) == p.opts.FastRows {
-				return script.ErrSlowPath
-			}
+		got.err = tx.readPastRange(k.part, k.n, func(row script.Row) error {
 			got.rows = append(got.rows, row)
 			return nil
 		})

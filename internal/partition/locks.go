@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"slices"
 	"strings"
 
 	"kahuna/internal/kv"
@@ -32,19 +33,21 @@ type Point struct {
 	Write bool
 }
 
-// Range is a bucket, or all keys with a prefix, to lock for reading.
+// Range is a bucket, or all keys with a prefix, to read, and to lock for reading:
+// those from Start on, and before End, unless one of them is "".
 type Range struct {
-	Space  kv.Space
-	Prefix bool
-	Text   string
+	Space      kv.Space
+	Prefix     bool
+	Text       string
+	Start, End string
 }
 
 // Covers reports whether key is one of the rows of the range.
-func (r Range) Covers(space kv.Space, key string) bool {
-	if space != r.Space {
+func (r *Range) Covers(space kv.Space, key string) bool {
+	switch {
+	case space != r.Space, key < r.Start, r.End != "" && key >= r.End:
 		return false
-	}
-	if r.Prefix {
+	case r.Prefix:
 		return strings.HasPrefix(key, r.Text)
 	}
 	return kv.InBucket(key, r.Text)
@@ -219,6 +222,17 @@ func (t *Ticket) coversRange(r Range) bool {
 	if t == nil || len(t.entries) == 0 {
 		return false
 	}
-	m := t.mode(rangeOf(r))
-	return m == shared || m == exclusive || t.mode(everything) == exclusive
+	holds := func(of resource) bool {
+		m := t.mode(of)
+		return m == shared || m == exclusive
+	}
+	if holds(rangeOf(r)) || t.mode(everything) == exclusive {
+		return true
+	}
+	if !r.bounded() {
+		return false
+	}
+	return holds(rangeOf(r.whole())) || slices.ContainsFunc(t.table.intervals, func(q *queue) bool {
+		return q.interval.contains(&r) && holds(q.of)
+	})
 }

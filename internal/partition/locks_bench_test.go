@@ -91,7 +91,7 @@ func BenchmarkLocks(b *testing.B) {
 		per("bucket-readers-beside-locked-keys", func(l *lockTable) {
 			t := l.enqueue(writing(keys...))
 			for range n {
-				if l.rangeLockedByOther(nil, Range{kv.Persistent, false, "elsewhere"}) {
+				if l.rangeLockedByOther(nil, Range{Space: kv.Persistent, Prefix: false, Text: "elsewhere"}) {
 					b.Fatal("locked")
 				}
 			}
@@ -100,7 +100,7 @@ func BenchmarkLocks(b *testing.B) {
 		per("ranges-beside-locked-ranges", func(l *lockTable) {
 			var all []*Ticket
 			for i := range n {
-				all = append(all, l.enqueue(&LockSet{Ranges: []Range{{kv.Persistent, i%2 == 0, keys[i]}},
+				all = append(all, l.enqueue(&LockSet{Ranges: []Range{{Space: kv.Persistent, Prefix: i%2 == 0, Text: keys[i]}},
 					Points: []Point{{kv.Persistent, keys[(i+1)%n], true}}}))
 			}
 			for _, t := range all {

@@ -56,7 +56,7 @@ func TestLockTable(t *testing.T) {
 	r1, r2 := l.enqueue(reading("a")), l.enqueue(reading("a", "b"))
 	w1 := l.enqueue(writing("a"))
 	r3 := l.enqueue(reading("a"))
-	bucket := l.enqueue(&LockSet{Ranges: []Range{{kv.Persistent, false, "dir"}}})
+	bucket := l.enqueue(&LockSet{Ranges: []Range{{Space: kv.Persistent, Prefix: false, Text: "dir"}}})
 	into := l.enqueue(writing("dir/x"))
 	beside := l.enqueue(writing("dir/x/y"))
 	expect("first reader", r1, true)
@@ -202,10 +202,10 @@ func TestLocksRandom(t *testing.T) {
 			}
 			if rng.IntN(6) == 0 {
 				prefix := rng.IntN(2) == 0
-				s.AddRange(Range{kv.Persistent, prefix, "d"})
+				s.AddRange(Range{Space: kv.Persistent, Prefix: prefix, Text: "d"})
 			}
 			if rng.IntN(12) == 0 {
-				s.AddRange(Range{kv.Persistent, true, "d/a"})
+				s.AddRange(Range{Space: kv.Persistent, Prefix: true, Text: "d/a"})
 			}
 			return &s
 		}
@@ -359,7 +359,7 @@ func (m *modelLocks) compare(t *testing.T, l *lockTable, seed uint64, step int) 
 			}
 		}
 	}
-	for _, rng := range []Range{{kv.Persistent, false, "d"}, {kv.Persistent, true, "d"}, {kv.Persistent, false, "d/a"}, {kv.Ephemeral, true, "d"}} {
+	for _, rng := range []Range{{Space: kv.Persistent, Prefix: false, Text: "d"}, {Space: kv.Persistent, Prefix: true, Text: "d"}, {Space: kv.Persistent, Prefix: false, Text: "d/a"}, {Space: kv.Ephemeral, Prefix: true, Text: "d"}} {
 		one := &LockSet{Ranges: []Range{rng}}
 		want := slices.ContainsFunc(m.requests, func(r *modelRequest) bool { return conflict(one, r.set) })
 		if got := l.rangeLockedByOther(nil, rng); got != want {

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"encoding/binary"
 	"slices"
 	"strings"
 
@@ -50,6 +51,7 @@ const (
 	pointKind
 	bucketKind
 	prefixKind
+	intervalKind
 )
 
 var everything = resource{}
@@ -57,10 +59,25 @@ var everything = resource{}
 func pointOf(space kv.Space, key string) resource { return resource{pointKind, space, key} }
 
 func rangeOf(r Range) resource {
-	if r.Prefix {
+	switch {
+	case r.bounded():
+		return resource{intervalKind, r.Space, intervalText(&r)}
+	case r.Prefix:
 		return resource{prefixKind, r.Space, r.Text}
 	}
 	return resource{bucketKind, r.Space, r.Text}
+}
+
+// intervalText returns a text of its own for each part of a bucket or prefix.
+func intervalText(r *Range) string {
+	b := make([]byte, 0, len(r.Text)+len(r.Start)+len(r.End)+8)
+	kind := byte('b')
+	if r.Prefix {
+		kind = 'p'
+	}
+	b = binary.AppendUvarint(append(b, kind), uint64(len(r.Text)))
+	b = binary.AppendUvarint(append(b, r.Text...), uint64(len(r.Start)))
+	return string(append(append(b, r.Start...), r.End...))
 }
 
 // mode is how a resource is locked.
@@ -98,6 +115,7 @@ type entry struct {
 // queue is the line before one resource.
 type queue struct {
 	of         resource
+	interval   *Range // of a part of a bucket or prefix, else nil
 	head, tail *entry
 	granted    *entry     // the last one of a granted ticket
 	last       *entry     // the last one admitted
@@ -119,6 +137,9 @@ type lockTable struct {
 	// prefixes counts, for every length, the locked prefixes of it.
 	prefixes map[int]int
 	ranges   int // queues of ranges
+	// intervals are the queues of parts of buckets and prefixes. They are few:
+	// what waits for a range, or has read the first rows of one.
+	intervals []*queue
 	// active are the requests, and what holders have.
 	active map[*Ticket]struct{}
 	ready  []*Ticket // admitted everywhere, and about to be told
@@ -310,7 +331,7 @@ func (l *lockTable) queue(r resource) *queue {
 	case prefixKind:
 		l.prefixes[len(r.text)]++
 		l.ranges++
-	case bucketKind:
+	case bucketKind, intervalKind:
 		l.ranges++
 	}
 	return q
@@ -324,6 +345,10 @@ func (l *lockTable) openRange(r Range) {
 		return
 	}
 	q := l.queue(of)
+	if of.kind == intervalKind {
+		q.interval = &r
+		l.intervals = append(l.intervals, q)
+	}
 	l.writtenIn(r, func(point *queue) bool {
 		for e := point.head; e != nil; e = e.next {
 			if e.mode == exclusive {
@@ -380,6 +405,11 @@ func (l *lockTable) covering(space kv.Space, key string, visit func(*queue)) {
 			}
 		}
 	}
+	for _, q := range l.intervals {
+		if q.interval.Covers(space, key) {
+			visit(q)
+		}
+	}
 }
 
 // writtenIn visits the queues of the keys in r that somebody writes, until
@@ -389,24 +419,25 @@ func (l *lockTable) writtenIn(r Range, visit func(*queue) bool) {
 	if !r.Prefix {
 		text += "/"
 	}
-	from, more := text, true // an empty prefix is all keys
-	for more {
+	from := max(text, r.Start)
+	for more := true; more; {
+		more = false
 		next := ""
 		l.written.Ascend(&queue{of: resource{space: r.Space, text: from}}, func(q *queue) bool {
 			key := q.of.text
-			if q.of.space != r.Space || !strings.HasPrefix(key, text) {
+			if q.of.space != r.Space || !strings.HasPrefix(key, text) || r.End != "" && key >= r.End {
 				return false
 			}
 			if !r.Prefix {
 				if i := strings.IndexByte(key[len(text):], '/'); i >= 0 {
 					// Of a bucket inside: go on behind it.
-					next = key[:len(text)+i] + string('/'+1)
+					next, more = key[:len(text)+i]+string('/'+1), true
 					return false
 				}
 			}
 			return visit(q)
 		})
-		from, more = next, next != ""
+		from = next
 	}
 }
 
@@ -448,7 +479,8 @@ func (l *lockTable) advance(q *queue) {
 
 // tell grants what is ready.
 func (l *lockTable) tell() {
-	for _, t := range l.ready {
+	for i := 0; i < len(l.ready); i++ {
+		t := l.ready[i]
 		l.assertAlone(t)
 		close(t.Granted)
 		if h := t.holder; h != nil {
@@ -479,8 +511,25 @@ func (l *lockTable) merge(h *holder) {
 		h.base.entries[r] = e
 		e.queue.promote(e)
 	}
+	for _, e := range t.entries {
+		l.join(h, e.queue)
+	}
 	if len(h.base.entries) > 0 {
 		l.active[h.base] = struct{}{}
+	}
+}
+
+// join gives up what a holder has of parts of a bucket or prefix that are in the
+// one of q.
+func (l *lockTable) join(h *holder, q *queue) {
+	if q.interval == nil {
+		return
+	}
+	for _, o := range slices.Clone(l.intervals) {
+		if e := h.base.entries[o.of]; e != nil && o != q && q.interval.contains(o.interval) {
+			delete(h.base.entries, o.of)
+			l.leave(e)
+		}
 	}
 }
 
@@ -587,6 +636,9 @@ func (l *lockTable) drop(r resource) {
 		}
 	case bucketKind:
 		l.ranges--
+	case intervalKind:
+		l.ranges--
+		l.intervals = slices.DeleteFunc(l.intervals, func(q *queue) bool { return q.of == r })
 	}
 }
 
@@ -622,12 +674,6 @@ func (l *lockTable) lockedByOther(own *Ticket, space kv.Space, key string, write
 
 // rangeLockedByOther reports whether somebody else may write into r.
 func (l *lockTable) rangeLockedByOther(own *Ticket, r Range) bool {
-	return l.partLockedByOther(own, r, "", "")
-}
-
-// partLockedByOther reports whether somebody else may write a key of r that
-// comes after a key and, unless last is "", not after the key last.
-func (l *lockTable) partLockedByOther(own *Ticket, r Range, after, last string) bool {
 	if own.coversRange(r) {
 		return false
 	}
@@ -636,9 +682,7 @@ func (l *lockTable) partLockedByOther(own *Ticket, r Range, after, last string) 
 	}
 	locked := false
 	l.writtenIn(r, func(q *queue) bool {
-		key := q.of.text
-		inside := (after == "" || keyLess(after, key)) && (last == "" || !keyLess(last, key))
-		locked = inside && q.others(own, exclusive)
+		locked = q.others(own, exclusive)
 		return !locked
 	})
 	return locked

@@ -83,9 +83,9 @@ type Partition struct {
 	tx    Tx // of the run in the executor
 	stats Stats
 
-	checks []*check        // those under way
-	parts  []*rangeRead    // ranges that are read for runs in the executor
-	heads  map[string]head // by bucket of the persistent space
+	checks []*check     // those under way
+	parts  []*rangeRead // parts of ranges that are being read
+	gaps   gaps
 
 	// untidy says that rows are left to evict: see tidy.
 	untidy atomic.Bool

@@ -17,12 +17,12 @@ import (
 // the mutex. A run in the executor ends for that, as it does for a row that is
 // not in memory, and is done again with what was read (fetched).
 
-// past is a read of the past: of a key or, if ranged, of a range.
+// past is a read of the past: of a key or, if ranged, of a part of a range.
 type past struct {
 	space  kv.Space
-	text   string // key, or text of the range
+	text   string // key
 	ranged bool
-	prefix bool
+	part   Part
 	// asOf says that the version visible at n, in Unix milliseconds, is read;
 	// else it is revision n.
 	asOf bool
@@ -227,9 +227,10 @@ func (v *versions) older(st *store.Store, key string) error {
 	return nil
 }
 
-// scanPast visits the rows of a range that were live at ms.
-func (tx *Tx) scanPast(rng Range, ms int64, visit func(script.Row) error) error {
-	k := past{space: rng.Space, text: rng.Text, ranged: true, prefix: rng.Prefix, asOf: true, n: min(ms, tx.now)}
+// readPastRange visits the rows of a part of a range that were live at ms, in
+// order.
+func (tx *Tx) readPastRange(part Part, ms int64, visit func(script.Row) error) error {
+	k := past{ranged: true, part: part, asOf: true, n: min(ms, tx.now)}
 	if tx.slow == nil {
 		got := tx.fetched.pastRows(k)
 		if got == nil {
@@ -243,14 +244,20 @@ func (tx *Tx) scanPast(rng Range, ms int64, visit func(script.Row) error) error 
 		}
 		return got.err
 	}
-	c := &cursor{p: tx.p, rng: rng, poll: tx.poll}
+	c := newCursor(tx.p, &part, 0)
+	c.poll = tx.poll
+	var n portion
+	visited := 0
 	for !c.end {
 		if err := c.next(pieceRows); err != nil {
 			return err
 		}
 		tx.dep = max(tx.dep, c.dep)
 		for i := range c.rows {
-			row, ok, err := tx.asOf(rng.Space, c.rows[i].key, k.n)
+			if visited++; tx.slow.rowsMax > 0 && visited > tx.slow.rowsMax {
+				return script.ErrSlowPath
+			}
+			row, ok, err := tx.asOf(part.Space, c.rows[i].key, k.n)
 			if err != nil {
 				return err
 			}
@@ -260,7 +267,22 @@ func (tx *Tx) scanPast(rng Range, ms int64, visit func(script.Row) error) error 
 			if err := visit(found(c.rows[i].key, &row)); err != nil {
 				return err
 			}
+			if n.add(&part, c.rows[i].key, row.Value) {
+				return nil
+			}
 		}
 	}
 	return nil
+}
+
+// Settle makes what commits from now on have a later time than tx, to the
+// millisecond, and returns the time of tx. What is read as of it is the same
+// ever after.
+func (tx *Tx) Settle() int64 {
+	if tx.slow != nil {
+		tx.p.mu.Lock()
+		defer tx.p.mu.Unlock()
+	}
+	tx.p.clock.Next(tx.now + 1)
+	return tx.now
 }

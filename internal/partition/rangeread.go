@@ -3,6 +3,7 @@ package partition
 import (
 	"slices"
 
+	"kahuna/internal/keyorder"
 	"kahuna/internal/kv"
 	"kahuna/script"
 )
@@ -12,79 +13,33 @@ import (
 // the mutex.
 const changedMax = 1024
 
-// rangePart is a part of a range: the rows after a key, at most limit live ones
-// if that is not 0.
-type rangePart struct {
-	rng   Range
-	after string
-	limit int
-}
-
 // A rangeRead is a part of a range of the persistent space as a run in the
 // executor sees it. It is read without the mutex, before that run, while writers
 // note which of its keys they change. The run reads these keys anew, from memory.
 // So all rows are of the moment of the run, and no writer has waited.
 type rangeRead struct {
-	rangePart
-	rows []memoryRow // the live ones
-	next string      // the last key of the part, "" when the range ends in it
-	dep  uint64      // as Tx.dep
+	Part
+	// rows are the live ones in the order of the part: to its end, or up to
+	// last. They may be more than its limit, since some of them may go.
+	rows []memoryRow
+	last string // the last key that was read, "" when the part ends in it
+	dep  uint64 // as Tx.dep
 	err  error
 
-	changed map[string]struct{} // keys of the range written since the reading began
+	changed map[string]struct{} // keys of the part written since the reading began
 	// void says that what was read is of no use: too much has changed, or Stop
 	// has taken writes back.
 	void bool
 }
 
-// readPart reads a part of a range and leaves it watched. It returns
-// script.ErrSlowPath when it comes to more rows than the executor may. The mutex
-// is not held.
-func (p *Partition) readPart(k rangePart) (*rangeRead, error) {
-	r := &rangeRead{rangePart: k}
+// watch begins the noting of writes in part.
+func (p *Partition) watch(part *Part) *rangeRead {
+	r := &rangeRead{Part: *part}
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.parts = append(p.parts, r)
-	now := p.clock.Last().Millis() // the run's is not earlier
-	h := p.beginHead(k, now)
-	p.mu.Unlock()
-	c := &cursor{p: p, rng: k.rng, after: k.after}
-	if h != nil {
-		c.after = h.after
-		defer h.end()
-	}
-	visited, bytes := 0, 0
-	piece := pieceFor(k.limit)
-	for !c.end {
-		r.err = c.next(min(piece, p.opts.FastRows+1-visited))
-		piece = min(2*piece, pieceRows) // it may have to pass many that are not live
-		r.dep = c.dep
-		if r.err != nil {
-			return r, nil // the run fails with it
-		}
-		for i := range c.rows {
-			row := &c.rows[i]
-			if visited++; visited > p.opts.FastRows || bytes > fastBytes {
-				return r, script.ErrSlowPath
-			}
-			live := row.live(now)
-			h.pass(row, live)
-			if !live {
-				continue
-			}
-			bytes += len(row.row.Value)
-			r.rows = append(r.rows, *row)
-			if len(r.rows) == k.limit && !(c.end && i == len(c.rows)-1) {
-				r.next = row.key
-				return r, nil
-			}
-		}
-	}
-	return r, nil
+	return r
 }
-
-// fastBytes is how many bytes of values a run in the executor may read of one
-// range.
-const fastBytes = 4 << 20
 
 // unwatch ends the noting of writes for r. Held: mu.
 func (p *Partition) unwatch(r *rangeRead) {
@@ -93,17 +48,73 @@ func (p *Partition) unwatch(r *rangeRead) {
 	}
 }
 
-// voidParts makes what is being read, and known, of ranges worthless. Held: mu.
+// endWatch is unwatch. The mutex is not held.
+func (p *Partition) endWatch(r *rangeRead) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unwatch(r)
+}
+
+// readPart reads a part of a range and leaves it watched. It returns
+// script.ErrSlowPath when it comes to more rows than the executor may. The mutex
+// is not held.
+func (p *Partition) readPart(k Part) (*rangeRead, error) {
+	r := p.watch(&k)
+	p.mu.Lock()
+	now := p.clock.Last().Millis() // the run's is not earlier
+	p.mu.Unlock()
+	c := newCursor(p, &k, now)
+	gaps := gapFinder{p: p, part: &k, all: c.left, now: now, watch: r}
+	defer func() { gaps.end(r.err == nil && c.end, c.dep, false) }()
+	visited, bytes := 0, 0
+	var n portion
+	for full := false; !c.end && !full; {
+		r.err = c.next(p.opts.FastRows + 1 - visited)
+		r.dep = c.dep
+		if r.err != nil {
+			return r, nil // the run fails with it
+		}
+		for i := range c.rows {
+			row := &c.rows[i]
+			if visited++; visited > p.opts.FastRows || bytes > fastBytes {
+				c.end = false
+				return r, script.ErrSlowPath
+			}
+			live := row.live(now)
+			gaps.row(row.key, live, c.dep, false)
+			if !live {
+				continue
+			}
+			bytes += len(row.row.Value)
+			r.rows = append(r.rows, *row)
+			full = n.add(&k, row.key, row.row.Value) || full
+		}
+		if n := len(c.rows); n > 0 {
+			r.last = c.rows[n-1].key
+		}
+	}
+	if c.end {
+		r.last = ""
+	}
+	return r, nil
+}
+
+// fastBytes is how many bytes of values a run in the executor may read of one
+// range.
+const fastBytes = 4 << 20
+
+// voidParts makes what is being read of ranges, and what is known of gaps,
+// worthless. Held: mu.
 func (p *Partition) voidParts() {
 	for _, r := range p.parts {
 		r.void = true
 	}
-	clear(p.heads)
+	p.gaps.clear()
 }
 
 // note takes note of a write. Held: mu.
 func (r *rangeRead) note(space kv.Space, key string) {
-	if r.void || !r.rng.Covers(space, key) {
+	if r.void || !r.Covers(space, key) {
 		return
 	}
 	if r.changed == nil {
@@ -113,23 +124,36 @@ func (r *rangeRead) note(space kv.Space, key string) {
 	r.void = len(r.changed) > changedMax
 }
 
-// visit shows the rows of the part as they are now. It fails with errMissing
-// when one that was written since is not in memory any more. Held: mu.
-func (r *rangeRead) visit(tx *Tx, visit func(*memoryRow) error) (next string, err error) {
+// wrote reports whether some of the keys in b may have been written. Held: mu.
+func (r *rangeRead) wrote(b keyorder.Range) bool {
+	if r.void {
+		return true
+	}
+	for key := range r.changed {
+		if key >= b.Start && (b.End == "" || key < b.End) {
+			return true
+		}
+	}
+	return false
+}
+
+// visit shows the rows of the part as they are now, in order. It returns the
+// last key shown, "" when it came to the end of the part. It fails with
+// errMissing when one that was written since is not in memory any more, or when
+// so many have gone that more must be read. Held: mu.
+func (r *rangeRead) visit(tx *Tx, visit func(*memoryRow) error) (last string, err error) {
 	if r.err != nil {
 		return "", r.err
 	}
 	written, ok := r.written(tx)
 	if !ok {
-		r.void = true
-		return "", tx.miss(need{part: &r.rangePart})
+		return "", r.again(tx)
 	}
 	tx.dep = max(tx.dep, r.dep)
-	n := 0
-	last := ""
+	var n portion
 	for rows := r.rows; len(rows) > 0 || len(written) > 0; {
 		from := &rows
-		if len(rows) == 0 || len(written) > 0 && !keyLess(rows[0].key, written[0].key) {
+		if len(rows) == 0 || len(written) > 0 && !r.before(rows[0].key, written[0].key) {
 			from = &written
 			if len(rows) > 0 && rows[0].key == written[0].key {
 				rows = rows[1:]
@@ -140,22 +164,31 @@ func (r *rangeRead) visit(tx *Tx, visit func(*memoryRow) error) (next string, er
 		if !row.live(tx.now) {
 			continue
 		}
-		if n++; r.limit > 0 && n > r.limit {
-			return last, nil
-		}
 		if err := visit(row); err != nil {
-			return "", err
+			return row.key, err
 		}
-		last = row.key
+		if n.add(&r.Part, row.key, row.row.Value) {
+			return row.key, nil
+		}
 	}
-	return r.next, nil
+	if r.last != "" {
+		return "", r.again(tx)
+	}
+	return "", nil
+}
+
+// again ends a run until the part was read anew. Held: mu.
+func (r *rangeRead) again(tx *Tx) error {
+	r.void = true
+	part := r.Part
+	return tx.miss(need{part: &part})
 }
 
 // written returns what the rows of the part that were written since are now, in
 // order. It reports false when one of them is not in memory. Held: mu.
 func (r *rangeRead) written(tx *Tx) (rows []memoryRow, ok bool) {
 	for key := range r.changed {
-		if r.after != "" && !keyLess(r.after, key) || r.next != "" && keyLess(r.next, key) {
+		if r.last != "" && r.before(r.last, key) {
 			continue
 		}
 		c := tx.p.rows[key]
@@ -165,11 +198,6 @@ func (r *rangeRead) written(tx *Tx) (rows []memoryRow, ok bool) {
 		tx.dep = max(tx.dep, c.seq)
 		rows = append(rows, memoryRow{key, c.exists, c.row})
 	}
-	slices.SortFunc(rows, func(a, b memoryRow) int {
-		if keyLess(a.key, b.key) {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(rows, func(a, b memoryRow) int { return r.compare(a.key, b.key) })
 	return rows, true
 }

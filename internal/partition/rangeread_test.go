@@ -28,8 +28,8 @@ var blockedReads = map[string]func(tx *Tx) error{
 	"prefix":            func(tx *Tx) error { return rows(4, scanned(tx, true, "k/", 0)) },
 	"bucket as of":      func(tx *Tx) error { return rows(4, scanned(tx, false, "k", 1000)) },
 	"prefix as of":      func(tx *Tx) error { return rows(4, scanned(tx, true, "k", 1000)) },
-	"page":              func(tx *Tx) error { return rows(2, paged(tx, "k/", "", 2)) },
-	"page from the end": func(tx *Tx) error { return rows(1, paged(tx, "k/", "k/2", 2)) },
+	"part":              func(tx *Tx) error { return rows(2, paged(tx, "k/", "", 2)) },
+	"part from the end": func(tx *Tx) error { return rows(1, paged(tx, "k/", "k/2", 2)) },
 }
 
 type shown struct {
@@ -60,11 +60,11 @@ func scanned(tx *Tx, prefix bool, text string, asOf int64) (s shown) {
 }
 
 func paged(tx *Tx, prefix, after string, limit int) (s shown) {
-	page, _, err := tx.Page(Range{kv.Persistent, true, prefix}, after, limit)
-	for i := range page {
-		s.keys = append(s.keys, page[i].Key)
-	}
-	s.err = err
+	part := Part{Range: Range{Space: kv.Persistent, Prefix: true, Text: prefix}, Limit: limit}
+	s.err = tx.Read(part.After(after), 0, func(row script.Row) error {
+		s.keys = append(s.keys, row.Key)
+		return nil
+	})
 	return s
 }
 
@@ -123,7 +123,7 @@ func (p *bench) runOn(slow bool, f workFunc) error {
 	}
 	k := kv.Persistent
 	ticket := p.Acquire(&LockSet{Points: []Point{{k, "k/0", false}, {k, "k/3", false}},
-		Ranges: []Range{{k, false, "k"}, {k, true, "k/"}, {k, true, "k"}}})
+		Ranges: []Range{{Space: k, Prefix: false, Text: "k"}, {Space: k, Prefix: true, Text: "k/"}, {Space: k, Prefix: true, Text: "k"}}})
 	defer p.Release(ticket)
 	_, _, err := p.Slow(f, ticket, SlowOptions{Now: func() int64 { return 1000 }, Poll: func(int64) error { return nil }}, nil)
 	return err
@@ -156,16 +156,15 @@ func TestRangeReadMoment(t *testing.T) {
 		for range rng.IntN(60) {
 			step()
 		}
-		part := rangePart{rng: Range{kv.Persistent, false, "k"}}
+		part := Part{Range: Range{Space: kv.Persistent, Text: "k"}, Desc: rng.IntN(2) == 0}
 		if rng.IntN(2) == 0 {
-			part.limit = 1 + rng.IntN(12)
+			part.Limit = 1 + rng.IntN(12)
 		}
 		if rng.IntN(2) == 0 {
-			part.after = fmt.Sprintf("k/%02d", rng.IntN(30))
+			part = part.After(fmt.Sprintf("k/%02d", rng.IntN(30)))
 		}
 		// The steps happen before the first read, while it is done, and after it.
 		started := false
-		var next string
 		var got []string
 		work := workFunc(func(tx *Tx) (err error) {
 			if !started {
@@ -173,11 +172,10 @@ func TestRangeReadMoment(t *testing.T) {
 				return tx.miss(need{part: &part})
 			}
 			got = nil
-			next, err = tx.read(part, func(row *memoryRow) error {
+			return tx.read(part, nil, func(row *memoryRow) error {
 				got = append(got, row.key+"="+row.row.Value)
 				return nil
 			})
-			return err
 		})
 		_, _, missing, err := p.fast(work, nil, 1000, nil, nil, true)
 		if err != errMissing {
@@ -198,22 +196,14 @@ func TestRangeReadMoment(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.forget(f)
-		want, more := []string{}, ""
-		for _, key := range slices.Sorted(maps.Keys(model)) {
-			switch {
-			case part.after != "" && key <= part.after, next != "" && key > next:
-				if key > next && next != "" {
-					more = key
-				}
-				continue
+		var want []string
+		for _, key := range slices.SortedFunc(maps.Keys(model), part.compare) {
+			if part.Covers(kv.Persistent, key) && (part.Limit == 0 || len(want) < part.Limit) {
+				want = append(want, key+"="+model[key])
 			}
-			want = append(want, key+"="+model[key])
 		}
-		if !slices.Equal(got, want) && len(got)+len(want) > 0 {
-			t.Fatalf("seed %d: %+v until %q:\n%q, want\n%q", seed, part, next, got, want)
-		}
-		if part.limit > 0 && len(got) > part.limit || part.limit == 0 && next != "" || next == "" && more != "" {
-			t.Fatalf("seed %d: %+v: %d rows, more after %q", seed, part, len(got), next)
+		if !slices.Equal(got, want) {
+			t.Fatalf("seed %d: %+v:\n%q, want\n%q", seed, part, got, want)
 		}
 	}
 }
@@ -241,7 +231,7 @@ func TestRangeReadVoid(t *testing.T) {
 	} {
 		p := onDisk(t, vfs.NewMem())
 		p.run(put("k/0", "2")) // not durable when it is read
-		part := rangePart{rng: Range{kv.Persistent, false, "k"}}
+		part := Part{Range: Range{Space: kv.Persistent, Text: "k"}}
 		f, err := p.fetchFor(nil, &need{part: &part})
 		if err != nil {
 			t.Fatal(err)
@@ -263,9 +253,9 @@ func TestOverlaySortedInPieces(t *testing.T) {
 	for i := range n {
 		p.run(put(fmt.Sprintf("k/%05d", i), "1"))
 	}
-	c := &cursor{p: p.Partition, rng: Range{kv.Persistent, false, "k"}}
+	c := newCursor(p.Partition, &Part{Range: Range{Space: kv.Persistent, Text: "k"}}, 0)
 	holds := 0
-	for !c.readChunk("", 1) {
+	for !c.readChunk(c.left, 1) {
 		if holds++; len(p.overlay.fresh) != n-holds*sortMax {
 			t.Fatalf("%d of %d are in order after %d times", n-len(p.overlay.fresh), n, holds)
 		}
@@ -372,48 +362,88 @@ func TestRangeCheckWaits(t *testing.T) {
 	}
 }
 
-// TestPageInTransaction: pages of a transaction hold its own writes, and only
-// what was read is validated.
-func TestPageInTransaction(t *testing.T) {
+// TestPartInTransaction: parts that a transaction reads hold its own writes, and
+// only what was read is validated, or locked.
+func TestPartInTransaction(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
-		write    string
-		conflict bool
-	}{{"b/3", true}, {"b/15", true}, {"b/5", false}, {"c", false}} {
-		p := leader(t)
-		for i := range 9 {
-			p.change(t, set(fmt.Sprint("b/", i)))
+	for _, space := range []kv.Space{kv.Ephemeral, kv.Persistent} {
+		for _, desc := range []bool{false, true} {
+			for _, test := range []struct {
+				write    string
+				conflict bool
+			}{{"b/3", true}, {"b/15", true}, {"b/5", false}, {"c", false}} {
+				testPartInTransaction(t, space, desc, test.write, test.conflict)
+			}
 		}
-		s := optimistic(t, p)
+	}
+}
+
+func testPartInTransaction(t *testing.T, space kv.Space, desc bool, key string, conflict bool) {
+	write := func(key string) workFunc {
+		return func(tx *Tx) error {
+			_, err := tx.Set(space, key, "1", &script.SetOptions{})
+			return err
+		}
+	}
+	read := func(tx *Tx) (got []string, err error) {
+		part := Part{Range: Range{Space: space, Prefix: true, Text: "b/"}, Desc: desc, Limit: 2}
+		if desc {
+			part = part.After("b/4")
+		}
+		for range 2 {
+			if err := tx.Read(part, 0, func(row script.Row) error {
+				got = append(got, row.Key)
+				return nil
+			}); err != nil {
+				return nil, err
+			}
+			part = part.After(got[len(got)-1])
+		}
+		return got, nil
+	}
+	want := []string{"b/0", "b/2", "b/25", "b/3"}
+	if desc {
+		want = []string{"b/3", "b/25", "b/2", "b/0"}
+	}
+	for name, begin := range map[string]func(*testing.T, *Partition) *Session{"optimistic": optimistic, "locks": session} {
+		p := onStore(t, 1<<30)
+		for i := range 9 {
+			p.run(write(fmt.Sprint("b/", i)))
+			if i == 4 {
+				p.commit(true)
+			}
+		}
+		s := begin(t, p.Partition)
 		_, err := s.Do(workFunc(func(tx *Tx) error {
-			if err := set("b/25")(tx); err != nil {
+			if err := write("b/25")(tx); err != nil {
 				return err
 			}
-			if err := remove("b/1")(tx); err != nil {
+			if _, err := tx.Delete(space, "b/1"); err != nil {
 				return err
 			}
-			var got []string
-			for after, n := "", 0; n < 2; n++ {
-				page, next, err := tx.Page(Range{kv.Ephemeral, true, "b/"}, after, 2)
-				if err != nil {
-					return err
-				}
-				for i := range page {
-					got = append(got, page[i].Key)
-				}
-				after = next
+			got, err := read(tx)
+			if err == nil && !slices.Equal(got, want) {
+				err = fmt.Errorf("%q, want %q", got, want)
 			}
-			if want := []string{"b/0", "b/2", "b/25"}; !slices.Equal(got, want) {
-				t.Errorf("%q, want %q", got, want)
-			}
-			return nil
+			return err
 		}), nil)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		_, _, err = p.Fast(write(key), nil, 1000, nil)
+		if name == "locks" {
+			var blocked *Blocked
+			if errors.As(err, &blocked) != conflict || err != nil && !conflict {
+				t.Errorf("%s, space %d, desc %v: write of %s: %v, want it blocked: %v", name, space, desc, key, err, conflict)
+			}
+			s.Rollback()
+			continue
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.change(t, set(test.write))
-		if _, err := s.Commit(); isConflict(err) != test.conflict {
-			t.Errorf("%s is written: %v, want a conflict: %v", test.write, err, test.conflict)
+		if _, err := s.Commit(); isConflict(err) != conflict {
+			t.Errorf("%s, space %d, desc %v: %s is written: %v, want a conflict: %v", name, space, desc, key, err, conflict)
 		}
 	}
 }

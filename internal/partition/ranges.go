@@ -10,11 +10,8 @@ import "kahuna/internal/kv"
 
 // rangeMark is what an unlocked range read saw.
 type rangeMark struct {
-	rng Range
-	// What it read comes after the key after and, unless last is "", ends with
-	// the key last.
-	after, last string
-	digest      rangeDigest
+	rng    Range // what it has read
+	digest rangeDigest
 }
 
 // rangeDigest folds the live rows of a range, in any order.
@@ -37,29 +34,19 @@ func (d *rangeDigest) add(key string, row *kv.Row, now int64) {
 }
 
 // readUnlocked reads a part of a range without a lock, to be validated at commit.
-// When visit fails it reads on: the failure, too, tells of what is in the range.
-func (s *Session) readUnlocked(part rangePart, visit func(*memoryRow) error) (next string, err error) {
+// A visit that fails, too, tells of what is in the range up to its row.
+func (s *Session) readUnlocked(part Part, visit func(*memoryRow) error) error {
 	var digest rangeDigest
-	var failed error
-	next, err = s.tx.walk(part.rng, part.after, part.limit, func(row *memoryRow) error {
+	last, err := s.tx.walk(&part, func(row *memoryRow) error {
 		digest.add(row.key, &row.row, s.tx.now)
-		s.tx.borrow(part.rng.Space, row.key, &row.row) // the digest is of the time of a call
-		if failed == nil {
-			failed = visit(row)
-		}
-		if stopped(failed) {
-			return failed
-		}
-		return nil
+		s.tx.borrow(part.Space, row.key, &row.row) // the digest is of the time of a call
+		return visit(row)
 	})
 	if s.ranges == nil {
 		s.ranges = map[rangeMark]struct{}{}
 	}
-	s.ranges[rangeMark{part.rng, part.after, next, digest}] = struct{}{}
-	if failed != nil {
-		return "", failed
-	}
-	return next, err
+	s.ranges[rangeMark{part.until(last), digest}] = struct{}{}
+	return err
 }
 
 // takeRangeCheck takes the token of rangeCheck, which is to be put back.
@@ -80,9 +67,17 @@ func (s *Session) checkRanges() error {
 	if p.faulty(FaultPhantoms) {
 		return nil
 	}
-	var set LockSet
+	hulls := map[Range]Range{} // one of each bucket or prefix
 	for m := range s.ranges {
-		set.AddRange(m.rng)
+		hull, ok := hulls[m.rng.whole()]
+		if !ok {
+			hull = m.rng
+		}
+		hulls[m.rng.whole()] = hull.hull(&m.rng)
+	}
+	var set LockSet
+	for _, hull := range hulls {
+		set.AddRange(hull)
 	}
 	p.mu.Lock()
 	err := p.runnableIn(s.tx.term)
@@ -108,16 +103,13 @@ func (s *Session) checkRanges() error {
 func (s *Session) checkRange(m rangeMark) error {
 	plain := &Tx{p: s.tx.p, now: s.tx.now, slow: &slowRead{poll: s.tx.slow.poll}}
 	var digest rangeDigest
-	_, err := plain.walk(m.rng, m.after, 0, func(row *memoryRow) error {
-		if m.last != "" && keyLess(m.last, row.key) {
-			return errPieceFull
-		}
+	_, err := plain.walk(&Part{Range: m.rng}, func(row *memoryRow) error {
 		digest.add(row.key, &row.row, s.tx.now)
 		return nil
 	})
 	s.tx.dep = max(s.tx.dep, plain.dep)
 	switch {
-	case err != nil && err != errPieceFull:
+	case err != nil:
 		return err
 	case digest != m.digest:
 		return conflictError("")

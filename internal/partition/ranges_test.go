@@ -66,7 +66,8 @@ func TestRangeWithoutLocks(t *testing.T) {
 		{"a row that is written again", nil, set("b/0001"), false, true},
 		{"a row that comes later", nil, set("b/x"), false, true},
 		{"a read that fails", nil, nil, true, false},
-		{"a read that fails, and a row that comes", nil, set("b/x"), true, true},
+		{"a read that fails, and a row that comes before", nil, set("b/00000"), true, true},
+		{"a read that fails, and a row that comes behind", nil, set("b/x"), true, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := leader(t)

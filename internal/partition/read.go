@@ -20,8 +20,10 @@ type slowRead struct {
 	made  int64
 	check *check // of a run that has read much
 	loads int    // rows read one by one
-	reads map[lockKey]readMark
-	row   kv.Row // what was read last: under the mutex it may change
+	// rowsMax, when not 0, is how many rows a read of the past may visit.
+	rowsMax int
+	reads   map[lockKey]readMark
+	row     kv.Row // what was read last: under the mutex it may change
 	// session is set in an interactive transaction.
 	session *Session
 	// leases are live rows that end, see touch.go.

@@ -373,7 +373,7 @@ func (p *Partition) publish(b *Batch, w *write, commit hlc.Timestamp) {
 	if w.ttl > 0 {
 		row.Expires = commit.Millis() + w.ttl
 	}
-	if len(p.checks)+len(p.parts)+len(p.heads) > 0 {
+	if len(p.checks)+len(p.parts)+len(p.gaps.of) > 0 {
 		p.noteWrite(kv.Persistent, w.key)
 	}
 	op := kv.Op{Kind: kv.Touch, Key: w.key}
@@ -429,7 +429,7 @@ func (p *Partition) publishEphemeral(tx *Tx, seq uint64, commit hlc.Timestamp) {
 			continue
 		}
 		wrote = true
-		if len(p.checks)+len(p.parts) > 0 {
+		if len(p.checks)+len(p.parts)+len(p.gaps.of) > 0 {
 			p.noteWrite(kv.Ephemeral, w.key)
 		}
 		row := w.row

@@ -162,7 +162,6 @@ func TestClosed(t *testing.T) {
 		"At":       func() error { _, _, err := s.At("k", 0); return err },
 		"Versions": func() error { return s.Versions("k", func(kv.Row) bool { return true }) },
 		"Scan":     func() error { return s.Scan(true, "", none) },
-		"ScanPage": func() error { _, err := s.ScanPage(true, "", "", 1, none); return err },
 		"Apply":    func() error { return s.Apply(1, 2, nil) },
 		"Applied":  func() error { _, _, err := s.Applied(1); return err },
 		"Flush":    s.Flush,

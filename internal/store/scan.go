@@ -1,49 +1,17 @@
 package store
 
 import (
-	"errors"
-
 	"github.com/cockroachdb/pebble/v2"
 
 	"kahuna/internal/kv"
 )
-
-// errPageFull ends a page; it never leaves the package.
-var errPageFull = errors.New("page full")
 
 // Scan calls visit for the newest version of every key, deleted and expired
 // ones included, of the bucket text (exactly those of kv.InBucket), or, with
 // prefix, of every key that begins with text; an empty prefix is every key.
 // They come in the order of (bucket, rest) and are of one moment. An error of
 // visit ends the scan and is returned as it is.
-func (s *Store) Scan(prefix bool, text string, visit func(key string, row kv.Row) error) error {
-	return s.scan(prefix, text, "", visit)
-}
-
-// ScanPage is Scan for at most limit keys that come after the key after in the
-// order of (bucket, rest); an empty after begins at the beginning. It returns
-// the last key visited, which is the after of the next page, or "" when there
-// are no more. Each page is of another moment. The key after need not exist.
-func (s *Store) ScanPage(prefix bool, text, after string, limit int, visit func(key string, row kv.Row) error) (next string, err error) {
-	seen := 0
-	err = s.scan(prefix, text, after, func(key string, row kv.Row) error {
-		if seen >= limit {
-			return errPageFull
-		}
-		if err := visit(key, row); err != nil {
-			return err
-		}
-		seen++
-		next = key
-		return nil
-	})
-	if err == errPageFull {
-		return next, nil
-	}
-	return "", err
-}
-
-func (s *Store) scan(prefix bool, text, after string, visit func(key string, row kv.Row) error) (err error) {
+func (s *Store) Scan(prefix bool, text string, visit func(key string, row kv.Row) error) (err error) {
 	if !s.life.begin() {
 		return ErrClosed
 	}
@@ -55,22 +23,11 @@ func (s *Store) scan(prefix bool, text, after string, visit func(key string, row
 		return readError(err)
 	}
 	defer closing(it, &err)
-	var from []byte
-	if after != "" {
-		from = append(appendRowKey(nil, prefixRow, after), 0)
-	}
 	large := largeValues{of: it}
 	defer closing(&large, &err)
 	for _, r := range spans {
-		low := r.low
-		if string(from) > string(low) {
-			low = from
-		}
-		if string(low) >= string(r.high) {
-			continue
-		}
 		// Between the two ranges of a prefix lie foreign buckets.
-		for it.SeekGE(low); it.Valid() && string(it.Key()) < string(r.high); it.Next() {
+		for it.SeekGE(r.low); it.Valid() && string(it.Key()) < string(r.high); it.Next() {
 			if err := s.visitRow(it, &large, visit); err != nil {
 				return err
 			}

@@ -102,7 +102,7 @@ func TestScanOrder(t *testing.T) {
 	}
 }
 
-// Scan and ScanPage agree with the definitions for random keys and operands.
+// Scan agrees with the definitions for random keys and operands.
 func TestScanProperty(t *testing.T) {
 	piece := rapid.StringOfN(rapid.RuneFrom([]rune("a/-é\x01\x02\U0010ffff")), 0, 5, -1)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -126,43 +126,8 @@ func TestScanProperty(t *testing.T) {
 			if got := scanKeys(rt, s, prefix, text); !slices.Equal(got, want) {
 				rt.Fatalf("scan prefix=%v %q\n got %q\nwant %q", prefix, text, got, want)
 			}
-			limit := rapid.IntRange(1, 4).Draw(rt, "limit")
-			var got []string
-			after := ""
-			for {
-				n := len(got)
-				next, err := s.ScanPage(prefix, text, after, limit, func(key string, _ kv.Row) error {
-					got = append(got, key)
-					return nil
-				})
-				if err != nil || len(got)-n > limit {
-					rt.Fatalf("page of %d, limit %d: %v", len(got)-n, limit, err)
-				}
-				if next == "" {
-					break
-				}
-				after = next
-			}
-			if !slices.Equal(got, want) {
-				rt.Fatalf("pages prefix=%v %q\n got %q\nwant %q", prefix, text, got, want)
-			}
 		}
 	})
-}
-
-// A key that was in no page is a place to go on from all the same.
-func TestScanPageFromAbsentKey(t *testing.T) {
-	s := openMem(t, vfs.NewMem(), -1)
-	defer s.Close()
-	apply(t, s, 1, put("a/1", "", 1), put("a/3", "", 1), put("b/1", "", 1))
-	var got []string
-	next, err := s.ScanPage(true, "", "a/2", 9, func(key string, _ kv.Row) error {
-		got = append(got, key)
-		return nil
-	})
-	if err != nil || next != "" || !slices.Equal(got, []string{"a/3", "b/1"}) {
-		t.Fatalf("%q %q %v", got, next, err)
-	}
 }
 
 func TestScanStops(t *testing.T) {
@@ -174,8 +139,5 @@ func TestScanStops(t *testing.T) {
 	err := s.Scan(false, "a", func(string, kv.Row) error { n++; return enough })
 	if err != enough || n != 1 {
 		t.Fatalf("%d visits, %v", n, err)
-	}
-	if _, err := s.ScanPage(false, "a", "", 5, func(string, kv.Row) error { return enough }); err != enough {
-		t.Fatal(err)
 	}
 }

@@ -25,6 +25,9 @@ func LockSet(f *script.Footprint) partition.LockSet {
 		s.AddPoint(partition.Point{Space: p.Space, Key: p.Key, Write: p.Write})
 	}
 	for _, r := range f.Ranges {
+		if r.Part {
+			continue // how far it reaches is known when it is read
+		}
 		s.AddRange(partition.Range{Space: r.Space, Prefix: r.Prefix, Text: r.Text})
 	}
 	return s
