@@ -256,8 +256,12 @@ func TestCodesAgree(t *testing.T) {
 	public, inner := map[string]string{}, map[string]string{}
 	for _, s := range sources(t) {
 		found := inner
-		if s.pkg == "kahuna" {
+		switch s.pkg {
+		case "kahuna":
 			found = public
+		case "kahuna/script", "kahuna/script/syntax", "kahuna/internal/node":
+		default:
+			continue
 		}
 		ast.Inspect(s.file, func(n ast.Node) bool {
 			v, ok := n.(*ast.ValueSpec)

@@ -1,6 +1,5 @@
 // Package restwire is the JSON of the REST face: what the server's package rest
-// writes, the client reads, and the other way round. docs/openapi.json
-// describes it, docs/server.md explains it.
+// writes, the client reads, and the other way round. docs/server.md explains it.
 //
 // Nothing is lost on the way: integers keep all their digits, values keep their
 // kind, a text that is not UTF-8 goes as {"base64": "..."}, and an error has

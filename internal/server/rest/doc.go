@@ -7,7 +7,7 @@
 //
 // It decodes, calls the store and encodes; nothing else lives here. The JSON
 // is that of package restwire, which has the table of the HTTP statuses, too.
-// docs/openapi.json describes every path, and a test holds it against Routes.
+// docs/server.md describes every path.
 //
 // What is in memory is bounded: a body by Options.BodyBytes, all bodies that
 // are being read or run by Options.BodiesBytes, a page by pageBytes. A client

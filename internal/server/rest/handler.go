@@ -53,7 +53,7 @@ func New(store kahuna.Store, o Options) *Handler {
 	return &Handler{store: store, opts: o}
 }
 
-// Routes are the paths, as docs/openapi.json writes them, with their methods.
+// Routes are the paths with their methods.
 func Routes() map[string][]string {
 	return map[string][]string{
 		"/v1/run":        {"POST"},

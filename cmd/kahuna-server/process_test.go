@@ -1,0 +1,322 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"kahuna"
+	"kahuna/client"
+)
+
+// process is a running kahuna-server.
+type process struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	url    string
+	lines  chan string // of its log
+	ended  chan error
+	killed bool
+}
+
+// start starts the server and waits until it is ready.
+func start(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, lines: make(chan string, 1000), ended: make(chan error, 1)}
+	p.cmd = exec.Command("kahuna-server", args...)
+	stderr, err := p.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for in := bufio.NewScanner(stderr); in.Scan(); {
+			select {
+			case p.lines <- in.Text():
+			default:
+			}
+		}
+		p.ended <- p.cmd.Wait()
+		close(p.lines)
+	}()
+	t.Cleanup(func() {
+		if !p.killed {
+			_ = p.cmd.Process.Kill()
+			p.wait()
+		}
+	})
+	listening := p.await("msg=listening")
+	_, p.url, _ = strings.Cut(listening, "address=")
+	p.url = "http://" + p.url
+	p.await("msg=ready")
+	return p
+}
+
+// await waits for a line of the log and returns it.
+func (p *process) await(part string) string {
+	p.t.Helper()
+	timeout := time.After(time.Minute)
+	var seen []string
+	for {
+		select {
+		case line, ok := <-p.lines:
+			if !ok {
+				p.t.Fatalf("the server ended before %q: %q", part, seen)
+			}
+			seen = append(seen, line)
+			if strings.Contains(line, part) {
+				return line
+			}
+		case <-timeout:
+			p.t.Fatalf("no %q: %q", part, seen)
+		}
+	}
+}
+
+func (p *process) signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// wait waits for the end and returns the exit status, -1 after a signal.
+func (p *process) wait() int {
+	p.t.Helper()
+	p.killed = true
+	select {
+	case err := <-p.ended:
+		var failed *exec.ExitError
+		if err != nil && !errors.As(err, &failed) {
+			p.t.Fatal(err)
+		}
+		return p.cmd.ProcessState.ExitCode()
+	case <-time.After(time.Minute):
+		p.t.Fatal("the server does not end")
+		return 0
+	}
+}
+
+// post runs a script and returns the status and the body.
+func (p *process) post(script string) (int, string, error) {
+	res, err := http.Post(p.url+"/v1/run", "text/plain", strings.NewReader(script))
+	if err != nil {
+		return 0, "", err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	return res.StatusCode, string(body), err
+}
+
+// running starts a script that writes k and sleeps, and waits until it has
+// begun: then k is locked.
+func (p *process) running(script string) (answer <-chan string) {
+	p.t.Helper()
+	out := make(chan string, 1)
+	go func() {
+		status, body, err := p.post(script)
+		out <- fmt.Sprint(status, " ", body, err)
+	}()
+	deadline := time.Now().Add(time.Minute)
+	for time.Now().Before(deadline) {
+		status, body, err := p.post("begin (timeout=1) set k 1 commit end")
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if status != http.StatusOK && strings.Contains(body, `"code":"timeout"`) {
+			return out
+		}
+	}
+	p.t.Fatal("the script does not begin")
+	return nil
+}
+
+// TestServe: it serves, says where, and drains: what runs is answered, nothing
+// new is taken, and the directory is as a closed store's.
+func TestServe(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	p := start(t, "--data", dir, "--http", "127.0.0.1:0", "--drain", "1m")
+	data, err := os.ReadFile(filepath.Join(dir, "server.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var note struct {
+		HTTP string
+		PID  int
+	}
+	if err := json.Unmarshal(data, &note); err != nil || "http://"+note.HTTP != p.url || note.PID != p.cmd.Process.Pid {
+		t.Errorf("server.json is %s, %v", data, err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, "server.json")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("server.json: %v, %v", info, err)
+	}
+	for _, path := range []string{"/livez", "/readyz", "/metrics"} {
+		if res, err := http.Get(p.url + path); err != nil || res.StatusCode != 200 {
+			t.Errorf("%s: %v, %v", path, res, err)
+		} else {
+			_ = res.Body.Close()
+		}
+	}
+	answer := p.running("set k 'drained' sleep 2s")
+	p.signal(syscall.SIGTERM)
+	p.await("msg=draining")
+	if got := <-answer; !strings.HasPrefix(got, "200 ") {
+		t.Errorf("the running script got %s", got)
+	}
+	if status := p.wait(); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "server.json")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("server.json is still there: %v", err)
+	}
+	db, err := kahuna.Open(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if e, _, err := db.Get(t.Context(), "k"); err != nil || e.Value != "drained" {
+		t.Errorf("k is %q, %v", e.Value, err)
+	}
+}
+
+// TestDrainEnds: what runs for longer than --drain is stopped, and told so.
+func TestDrainEnds(t *testing.T) {
+	p := start(t, "--memory", "--http", "127.0.0.1:0", "--drain", "50ms")
+	answer := p.running("begin (timeout=100000) set k 2 sleep 60s commit end")
+	p.signal(os.Interrupt)
+	if got := <-answer; !strings.HasPrefix(got, "503 ") || !strings.Contains(got, `"outcome":"not_applied"`) {
+		t.Errorf("the running script got %s", got)
+	}
+	if status := p.wait(); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+// TestSecondSignal: it leaves at once, and nothing acknowledged is lost.
+func TestSecondSignal(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	p := start(t, "--data", dir, "--http", "127.0.0.1:0", "--drain", "1h")
+	if status, body, err := p.post("set k 1"); status != 200 || err != nil {
+		t.Fatal(status, body, err)
+	}
+	answer := p.running("begin (timeout=300000) set k 2 sleep 200s commit end")
+	p.signal(os.Interrupt)
+	p.await("msg=draining")
+	p.signal(os.Interrupt)
+	if status := p.wait(); status != 130 {
+		t.Errorf("exit status %d", status)
+	}
+	if got := <-answer; strings.HasPrefix(got, "200 ") {
+		t.Errorf("the running script got %s", got)
+	}
+	db, err := kahuna.Open(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if e, _, err := db.Get(t.Context(), "k"); err != nil || e.Value != "1" {
+		t.Errorf("k is %q, %v", e.Value, err)
+	}
+}
+
+func TestPortInUse(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	out, err := exec.Command("kahuna-server", "--memory", "--http", l.Addr().String()).CombinedOutput()
+	var failed *exec.ExitError
+	if !errors.As(err, &failed) || failed.ExitCode() != exitFailed || !strings.Contains(string(out), "port 0 takes a free one") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// TestKilledUnderLoad kills the server while many clients count, again and
+// again: every acknowledged count is there after the restart, and with
+// idempotency keys none is there twice.
+func TestKilledUnderLoad(t *testing.T) {
+	const clients, rounds = 50, 3
+	dir := filepath.Join(t.TempDir(), "data")
+	port := freePort(t)
+	urls := "http://" + port
+	p := start(t, "--data", dir, "--http", port)
+	c, err := client.Open(urls, &client.Options{RetryFor: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	var load sync.WaitGroup
+	acked := make([]int, clients)
+	total := make(chan struct{}, 1<<20)
+	for i := range clients {
+		load.Go(func() {
+			key := fmt.Sprintf("count/%d", i)
+			for ctx.Err() == nil {
+				// Without the context: a caller that does not leave learns the outcome.
+				res, err := c.Run(t.Context(), "let n = to_int(get @key ?? 0) + 1 set @key n return n", kahuna.Params{"key": key}, nil)
+				if err != nil {
+					t.Errorf("client %d: %v", i, err)
+					return
+				}
+				acked[i]++
+				if got := res.Text(); got != fmt.Sprint(acked[i]) {
+					t.Errorf("client %d counted %d and got %s", i, acked[i], got)
+					return
+				}
+				total <- struct{}{}
+			}
+		})
+	}
+	for range rounds {
+		for range 5 * clients {
+			<-total
+		}
+		p.signal(syscall.SIGKILL)
+		p.wait()
+		p = start(t, "--data", dir, "--http", port)
+	}
+	for range 2 * clients {
+		<-total
+	}
+	cancel()
+	load.Wait()
+	for i := range clients {
+		e, _, err := c.Get(t.Context(), fmt.Sprintf("count/%d", i))
+		if err != nil || e.Value != fmt.Sprint(acked[i]) {
+			t.Errorf("client %d counted %d, the store has %q, %v", i, acked[i], e.Value, err)
+		}
+	}
+	p.signal(syscall.SIGTERM)
+	if status := p.wait(); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+// freePort returns a loopback address that was free a moment ago.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
