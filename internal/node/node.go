@@ -411,8 +411,9 @@ func (n *Node) close() error {
 func (n *Node) settle() {
 	// An answer goes out and its entry goes to the applier under this mutex.
 	n.group.mu.Lock()
+	closing := n.applier
 	n.group.mu.Unlock()
-	n.applier.close()
+	closing.close()
 	if n.Err() == nil && n.store.Flush() == nil {
 		n.compactLog()
 	}

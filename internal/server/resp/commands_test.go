@@ -177,7 +177,7 @@ ECHO hi => $2 hi
 CLIENT GETNAME => $-1
 CLIENT SETNAME me => +OK
 CLIENT GETNAME => $2 me
-CLIENT SETNAME "a b" => -ERR Client names cannot contain spaces, newlines or special characters.
+CLIENT SETNAME "a b" => -ERR Client names cannot contain spaces, newlines or special characters
 CLIENT SETINFO lib-name x => +OK
 CLIENT INFO => ?
 SELECT 2 => -ERR DB index is out of range: 0 is the persistent space, 1 the ephemeral one
@@ -212,7 +212,7 @@ func TestScripts(t *testing.T) {
 	_, addr := serve(t, Options{})
 	sum := sha([]byte("return [@key1, @arg1, @arg2, @1, @2, @3]"))
 	steps(t, dial(t, addr), `
-EVALSHA `+sum+` 0 => -NOSCRIPT No matching script. Please use EVAL.
+EVALSHA `+sum+` 0 => -NOSCRIPT No matching script. Please use EVAL
 SCRIPT LOAD "return [@key1, @arg1, @arg2, @1, @2, @3]" => $40 `+sum+`
 SCRIPT EXISTS `+sum+` x => *2 :1 :0
 EVALSHA `+strings.ToUpper(sum)+` 1 k a b => *6 $1 k $1 a $1 b $1 k $1 a $1 b
@@ -220,7 +220,7 @@ EVALSHA `+sum+` 1 k a => -MISSING_PARAMETER missing parameter '@arg2' (line 1, c
 EVALSHA `+sum+` 3 k a => -ERR Number of keys can't be greater than number of args
 EVALSHA `+sum+` -1 => -ERR Number of keys can't be negative
 SCRIPT FLUSH => +OK
-EVALSHA `+sum+` 1 k a b => -NOSCRIPT No matching script. Please use EVAL.
+EVALSHA `+sum+` 1 k a b => -NOSCRIPT No matching script. Please use EVAL
 EVAL "return 42" 0 => :42
 EVAL "return 1.5" 0 => $3 1.5
 EVAL "return true" 0 => $4 true

@@ -113,7 +113,7 @@ func hello(c *conn, args [][]byte) {
 	})
 }
 
-var errName = errors.New("ERR Client names cannot contain spaces, newlines or special characters.")
+var errName = errors.New("ERR Client names cannot contain spaces, newlines or special characters")
 
 func cleanName(name string) bool {
 	return len(name) <= 256 && !strings.ContainsFunc(name, func(r rune) bool { return r < '!' || r > '~' })

@@ -143,7 +143,7 @@ func (s *scripts) flush() {
 }
 
 var (
-	errNoScript = errors.New("NOSCRIPT No matching script. Please use EVAL.")
+	errNoScript = errors.New("NOSCRIPT No matching script. Please use EVAL")
 	errNumKeys  = errors.New("ERR value is not an integer or out of range")
 )
 
