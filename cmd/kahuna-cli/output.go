@@ -74,7 +74,10 @@ func interrupted(err error) error {
 		return err
 	}
 	told := *e
-	told.Message, told.Hint = "interrupted", "nothing of it remains"
+	told.Message = "interrupted"
+	if told.Hint == "" {
+		told.Hint = "nothing of it remains"
+	}
 	if e.Outcome != kahuna.NotApplied {
 		told.Hint = "it may have taken effect or not"
 	}
