@@ -117,6 +117,9 @@ func TestDiskFull(t *testing.T) {
 		if _, err := db.Run(ctx, "set n 0", nil, nil); !errors.Is(err, ErrStorage) || !strings.Contains(err.Error(), "the disk was full when it was opened") {
 			t.Errorf("write %d: a write: %v", n, err)
 		}
+		if err := db.Err(); !errors.Is(err, ErrStorage) {
+			t.Errorf("write %d: Err is %v", n, err)
+		}
 		var b bytes.Buffer
 		if _, err := db.Backup(ctx, &b); err != nil {
 			t.Errorf("write %d: backup: %v", n, err)
@@ -148,8 +151,8 @@ func TestDiskFull(t *testing.T) {
 			t.Fatalf("write %d: with space again: %v", n, err)
 		}
 		readable(t, db, acked, sent)
-		if _, err := db.Run(ctx, "set n 0", nil, nil); err != nil {
-			t.Error(err)
+		if _, err := db.Run(ctx, "set n 0", nil, nil); err != nil || db.Err() != nil {
+			t.Error(err, db.Err())
 		}
 		if err := db.Close(); err != nil {
 			t.Error(err)

@@ -92,6 +92,10 @@ func (db *DB) Close() error {
 	return nil
 }
 
+// Err returns why the store has stopped writing for good: ErrStorage, or
+// ErrCorrupt. It is nil while the store writes, and may be called at any time.
+func (db *DB) Err() error { return errorOf(db.node.Err()) }
+
 // Ephemeral returns the ephemeral space: rows in memory, bounded by
 // Options.EphemeralBytes, gone when the store is closed, and evicted when
 // memory is short.

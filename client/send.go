@@ -171,7 +171,7 @@ func (r *request) read(base string, res *http.Response, body []byte, t *tries) (
 	if a.status < 300 || a.status == http.StatusNotModified {
 		return a, nil
 	}
-	code := res.Header.Get("Kahuna-Code")
+	code := res.Header.Get(restwire.CodeHeader)
 	if code == "" {
 		// A proxy, or no server of ours.
 		t.lost = t.lost || a.status >= 500

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"kahuna/client"
 	"kahuna/script"
 	"kahuna/script/syntax"
 )
@@ -108,7 +111,35 @@ func (c *cli) parse(args []string) (command string, done bool, err error) {
 		return "", false, fmt.Errorf("%s; see kahuna-cli --help", explain(err.Error(), args))
 	}
 	command, _, _ = strings.Cut(parsed.Command(), " ")
+	if err := c.flags.chooseStore(parsed); err != nil {
+		return "", false, err
+	}
 	return command, false, c.flags.validate(command)
+}
+
+// chooseStore keeps one of the directory and the address: what stands on the
+// command line goes before the environment.
+func (f *flags) chooseStore(parsed *kong.Context) error {
+	if f.Embedded == "" || f.Connect == "" {
+		return nil
+	}
+	given := map[string]bool{}
+	for _, p := range parsed.Path {
+		if p.Flag != nil {
+			given[p.Flag.Name] = true
+		}
+	}
+	switch {
+	case given["embedded"] && !given["connect"]:
+		f.Connect = ""
+	case given["connect"] && !given["embedded"]:
+		f.Embedded = ""
+	case given["connect"]:
+		return errors.New("--embedded and -c exclude each other: one opens a store in this process, the other asks a server")
+	default:
+		return errors.New("KAHUNA_EMBEDDED and KAHUNA_URL are both set: unset one, or say which store with --embedded DIR or -c URL")
+	}
+	return nil
 }
 
 // verbatim takes a text as it is. The parser's own way is through JSON, which
@@ -128,7 +159,7 @@ var missing = regexp.MustCompile(`^--([a-z-]+): (expected \S+ value but got "EOL
 // explain turns what the parser says into what to write instead.
 func explain(text string, args []string) string {
 	if m := missing.FindStringSubmatch(text); m != nil {
-		return fmt.Sprintf("--%s needs a value: %s", m[1], map[string]string{"embedded": "--embedded DIR",
+		return fmt.Sprintf("--%s needs a value: %s", m[1], map[string]string{"embedded": "--embedded DIR", "connect": "-c URL",
 			"execute": "-e 'SCRIPT'", "param": "-p name=value", "timeout": "--timeout 30s",
 			"idempotency-key": "--idempotency-key KEY"}[m[1]])
 	}
@@ -200,10 +231,20 @@ func (f *flags) validate(command string) error {
 		return fmt.Errorf("--limit must not be negative")
 	case f.Fmt.Write && (f.Fmt.Check || f.Fmt.List), f.Fmt.Check && f.Fmt.List:
 		return fmt.Errorf("fmt: -w, -l and --check exclude each other")
+	case command == "stats" && f.Embedded == "":
+		return fmt.Errorf("stats works on a directory: stats --embedded DIR; a server tells its statistics at %s/metrics", firstURL(f.Connect))
 	case command != "backup" && command != "restore" || f.Embedded != "":
 		return nil
+	case f.Connect != "":
+		return fmt.Errorf("%s works on a directory that no server has open: end the server, then %s --embedded DIR", command, command)
 	}
 	return fmt.Errorf("no store was named: add --embedded DIR, or set KAHUNA_EMBEDDED, for example\n  kahuna-cli --embedded data -e 'set greeting \"hello\"'")
+}
+
+// firstURL is the first address of a list, the default one when there is none.
+func firstURL(list string) string {
+	first, _, _ := strings.Cut(list, ",")
+	return strings.TrimSuffix(cmp.Or(strings.TrimSpace(first), client.DefaultURL), "/")
 }
 
 // output is standard output for the parser, which drops errors.

@@ -195,12 +195,14 @@ func TestServe(t *testing.T) {
 	}
 }
 
-// TestDrainEnds: what runs for longer than --drain is stopped, and told so.
+// TestDrainEnds: what runs for longer than --drain is stopped, and told that it
+// can be sent again.
 func TestDrainEnds(t *testing.T) {
 	p := start(t, "--memory", "--http", "127.0.0.1:0", "--drain", "50ms")
 	answer := p.running("begin (timeout=100000) set k 2 sleep 60s commit end")
 	p.signal(os.Interrupt)
-	if got := <-answer; !strings.HasPrefix(got, "503 ") || !strings.Contains(got, `"outcome":"not_applied"`) {
+	if got := <-answer; !strings.HasPrefix(got, "503 ") || !strings.Contains(got, `"outcome":"not_applied"`) ||
+		!strings.Contains(got, `"code":"retry"`) || !strings.Contains(got, `"retry":true`) {
 		t.Errorf("the running script got %s", got)
 	}
 	if status := p.wait(); status != 0 {

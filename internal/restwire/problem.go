@@ -11,6 +11,10 @@ import (
 // ProblemType is the media type of a Problem.
 const ProblemType = "application/problem+json"
 
+// CodeHeader is the header that has the code of an error: an answer to HEAD has
+// no body.
+const CodeHeader = "Kahuna-Code"
+
 // The codes of the REST face that no error of a store has.
 const (
 	CodeNotFound        = "does_not_exist"   // the key does not exist
@@ -19,6 +23,7 @@ const (
 	CodeMethod          = "method_not_allowed"
 	CodeTooLarge        = "too_large" // the body
 	CodeMediaType       = "unsupported_media_type"
+	CodeHost            = "wrong_host" // the server does not answer to this name
 )
 
 // Problem is an error: a problem document of RFC 9457 with what an
@@ -80,6 +85,7 @@ var statuses = map[string]struct {
 	CodeConditionFailed:                  {412, "A condition did not hold"},
 	CodeTooLarge:                         {413, "The body is too large"},
 	CodeMediaType:                        {415, "The body has a type that is not read here"},
+	CodeHost:                             {421, "The server does not answer to this name"},
 	string(kahuna.CodeType):              {422, "The script failed"},
 	string(kahuna.CodeRange):             {422, "The script failed"},
 	string(kahuna.CodeDivisionByZero):    {422, "The script failed"},
@@ -140,7 +146,7 @@ func (p *Problem) Kahuna() *kahuna.Error {
 	switch p.Code {
 	case CodeTooLarge:
 		e.Code = kahuna.CodeLimit
-	case CodeNoRoute, CodeMethod, CodeMediaType:
+	case CodeNoRoute, CodeMethod, CodeMediaType, CodeHost:
 		e.Code = kahuna.CodeBadRequest
 	}
 	for _, d := range p.Diagnostics {

@@ -1,28 +1,44 @@
 package server
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"kahuna"
+	"kahuna/internal/restwire"
 )
 
-// bounded is a listener with a bound on its connections. More are told so and
-// closed.
-type bounded struct {
-	net.Listener
-	most   int64
-	open   atomic.Int64
-	logger *slog.Logger
-	logged time.Time // used by Accept alone
+// places bounds the connections of several listeners together.
+type places struct {
+	most          int64
+	open, refused atomic.Int64
+	logger        *slog.Logger
+	logged        atomic.Int64 // Unix seconds
 }
 
-const refusal = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Type: text/plain\r\nContent-Length: 25\r\n\r\nthere are too many users\n"
+// bounded is a listener whose connections take places. A connection for which
+// there is none gets refusal, and is closed.
+type bounded struct {
+	net.Listener
+	places  *places
+	refusal string
+}
 
-func newBounded(l net.Listener, most int, logger *slog.Logger) *bounded {
-	return &bounded{Listener: l, most: int64(most), logger: logger}
+// refusal is the answer over HTTP to a connection for which there is no place.
+func refusal() string {
+	p := restwire.NewProblem(string(kahuna.CodeRetry), "there are too many connections", "close some, or raise --connections")
+	p.Retry = true
+	body, err := restwire.Encode(p)
+	if err != nil {
+		body = []byte("{}") // its texts are plain
+	}
+	return fmt.Sprintf("HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n%s: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s",
+		restwire.CodeHeader, p.Code, restwire.ProblemType, len(body), body)
 }
 
 func (b *bounded) Accept() (net.Conn, error) {
@@ -31,19 +47,30 @@ func (b *bounded) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if b.open.Add(1) <= b.most {
-			return &counted{Conn: conn, free: sync.OnceFunc(func() { b.open.Add(-1) })}, nil
+		if free := b.places.take(); free != nil {
+			return &counted{conn, free}, nil
 		}
-		b.open.Add(-1)
-		if now := time.Now(); now.Sub(b.logged) > time.Minute {
-			b.logged = now
-			b.logger.Warn("connections are refused", "open", b.most)
+		if b.refusal != "" {
+			// It fits the buffer of the socket, so this does not wait.
+			_ = conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+			_, _ = io.WriteString(conn, b.refusal)
 		}
-		// It fits the buffer of the socket, so this does not wait.
-		_ = conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
-		_, _ = io.WriteString(conn, refusal)
 		_ = conn.Close()
 	}
+}
+
+// take takes a place, and returns what frees it, nil when there is none.
+func (p *places) take() (free func()) {
+	if p.open.Add(1) <= p.most {
+		return sync.OnceFunc(func() { p.open.Add(-1) })
+	}
+	p.open.Add(-1)
+	p.refused.Add(1)
+	now := time.Now().Unix()
+	if last := p.logged.Load(); now-last >= 60 && p.logged.CompareAndSwap(last, now) {
+		p.logger.Warn("connections are refused", "open", p.most)
+	}
+	return nil
 }
 
 // counted is a connection that frees its place when it is closed.

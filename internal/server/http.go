@@ -7,50 +7,69 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"kahuna/internal/restwire"
 	"kahuna/internal/server/rest"
 )
 
-// httpFront is the Front of HTTP: REST, health and metrics.
+// httpFront is a Front of HTTP, plain or over TLS.
 type httpFront struct {
 	s        *Server
 	server   *http.Server
 	listener net.Listener
+	refusal  string // what a connection gets for which there is no place
+	tls      bool
 }
 
-// HTTP returns the front for REST, health and metrics.
+// HTTP returns a front for REST, health and metrics.
 func (s *Server) HTTP() Front {
+	return &httpFront{s: s, server: s.httpServer(s.web, 2*time.Minute), refusal: refusal()}
+}
+
+// httpServer returns a server of HTTP that answers with h.
+func (s *Server) httpServer(h http.Handler, idle time.Duration) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       idle,
+		MaxHeaderBytes:    64 << 10, // a key of 32 KiB percent-encoded does not fit; one of the default limit does
+		BaseContext:       func(net.Listener) context.Context { return s.work },
+		ErrorLog:          slog.NewLogLogger(s.opts.Logger.Handler(), slog.LevelDebug),
+	}
+}
+
+// newWeb returns the handler of REST, health and metrics.
+func (s *Server) newWeb() http.Handler {
 	api := rest.New(s.store, rest.Options{Patience: s.opts.Patience, Observe: s.Observer("rest")})
 	metrics := promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: s.opts.Patience})
-	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.metrics.underWay.Inc()
+		defer s.metrics.underWay.Dec()
+		control := http.NewResponseController(w)
+		// The deadline of the last answer on the connection is no longer of use.
+		_ = control.SetWriteDeadline(time.Time{})
 		if !s.opts.Insecure && !localHost(r.Host) {
-			http.Error(w, "this server answers to localhost and loopback addresses only, not to the name "+r.Host, http.StatusMisdirectedRequest)
+			problem(w, restwire.NewProblem(restwire.CodeHost, "this server answers to localhost and loopback addresses only, not to the name "+strconv.Quote(r.Host),
+				"name it http://127.0.0.1, or start it with --insecure"))
 			return
 		}
 		switch r.URL.Path {
 		case "/livez":
-			s.health(w, true)
+			health(w, nil)
 		case "/readyz":
-			s.health(w, !s.draining.Load())
+			health(w, s.unready())
 		case "/metrics":
-			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.opts.Patience))
+			_ = control.SetWriteDeadline(time.Now().Add(s.opts.Patience))
 			metrics.ServeHTTP(w, r)
 		default:
 			api.ServeHTTP(w, r)
 		}
 	})
-	return &httpFront{s: s, server: &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10, // a key of 32 KiB percent-encoded does not fit; one of the default limit does
-		BaseContext:       func(net.Listener) context.Context { return s.work },
-		ErrorLog:          slog.NewLogLogger(s.opts.Logger.Handler(), slog.LevelDebug),
-	}}
 }
 
 // localHost reports whether a Host header names this machine without a name
@@ -63,14 +82,36 @@ func localHost(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-func (s *Server) health(w http.ResponseWriter, ok bool) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if !ok {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = io.WriteString(w, "draining\n")
+// unready returns why the server should get no requests, or nil.
+func (s *Server) unready() error {
+	if s.draining.Load() {
+		return errStopping
+	}
+	return s.storeErr()
+}
+
+// health answers a probe.
+func health(w http.ResponseWriter, err error) {
+	if err != nil {
+		p := restwire.ProblemOf(err)
+		p.Status = http.StatusServiceUnavailable // whatever the cause
+		problem(w, p)
 		return
 	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = io.WriteString(w, "ok\n")
+}
+
+// problem answers with a problem document.
+func problem(w http.ResponseWriter, p *restwire.Problem) {
+	data, err := restwire.Encode(p)
+	if err != nil {
+		data = []byte("{}") // its texts are plain
+	}
+	w.Header().Set("Content-Type", restwire.ProblemType)
+	w.Header().Set(restwire.CodeHeader, p.Code)
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(data)
 }
 
 func (f *httpFront) Listen(addr string) (net.Addr, error) {
@@ -78,12 +119,18 @@ func (f *httpFront) Listen(addr string) (net.Addr, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.listener = newBounded(l, f.s.opts.Connections, f.s.opts.Logger)
+	f.listener = &bounded{l, f.s.places, f.refusal}
 	return l.Addr(), nil
 }
 
 func (f *httpFront) Serve() error {
-	if err := f.server.Serve(f.listener); !errors.Is(err, http.ErrServerClosed) {
+	var err error
+	if f.tls {
+		err = f.server.ServeTLS(f.listener, "", "")
+	} else {
+		err = f.server.Serve(f.listener)
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
@@ -92,8 +139,9 @@ func (f *httpFront) Serve() error {
 func (f *httpFront) Shutdown(ctx context.Context) error { return f.server.Shutdown(ctx) }
 
 func (f *httpFront) Close() error {
+	err := f.server.Close()
 	if f.listener != nil {
 		_ = f.listener.Close() // it may not be served yet
 	}
-	return f.server.Close()
+	return err
 }

@@ -14,17 +14,23 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	latency  *prometheus.HistogramVec
+	underWay prometheus.Gauge
 }
 
-func newMetrics(store *kahuna.DB) *metrics {
+func newMetrics(store *kahuna.DB, p *places) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kahuna_requests_total",
 			Help: "Requests that were answered, by protocol, call, and result: ok, or the code of the error."}, []string{"protocol", "call", "result"}),
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "kahuna_request_duration_seconds",
 			Help: "Time from a request's header to its answer.", Buckets: prometheus.ExponentialBuckets(50e-6, 2, 18)}, []string{"protocol", "call"}),
+		underWay: prometheus.NewGauge(prometheus.GaugeOpts{Name: "kahuna_http_requests_under_way", Help: "Requests over HTTP, plain and over TLS, that are not answered yet."}),
 	}
-	m.registry.MustRegister(m.requests, m.latency, &storeCollector{store}, collectors.NewGoCollector(),
+	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "kahuna_http_connections", Help: "Connections of HTTP, plain and over TLS."},
+		func() float64 { return float64(p.open.Load()) })
+	refused := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "kahuna_http_connections_refused_total", Help: "Connections of HTTP that were refused, for there were --connections already."},
+		func() float64 { return float64(p.refused.Load()) })
+	m.registry.MustRegister(m.requests, m.latency, m.underWay, open, refused, &storeCollector{store}, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,7 +38,8 @@ type Options struct {
 	Dir string
 	// Insecure allows other addresses than the loopback.
 	Insecure bool
-	// Connections bounds the connections of the HTTP front: 4096.
+	// Connections bounds the connections of the fronts of HTTP, plain and over TLS,
+	// together: 4096.
 	Connections int
 	// Patience is how long a client may take to send a body or read an answer:
 	// 30 s.
@@ -55,10 +57,16 @@ type Server struct {
 	metrics  *metrics
 	fronts   []*mounted
 	draining atomic.Bool
+	places   *places      // of connections of HTTP
+	web      http.Handler // of REST, health and metrics
+	storeErr func() error // why the store does not write, or nil
 	// work is the context of all requests; stop ends it.
 	work context.Context
-	stop context.CancelFunc
+	stop func()
 }
+
+// errStopping is why work ends: what it stops can be sent again.
+var errStopping error = &kahuna.Error{Code: kahuna.CodeRetry, Retry: true, Message: "the server is shutting down"}
 
 // mounted is a Front with its address.
 type mounted struct {
@@ -81,13 +89,16 @@ func New(store *kahuna.DB, o Options) *Server {
 	if o.Patience == 0 {
 		o.Patience = 30 * time.Second
 	}
-	s := &Server{store: store, opts: o, metrics: newMetrics(store)}
-	s.work, s.stop = context.WithCancel(context.Background())
+	s := &Server{store: store, opts: o, storeErr: store.Err, places: &places{most: int64(o.Connections), logger: o.Logger}}
+	s.metrics = newMetrics(store, s.places)
+	work, stop := context.WithCancelCause(context.Background())
+	s.work, s.stop = work, func() { stop(errStopping) }
+	s.web = s.newWeb()
 	return s
 }
 
 // Work returns the context of all requests. It ends when they have to be
-// stopped.
+// stopped; its cause is then an *kahuna.Error that says so.
 func (s *Server) Work() context.Context { return s.work }
 
 // Observer returns what counts the calls of a protocol for /metrics: their

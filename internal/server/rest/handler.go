@@ -1,6 +1,8 @@
 package rest
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -76,6 +78,8 @@ type call struct {
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
+	// The deadline of the last answer on the connection is no longer of use.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 	c := &call{h: h, w: w, r: r, name: "other", result: "ok"}
 	defer func() {
 		h.bodies.Add(-c.held)
@@ -201,13 +205,22 @@ func (c *call) badRequest(message, hint string) {
 	c.problem(restwire.NewProblem(string(kahuna.CodeBadRequest), message, hint))
 }
 
-// fail sends the error of a call of the store.
-func (c *call) fail(err error) { c.problem(restwire.ProblemOf(err)) }
+// fail sends the error of a call of the store. A call that the end of the server
+// stopped can be sent again, to the next one.
+func (c *call) fail(err error) {
+	if errors.Is(err, kahuna.ErrCanceled) {
+		var stopped *kahuna.Error
+		if errors.As(context.Cause(c.r.Context()), &stopped) {
+			err = stopped
+		}
+	}
+	c.problem(restwire.ProblemOf(err))
+}
 
 func (c *call) problem(p *restwire.Problem) {
 	c.result = p.Code
 	header := c.w.Header()
-	header.Set("Kahuna-Code", p.Code) // an answer to HEAD has no body
+	header.Set(restwire.CodeHeader, p.Code)
 	if p.Status == http.StatusServiceUnavailable {
 		header.Set("Retry-After", "1")
 	}
