@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -27,6 +28,9 @@ type Options struct {
 	NoIdempotencyKeys bool
 	// Connections bounds the connections to one server: 64. More calls wait.
 	Connections int
+	// TLS says which certificates of servers at https addresses are trusted; nil
+	// trusts those that the machine does.
+	TLS *tls.Config
 }
 
 // Client is a store on a server. It is safe for concurrent use.
@@ -68,7 +72,8 @@ func Open(urls string, o *Options) (*Client, error) {
 	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
 	c.http = &http.Client{
 		Transport: &http.Transport{DialContext: dialer.DialContext, MaxConnsPerHost: c.opts.Connections, MaxIdleConnsPerHost: c.opts.Connections,
-			IdleConnTimeout: time.Minute, DisableCompression: true, MaxResponseHeaderBytes: 64 << 10, TLSHandshakeTimeout: 5 * time.Second},
+			IdleConnTimeout: time.Minute, DisableCompression: true, MaxResponseHeaderBytes: 64 << 10, TLSHandshakeTimeout: 5 * time.Second,
+			TLSClientConfig: c.opts.TLS},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	c.space = space{c: c}

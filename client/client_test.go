@@ -2,9 +2,12 @@ package client_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -230,6 +233,32 @@ func TestOtherAddress(t *testing.T) {
 	var e *kahuna.Error
 	if !errors.Is(err, kahuna.ErrRetry) || !errors.As(err, &e) || e.Outcome != kahuna.NotApplied || e.Hint != "kahuna-server starts one" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestTLS: a certificate is trusted when the options say so, and the error says
+// that it is not otherwise.
+func TestTLS(t *testing.T) {
+	_, db := serve(t, nil)
+	s := httptest.NewUnstartedServer(rest.New(db, rest.Options{}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	pool := x509.NewCertPool()
+	pool.AddCert(s.Certificate())
+	for _, tt := range []struct {
+		o  *client.Options
+		ok bool
+	}{{&client.Options{TLS: &tls.Config{RootCAs: pool}}, true}, {&client.Options{RetryFor: -1}, false}} {
+		c, err := client.Open(s.URL, tt.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Set(t.Context(), "k", "v", nil)
+		var unknown x509.UnknownAuthorityError
+		if tt.ok && err != nil || !tt.ok && !errors.As(err, &unknown) {
+			t.Errorf("%+v: %v", tt.o, err)
+		}
 	}
 }
 

@@ -132,7 +132,7 @@ func (c *cli) one(ctx context.Context, source string) int {
 func (c *cli) onStore(ctx context.Context, work func(context.Context) int) int {
 	var err error
 	if c.flags.Embedded == "" {
-		c.db, err = connect(ctx, c.flags.Connect)
+		c.db, err = connect(ctx, c.flags.Connect, c.flags.CA)
 	} else if err = checkDir(c.flags.Embedded); err == nil {
 		// Errors only: on a terminal everything else would be in the way.
 		logger := slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelError}))

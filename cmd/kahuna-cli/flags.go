@@ -23,6 +23,7 @@ import (
 type flags struct {
 	Embedded       string           `env:"KAHUNA_EMBEDDED" help:"Directory of the store to run on; made when missing. The environment variable KAHUNA_EMBEDDED names it, too." placeholder:"DIR"`
 	Connect        string           `short:"c" env:"KAHUNA_URL" help:"Address of a server, or several separated by commas: http://127.0.0.1:2070 when there is no --embedded. The environment variable KAHUNA_URL names it, too." placeholder:"URL"`
+	CA             string           `name:"ca" env:"KAHUNA_CA" help:"PEM file of the certificates to trust at https addresses, such as the tls-dev.pem of a server." placeholder:"FILE"`
 	Execute        []string         `short:"e" sep:"none" help:"Run this script instead of the shell." placeholder:"SCRIPT"`
 	Param          []string         `short:"p" sep:"none" help:"Parameter, repeatable: name=text, name:=JSON for a typed one, name=@file for the text of a file (name=@@x for a text that begins with @)." placeholder:"NAME=VALUE"`
 	Timeout        *time.Duration   `help:"Time-out of a script that names none itself, such as 500ms or 30s; at most 5m." placeholder:"DURATION"`

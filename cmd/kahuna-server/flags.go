@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -25,8 +26,14 @@ type flags struct {
 
 	HTTP        string `group:"listen" name:"http" env:"KAHUNA_HTTP" default:"127.0.0.1:2070" placeholder:"HOST:PORT" help:"Address of REST, health and metrics; port 0 takes a free one, an empty text switches it off. Default: 127.0.0.1:2070."`
 	Redis       string `group:"listen" env:"KAHUNA_REDIS" default:"127.0.0.1:2079" placeholder:"HOST:PORT" help:"Address of the Redis protocol; port 0 takes a free one, an empty text switches it off. Default: 127.0.0.1:2079."`
+	RedisTLS    string `group:"listen" name:"redis-tls" env:"KAHUNA_REDIS_TLS" placeholder:"HOST:PORT" help:"Address of the Redis protocol over TLS, or several separated by commas. It passes connections on to --redis, which must be on."`
 	Insecure    bool   `group:"listen" env:"KAHUNA_INSECURE" help:"Allow addresses that other machines can reach, though there are no passwords."`
-	Connections int    `group:"listen" env:"KAHUNA_CONNECTIONS" default:"4096" placeholder:"N" help:"HTTP connections at once. Default: 4096."`
+	Connections int    `group:"listen" env:"KAHUNA_CONNECTIONS" default:"4096" placeholder:"N" help:"Connections at once of HTTP and of all that is over TLS. Default: 4096."`
+
+	TLS     *string `group:"tls" name:"tls" env:"KAHUNA_TLS" placeholder:"HOST:PORT" help:"Address of REST and gRPC over TLS, or several separated by commas; an empty text switches it off. Default: 127.0.0.1:2071 when there is a certificate."`
+	TLSCert string  `group:"tls" name:"tls-cert" env:"KAHUNA_TLS_CERT" placeholder:"FILE" help:"PEM file of the certificate and those that sign it. It is read again when it changes, and at SIGHUP."`
+	TLSKey  string  `group:"tls" name:"tls-key" env:"KAHUNA_TLS_KEY" placeholder:"FILE" help:"PEM file of its private key."`
+	TLSDev  bool    `group:"tls" name:"tls-dev" env:"KAHUNA_TLS_DEV" help:"Make a certificate for localhost, signed by itself, and keep it with the store. The log has its SHA-256."`
 
 	Drain     time.Duration `group:"run" env:"KAHUNA_DRAIN" default:"10s" placeholder:"DURATION" help:"How long running requests may take once SIGTERM or Ctrl-C came. A second one leaves at once. Default: 10s."`
 	LogFormat string        `group:"run" env:"KAHUNA_LOG_FORMAT" default:"text" enum:"text,json" placeholder:"FORMAT" help:"Form of the log: text or json. Default: text."`
@@ -64,7 +71,7 @@ func parse(args []string, stdout, stderr io.Writer) (f *flags, done bool, err er
 	parser, err := kong.New(f, kong.Name("kahuna-server"), kong.Description(description), kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { panic(exit(code)) }), kong.Vars{"version": version()}, kong.Resolvers(file),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.ExplicitGroups([]kong.Group{{Key: "store", Title: "Store:"}, {Key: "listen", Title: "Listeners:"}, {Key: "run", Title: "Running:"}}))
+		kong.ExplicitGroups([]kong.Group{{Key: "store", Title: "Store:"}, {Key: "listen", Title: "Listeners:"}, {Key: "tls", Title: "TLS:"}, {Key: "run", Title: "Running:"}}))
 	if err != nil {
 		return nil, false, err
 	}
@@ -89,8 +96,50 @@ func (f *flags) validate() error {
 		return fmt.Errorf("--drain must not be negative, got %v", f.Drain)
 	case f.Connections < 1:
 		return fmt.Errorf("--connections must be at least 1, got %d", f.Connections)
+	case (f.TLSCert == "") != (f.TLSKey == ""):
+		return errors.New("--tls-cert and --tls-key belong together: give both, or --tls-dev for a certificate that the server makes")
+	case f.TLSDev && f.TLSCert != "":
+		return errors.New("--tls-dev and --tls-cert exclude each other: one certificate serves all")
+	case !f.certified() && f.TLS != nil && *f.TLS != "":
+		return errors.New("--tls needs a certificate: --tls-cert FILE --tls-key FILE, or --tls-dev for one that the server makes")
+	case !f.certified() && f.RedisTLS != "":
+		return errors.New("--redis-tls needs a certificate: --tls-cert FILE --tls-key FILE, or --tls-dev for one that the server makes")
 	}
 	return nil
+}
+
+// certified reports whether a certificate is asked for.
+func (f *flags) certified() bool { return f.TLSDev || f.TLSCert != "" }
+
+// tlsAddresses returns those of REST and gRPC.
+func (f *flags) tlsAddresses() []string {
+	if f.TLS == nil {
+		return []string{"127.0.0.1:2071"}
+	}
+	return addresses(*f.TLS)
+}
+
+// addresses splits a list at its commas.
+func addresses(list string) []string {
+	var all []string
+	for a := range strings.SplitSeq(list, ",") {
+		if a = strings.TrimSpace(a); a != "" {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// certificate returns the certificate that is asked for, or nil. dir is that of
+// the store, empty for none.
+func (f *flags) certificate(dir string, logger *slog.Logger) (*server.Certificate, error) {
+	switch {
+	case f.TLSDev:
+		return server.DevCertificate(dir, logger)
+	case f.TLSCert != "":
+		return server.LoadCertificate(f.TLSCert, f.TLSKey, logger)
+	}
+	return nil, nil
 }
 
 func (f *flags) logger(w io.Writer) *slog.Logger {
@@ -149,10 +198,19 @@ func stateDir() (string, error) {
 	return filepath.Join(home, ".local", "state", "kahuna"), err
 }
 
-// mount adds the listeners to the server.
-func (f *flags) mount(s *server.Server, db *kahuna.DB, logger *slog.Logger) {
+// mount adds the listeners to the server. c is the certificate, or nil.
+func (f *flags) mount(s *server.Server, db *kahuna.DB, c *server.Certificate, logger *slog.Logger) {
 	s.Add("http", f.HTTP, s.HTTP())
 	s.Add("redis", f.Redis, resp.New(db, resp.Options{Context: s.Work(), Logger: logger}))
+	if c == nil {
+		return
+	}
+	for _, addr := range f.tlsAddresses() {
+		s.Add("tls", addr, s.TLS(c, nil))
+	}
+	for _, addr := range addresses(f.RedisTLS) {
+		s.Add("redis-tls", addr, s.Over(c, "redis"))
+	}
 }
 
 // version is the module's version, or the commit it was built from.

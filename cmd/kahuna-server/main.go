@@ -3,6 +3,7 @@
 //	kahuna-server                     the store in the user's state directory
 //	kahuna-server --data DIR          the store in DIR
 //	kahuna-server --memory            a store without files
+//	kahuna-server --tls-dev           TLS, too, with a certificate of its own
 //
 // It ends with status 0 after it was drained, 1 when it could not serve, 2 for
 // wrong usage, 3 when the store cannot be opened, and 128+n when a second
@@ -29,13 +30,14 @@ const (
 )
 
 func main() {
-	signals := make(chan os.Signal, 4)
+	signals, hangups := make(chan os.Signal, 4), make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr, signals))
+	signal.Notify(hangups, syscall.SIGHUP)
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr, signals, hangups))
 }
 
 // run is the command. It returns the exit status.
-func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int {
+func run(args []string, stdout, stderr io.Writer, signals, hangups <-chan os.Signal) int {
 	f, done, err := parse(args, stdout, stderr)
 	if err != nil {
 		fmt.Fprintf(stderr, "kahuna-server: %v\n", err)
@@ -50,11 +52,17 @@ func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int 
 		fmt.Fprintf(stderr, "kahuna-server: %v\n", err)
 		return exitOpen
 	}
+	certificate, err := f.certificate(dir, logger)
+	if err != nil {
+		fmt.Fprintf(stderr, "kahuna-server: %v\n", err)
+		return end(db, logger, exitUsage, nil, stderr)
+	}
+	go reload(hangups, certificate, logger)
 	drain, leave := make(chan struct{}), make(chan struct{})
 	left := make(chan int, 1)
 	go watch(signals, drain, leave, left)
 	s := server.New(db, server.Options{Logger: logger, Drain: f.Drain, Dir: dir, Insecure: f.Insecure, Connections: f.Connections})
-	f.mount(s, db, logger)
+	f.mount(s, db, certificate, logger)
 	status := 0
 	if err := s.Run(drain, leave); err != nil {
 		fmt.Fprintf(stderr, "kahuna-server: %v\n", err)
@@ -74,6 +82,17 @@ func watch(signals <-chan os.Signal, drain, leave chan<- struct{}, left chan<- i
 	}
 	left <- status
 	close(leave)
+}
+
+// reload reads the certificate again at every hang-up.
+func reload(hangups <-chan os.Signal, c *server.Certificate, logger *slog.Logger) {
+	for range hangups {
+		if c == nil {
+			logger.Info("SIGHUP: there is no certificate to read again")
+		} else if err := c.Reload(); err != nil {
+			logger.Error("the certificate is not replaced", "error", err)
+		}
+	}
 }
 
 // end closes the store, unless a second signal comes first: its files are as

@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -192,6 +194,47 @@ func TestServe(t *testing.T) {
 	defer db.Close()
 	if e, _, err := db.Get(t.Context(), "k"); err != nil || e.Value != "drained" {
 		t.Errorf("k is %q, %v", e.Value, err)
+	}
+}
+
+// TestServeTLS: it serves over TLS with a certificate of its own, which it keeps;
+// SIGHUP does not end it.
+func TestServeTLS(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	p := start(t, "--data", dir, "--http", "127.0.0.1:0", "--tls", "127.0.0.1:0", "--tls-dev")
+	data, err := os.ReadFile(filepath.Join(dir, "server.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var note struct{ TLS string }
+	if err := json.Unmarshal(data, &note); err != nil {
+		t.Fatal(err)
+	}
+	own, err := os.ReadFile(filepath.Join(dir, "tls-dev.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(own)
+	c, err := client.Open("https://"+note.TLS, &client.Options{TLS: &tls.Config{RootCAs: pool}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	p.signal(syscall.SIGHUP)
+	if _, err := c.Set(t.Context(), "k", "v", nil); err != nil {
+		t.Error(err)
+	}
+	p.signal(syscall.SIGTERM)
+	if status := p.wait(); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+	db, err := kahuna.Open(dir, nil) // the file beside it is no hindrance
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -13,28 +13,29 @@ const noteName = "server.json"
 // note is that file, or "" for none.
 type note string
 
-// writeNote writes the addresses that the fronts took (SRV-3).
+// writeNote writes the addresses that the fronts took (SRV-3). One name with
+// several addresses has an array of them.
 func (s *Server) writeNote() (note, error) {
 	if s.opts.Dir == "" {
 		return "", nil
 	}
 	content := map[string]any{"pid": os.Getpid()}
 	for _, m := range s.fronts {
-		content[m.name] = m.taken.String()
+		switch before := content[m.name].(type) {
+		case nil:
+			content[m.name] = m.taken.String()
+		case string:
+			content[m.name] = []string{before, m.taken.String()}
+		case []string:
+			content[m.name] = append(before, m.taken.String())
+		}
 	}
 	data, err := json.MarshalIndent(content, "", "  ")
 	if err != nil {
 		return "", err
 	}
 	name := filepath.Join(s.opts.Dir, noteName)
-	// A reader sees all of it or nothing. Only this process has the directory.
-	if err := os.Remove(name + ".new"); err != nil && !os.IsNotExist(err) {
-		return "", err
-	}
-	if err := os.WriteFile(name+".new", append(data, '\n'), 0o600); err != nil {
-		return "", err
-	}
-	return note(name), os.Rename(name+".new", name)
+	return note(name), writeWhole(name, append(data, '\n'))
 }
 
 func (n note) remove(logger *slog.Logger) {
