@@ -17,8 +17,8 @@ import (
 // sourceToken cuts a generated script into about its tokens.
 var sourceToken = regexp.MustCompile("'[^']*'|\"[^\"]*\"|`[^`]*`|@?\\w+|\\S")
 
-// command matches the words that commands begin with.
-var command = regexp.MustCompile("^e?(get|exists|scan|set|delete|extend)$")
+// command matches what stands before a key, or a name that is no variable.
+var command = regexp.MustCompile(`^(e?(get|exists|scan|set|delete|extend)|\.)$`)
 
 // junk is what a token is replaced with.
 var junk = []string{"", ")", "(", "then", "end", "do", "$", "'", "=", "let", "1", "nx", "%", "begin", "zzz", "]", ",", "if", "else", "{"}
@@ -44,7 +44,7 @@ func TestDamagedScripts(t *testing.T) {
 			if source[place[0]:place[1]] == "let" && (with == "" || with == "zzz") {
 				read = source // an assignment that only lacks its word
 			}
-			// "if a (1)" on a line lacks a then, and calls a.
+			// "if a (1)" on a line lacks a then, and calls a; ".a" as "if a" reads it.
 			head := with == "if" && command.MatchString(source[place[0]:place[1]])
 			diags := script.CheckSource(broken, nil)
 			tree, _ := syntax.ParsePartial(broken, syntax.Limits{})

@@ -200,6 +200,14 @@ func forWord(said string, args []string) string {
 		from = 0
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(args[from]), " ")
+	command := slices.IndexFunc(args[:from], func(a string) bool { return slices.Contains(syntax.Keywords(), strings.ToLower(a)) })
+	if command >= 0 { // a script that begins as a command on a key does
+		source := strings.Join(args[command:], " ")
+		if _, err := script.Compile(source, nil); err == nil {
+			return "to run a script write: kahuna-cli --embedded DIR -e '" + source + "'"
+		}
+		return "what the command takes: kahuna-cli help " + args[command]
+	}
 	switch {
 	case strings.HasSuffix(first, ".kh"):
 		return "to run a script file write: kahuna-cli --embedded DIR run " + first
@@ -218,6 +226,8 @@ func (f *flags) validate(command string) error {
 		return fmt.Errorf("-p belongs to scripts: %s takes no parameters", command)
 	case len(f.Execute) == 1 && command != "shell":
 		return fmt.Errorf("-e and the command %s exclude each other", command)
+	case command == "del" && len(f.Del.Keys) == 3 && f.Del.Keys[0] == "by" && slices.Contains([]string{"bucket", "prefix"}, f.Del.Keys[1]):
+		return fmt.Errorf("del deletes keys by their names; write: kahuna-cli --embedded DIR -e 'delete %s'", strings.Join(f.Del.Keys, " "))
 	case f.Raw && f.JSON:
 		return fmt.Errorf("--raw and --json exclude each other")
 	case len(f.Execute) > 1:

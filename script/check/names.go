@@ -62,7 +62,7 @@ func (c *checker) meant(x *syntax.Ident) string {
 		return didYouMean(word)
 	}
 	if f, ok := Lookup(x.Name); ok && !x.Quoted {
-		return fmt.Sprintf("to call the function write %s(%s)", f.Name, dots(f))
+		return fmt.Sprintf("to call the function write %s(%s)", strings.ToLower(x.Name), dots(f))
 	}
 	var names []string
 	for i := range c.info.Placeholders {

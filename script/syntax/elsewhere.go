@@ -51,12 +51,16 @@ var elsewhere = func() map[string]struct {
 	add(skipLine, "write 'extend k 10s'", "pexpire", "expireat", "pexpireat", "touch")
 	add(skipLine, "write 'extend k 0'", "persist")
 	add(skipLine, "write 'return ttl(get k)'", "ttl", "pttl")
-	add(skipLine, "write 'scan by prefix p', or 'scan by prefix \"\" limit 100' for the first keys of all", "keys")
+	add(skipLine, "write 'scan by prefix p', or 'scan by prefix \"\" limit 100' for the first keys of all; keys(m) gives the names in a map", "keys")
 	add(skipLine, "one command reads or writes one key; a script has as many as it needs", "mset", "mget", "msetnx")
 	add(skipLine, "write 'let old = get k set k v return old'", "getset", "getdel")
 	add(skipLine, "a key holds one text; what has parts is several keys in a bucket, `h/field`, or JSON: from_json(get k)",
 		"hset", "hget", "hgetall", "hdel", "hincrby", "hmset", "hmget", "lpush", "rpush", "lpop", "rpop", "lrange",
-		"sadd", "srem", "smembers", "zadd", "zrem", "zrange", "xadd", "append", "push", "pop")
+		"sadd", "srem", "smembers", "zadd", "zrem", "zrange", "xadd", "pop")
+	add(skipLine, "write 'let a = append(a, x)' for an array; a list in the store is several keys in a bucket, `jobs/001`", "append", "push")
+	add(skipLine, "write 'let a = sort(a)'", "sort")
+	add(skipLine, "write 'return now()'", "now")
+	add(skipLine, "write 'return random(100)'", "random", "rand")
 	return m
 }()
 
