@@ -17,7 +17,7 @@ import (
 // backupFlags are those of the command backup.
 type backupFlags struct {
 	Force bool   `help:"Replace the file when there is one."`
-	File  string `arg:"" help:"File to write, - for standard output."`
+	File  string `arg:"" help:"File to write, - for standard output." complete:"file"`
 }
 
 // backup writes a backup of the store to a file or to standard output. A file

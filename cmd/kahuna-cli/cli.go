@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"kahuna"
 	"kahuna/internal/answer"
 	"kahuna/script"
@@ -35,6 +37,7 @@ type cli struct {
 	open           func(dir string, o *kahuna.Options) (kahuna.Store, error)
 
 	flags       flags
+	model       *kong.Application // of the command line
 	params      kahuna.Params
 	options     kahuna.RunOptions
 	db          kahuna.Store
@@ -67,6 +70,8 @@ func (c *cli) command(ctx context.Context, args []string) int {
 		return c.check(ctx, c.flags.Check.Files)
 	case "fmt":
 		return c.format(ctx)
+	case "completion":
+		return c.completion(c.model)
 	case "backup":
 		return c.backup(ctx)
 	case "restore":

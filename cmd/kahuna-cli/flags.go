@@ -21,7 +21,7 @@ import (
 
 // flags is the command line.
 type flags struct {
-	Embedded       string           `env:"KAHUNA_EMBEDDED" help:"Directory of the store to run on; made when missing. The environment variable KAHUNA_EMBEDDED names it, too." placeholder:"DIR"`
+	Embedded       string           `env:"KAHUNA_EMBEDDED" help:"Directory of the store to run on; made when missing. The environment variable KAHUNA_EMBEDDED names it, too." placeholder:"DIR" complete:"dir"`
 	Connect        string           `short:"c" env:"KAHUNA_URL" help:"Address of a server, or several separated by commas: http://127.0.0.1:2070 when there is no --embedded. The environment variable KAHUNA_URL names it, too." placeholder:"URL"`
 	CA             string           `name:"ca" env:"KAHUNA_CA" help:"PEM file of the certificates to trust at https addresses, such as the tls-dev.pem of a server." placeholder:"FILE"`
 	Execute        []string         `short:"e" sep:"none" help:"Run this script instead of the shell." placeholder:"SCRIPT"`
@@ -34,11 +34,11 @@ type flags struct {
 
 	Shell struct{} `cmd:"" default:"1" help:"Read scripts from the terminal, or one script from a pipe: what happens without a command."`
 	Run   struct {
-		File string `arg:"" help:"Script file, - for standard input."`
+		File string `arg:"" help:"Script file, - for standard input." complete:"file"`
 	} `cmd:"" help:"Run one script from a file."`
 	Batch struct {
 		StopOnError bool   `help:"Stop at the first script that fails."`
-		File        string `arg:"" help:"File of scripts, - for standard input."`
+		File        string `arg:"" help:"File of scripts, - for standard input." complete:"file"`
 	} `cmd:"" help:"Run several scripts, separated by lines of ---, each with its own result."`
 	Get     keyFlag      `cmd:"" help:"Print the value of a key."`
 	Set     setFlags     `cmd:"" help:"Set a key."`
@@ -50,16 +50,18 @@ type flags struct {
 	History historyFlags `cmd:"" help:"Print the versions of a key, the newest first."`
 	Stats   struct{}     `cmd:"" help:"Print the statistics of the store."`
 	Check   struct {
-		Files []string `arg:"" help:"Script files, - for standard input."`
+		Files []string `arg:"" help:"Script files, - for standard input." complete:"file"`
 	} `cmd:"" help:"Print everything that is wrong with scripts, without running them."`
 	Fmt struct {
 		Write bool     `short:"w" help:"Write the result back to the file."`
 		List  bool     `short:"l" help:"Print the names of the files that are not in the canonical form."`
 		Check bool     `help:"Print nothing, and fail when a file is not in the canonical form."`
-		Files []string `arg:"" help:"Script files, - for standard input."`
+		Files []string `arg:"" help:"Script files, - for standard input." complete:"file"`
 	} `cmd:"" help:"Print scripts in the canonical form."`
 	Backup  backupFlags  `cmd:"" help:"Write a backup of the store to a file."`
 	Restore restoreFlags `cmd:"" help:"Make a store from a backup, in a directory that does not exist or is empty."`
+
+	Completion completionFlags `cmd:"" help:"Print a script with which bash, zsh or fish completes this command."`
 }
 
 const description = `Runs scripts on a Kahuna store.
@@ -111,6 +113,7 @@ func (c *cli) parse(args []string) (command string, done bool, err error) {
 	case err != nil:
 		return "", false, fmt.Errorf("%s; see kahuna-cli --help", explain(err.Error(), args))
 	}
+	c.model = parser.Model
 	command, _, _ = strings.Cut(parsed.Command(), " ")
 	if err := c.flags.chooseStore(parsed); err != nil {
 		return "", false, err
@@ -184,6 +187,8 @@ func explain(text string, args []string) string {
 		return "run needs a script file, or - for standard input: run FILE"
 	case strings.HasPrefix(text, `expected "<files>`):
 		return "name a script file, or - for standard input"
+	case text == `expected "<shell>"` || strings.HasPrefix(text, "<shell> must be one of"):
+		return "name a shell: completion bash, completion zsh or completion fish"
 	case strings.HasPrefix(text, "--timeout: expected duration value"):
 		return "--timeout must not be negative"
 	case strings.HasPrefix(text, "--timeout"):
@@ -214,7 +219,7 @@ func forWord(said string, args []string) string {
 	case first != args[from] || slices.Contains(syntax.Keywords(), strings.ToLower(first)):
 		return "to run a script write: kahuna-cli --embedded DIR -e '" + strings.Join(args[from:], " ") + "'"
 	}
-	return "commands are get, set, del, ttl, exists, keys, count, history, stats, run, batch, check, fmt, backup and restore; " +
+	return "commands are get, set, del, ttl, exists, keys, count, history, stats, run, batch, check, fmt, backup, restore and completion; " +
 		"to run a script write: kahuna-cli --embedded DIR -e 'SCRIPT'"
 }
 

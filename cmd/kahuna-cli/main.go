@@ -9,6 +9,7 @@
 //	kahuna-cli --embedded DIR get KEY              what one command does
 //	kahuna-cli check FILE...                       all diagnostics
 //	kahuna-cli fmt [-w] FILE...                    the canonical form
+//	kahuna-cli completion bash|zsh|fish            a script for the shell
 //
 // What it guarantees:
 //

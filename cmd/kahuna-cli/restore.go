@@ -11,7 +11,7 @@ import (
 
 // restoreFlags are those of the command restore.
 type restoreFlags struct {
-	File string `arg:"" help:"File to read, - for standard input."`
+	File string `arg:"" help:"File to read, - for standard input." complete:"file"`
 }
 
 // restore makes a store of a backup.

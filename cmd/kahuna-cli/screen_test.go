@@ -21,6 +21,17 @@ type screen struct {
 // openScreen starts the shell on a terminal of 80 columns.
 func openScreen(t *testing.T, rows int, env ...string) *screen {
 	t.Helper()
+	s := newScreen(t)
+	s.start(rows, fmt.Sprintf("env HOME=%s XDG_STATE_HOME= INPUTRC=/dev/null %s %s --embedded %s; echo status $?; exec sleep 600",
+		s.home, strings.Join(env, " "), filepath.Join(s.home, "kahuna-cli"), filepath.Join(s.home, "data")))
+	s.wait(`kahuna-cli>$`)
+	return s
+}
+
+// newScreen returns a terminal that is still to be started. Its home has the
+// command.
+func newScreen(t *testing.T) *screen {
+	t.Helper()
 	if _, err := exec.LookPath("tmux"); err != nil && os.Getenv("CI") == "" {
 		t.Skip("tmux is not installed; .ci/run installs it")
 	}
@@ -34,8 +45,7 @@ func openScreen(t *testing.T, rows int, env ...string) *screen {
 	if err != nil {
 		t.Fatal(err)
 	}
-	link := filepath.Join(dir, "kahuna-cli")
-	if err := os.Symlink(self, link); err != nil {
+	if err := os.Symlink(self, filepath.Join(dir, "kahuna-cli")); err != nil {
 		t.Fatal(err)
 	}
 	s := &screen{t: t, socket: filepath.Join(sockets, "s"), home: dir}
@@ -43,11 +53,12 @@ func openScreen(t *testing.T, rows int, env ...string) *screen {
 		_, _ = s.try("kill-server")
 		_ = os.RemoveAll(sockets)
 	})
-	command := fmt.Sprintf("env HOME=%s XDG_STATE_HOME= INPUTRC=/dev/null %s %s --embedded %s; echo status $?; exec sleep 600",
-		dir, strings.Join(env, " "), link, filepath.Join(dir, "data"))
-	s.tmux("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", fmt.Sprint(rows), command)
-	s.wait(`kahuna-cli>$`)
 	return s
+}
+
+func (s *screen) start(rows int, command string) {
+	s.t.Helper()
+	s.tmux("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", fmt.Sprint(rows), command)
 }
 
 func (s *screen) try(args ...string) (string, error) {
