@@ -54,11 +54,11 @@ func TestRanges(t *testing.T) {
 		db := openTest(t, t.TempDir(), &Options{forceSlow: slow, RowCacheBytes: 4096})
 		// The clock of the store may be ahead of ours.
 		clock := func() time.Time {
-			w, err := db.Ephemeral().Set(ctx, "~", "", nil)
-			if err != nil {
+			if _, err := db.Ephemeral().Set(ctx, "~", "", nil); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := db.Ephemeral().Delete(ctx, "~"); err != nil {
+			w, err := db.Ephemeral().Delete(ctx, "~") // of this moment on it is gone
+			if err != nil {
 				t.Fatal(err)
 			}
 			return w.Time

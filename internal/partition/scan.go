@@ -219,7 +219,9 @@ func (tx *Tx) readSlow(part Part, m *merger, visit func(*memoryRow) error) error
 			}
 		}
 		if !tx.lockedRange(rng) {
-			assert(session == nil, "a transaction has got no lock")
+			if session != nil {
+				return session.gone()
+			}
 			if tx.locksIn(rng) {
 				rng = part.Range // what was locked was not enough; others are quicker
 			}

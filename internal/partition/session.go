@@ -260,6 +260,18 @@ func (s *Session) lost() error {
 	return nil
 }
 
+// gone returns why locks that the transaction has taken are not held any more.
+func (s *Session) gone() error {
+	err := s.lost()
+	if err == nil {
+		s.tx.p.mu.Lock()
+		err = s.tx.p.runnableIn(s.tx.term)
+		s.tx.p.mu.Unlock()
+	}
+	assert(err != nil, "a transaction has got no lock")
+	return err
+}
+
 func conflictError(key string) error {
 	e := &script.Error{Code: script.CodeConflict, Retry: true, Message: "conflict: what the transaction read was changed by another one",
 		Hint: "run it again"}

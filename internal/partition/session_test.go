@@ -94,6 +94,48 @@ func TestInvariantLOCK3(t *testing.T) {
 	}
 }
 
+// TestLocksGone: a transaction whose locks on a range are taken right after it
+// got them, by an older one or by the end of the term, is told so.
+func TestLocksGone(t *testing.T) {
+	another := errors.New("another leads")
+	for _, stop := range []bool{false, true} {
+		p := leader(t)
+		old := session(t, p)
+		var take func()
+		young, err := p.Begin(SessionOptions{
+			Wait: func(<-chan struct{}, <-chan struct{}) error { return nil },
+			Now: func() int64 { // the clock is read when a lock was got
+				if take != nil {
+					take()
+				}
+				return 1000
+			},
+			Poll: func(int64) error { return nil },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = young.Do(workFunc(func(tx *Tx) error {
+			take = func() {
+				take = nil
+				if stop {
+					p.Stop(another)
+				} else if _, err := old.Do(workFunc(func(tx *Tx) error {
+					_, err := tx.Set(kv.Ephemeral, "b/1", "1", &script.SetOptions{})
+					return err
+				}), nil); err != nil {
+					t.Error(err)
+				}
+			}
+			return tx.Scan(kv.Ephemeral, false, "b", 0, func(script.Row) error { return nil })
+		}), nil)
+		conflict := (*script.Error)(nil)
+		if stop && !errors.Is(err, another) || !stop && (!errors.As(err, &conflict) || conflict.Code != script.CodeConflict) {
+			t.Errorf("stop %v: %v", stop, err)
+		}
+	}
+}
+
 // TestCallUndone: what a call wrote before it failed is gone, for the calls
 // that follow and for the commit, whether the transaction has written few keys
 // or many.
