@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -321,21 +322,31 @@ func TestFailedStatisticsPause(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		var reads atomic.Int64
+		var reads atomic.Int64 // of the statistics
 		synctest.Test(t, func(t *testing.T) {
+			opened := make(chan struct{})
 			fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
-				if strings.HasSuffix(op.Path, ".sst") && (op.Kind == errorfs.OpFileReadAt || op.Kind == errorfs.OpOpen) && reads.Add(1) >= n {
+				// While it makes the reader of a table, others may wait for that.
+				if op.Kind != errorfs.OpFileReadAt || !calledBy("loadTableStats") || calledBy("sstable.NewReader") {
+					return nil
+				}
+				<-opened
+				if reads.Add(1) >= n {
 					return &vfsError{op.Path}
 				}
 				return nil
 			}))
 			s, err := store.Open(store.Options{FS: fs, Dir: "db", CacheBytes: 1, HistoryRevisions: -1})
 			if err != nil {
-				return
+				t.Fatal(err)
 			}
+			close(opened)
 			time.Sleep(time.Minute) // of the bubble's time: it passes when nothing runs
-			if s.Err() != nil {
+			if reads.Load() >= n {
 				failures++
+				if s.Err() == nil {
+					t.Errorf("read %d of the statistics has failed, and the store has not", n)
+				}
 			}
 			if refused := reads.Load() - n + 1; refused > 5000 {
 				t.Errorf("read %d: %d reads in the minute after the failure", n, refused)
@@ -350,6 +361,20 @@ func TestFailedStatisticsPause(t *testing.T) {
 	}
 	if failures == 0 {
 		t.Error("no failed read was one of the statistics")
+	}
+}
+
+// calledBy reports whether a function with such a name is among the callers.
+func calledBy(name string) bool {
+	pcs := make([]uintptr, 64)
+	for frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)]); ; {
+		frame, more := frames.Next()
+		if strings.HasSuffix(frame.Function, name) {
+			return true
+		}
+		if !more {
+			return false
+		}
 	}
 }
 
