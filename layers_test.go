@@ -18,8 +18,9 @@ import (
 var layers = [][]string{
 	{"kahuna/cmd/kahuna-cli", "kahuna/cmd/kahuna-bench", "kahuna/cmd/kahuna-server"},
 	{"kahuna/internal/server", "kahuna/client"},
-	{"kahuna/internal/server/rest", "kahuna/internal/server/resp"}, // a front end each
-	{"kahuna/internal/restwire"},
+	{"kahuna/internal/server/rest", "kahuna/internal/server/resp", "kahuna/internal/server/grpcapi"}, // a front end each
+	{"kahuna/internal/server/wire"},
+	{"kahuna/internal/restwire", "kahuna/internal/wirepb"},
 	{"kahuna/docs"},
 	{"kahuna/internal/answer"}, // for tools and tests
 	{"kahuna"},
@@ -44,7 +45,7 @@ var layers = [][]string{
 // network is no part of.
 var (
 	engine  = []string{"kahuna", "kahuna/internal", "kahuna/script"}
-	network = []string{"kahuna/internal/server", "kahuna/internal/restwire", "kahuna/client"}
+	network = []string{"kahuna/internal/server", "kahuna/internal/restwire", "kahuna/internal/wirepb", "kahuna/client"}
 )
 
 // beside may be imported by tests, by each other and by commands, but not by

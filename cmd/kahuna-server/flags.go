@@ -17,6 +17,7 @@ import (
 	"kahuna"
 	"kahuna/internal/server"
 	"kahuna/internal/server/resp"
+	"kahuna/internal/server/wire"
 )
 
 // flags is the command line.
@@ -25,6 +26,7 @@ type flags struct {
 	Memory bool   `group:"store" env:"KAHUNA_MEMORY" help:"Serve a store without files, gone when the server ends."`
 
 	HTTP        string `group:"listen" name:"http" env:"KAHUNA_HTTP" default:"127.0.0.1:2070" placeholder:"HOST:PORT" help:"Address of REST, health and metrics; port 0 takes a free one, an empty text switches it off. Default: 127.0.0.1:2070."`
+	GRPC        string `group:"listen" name:"grpc" env:"KAHUNA_GRPC" default:"127.0.0.1:2072" placeholder:"HOST:PORT" help:"Address of gRPC over HTTP/2 without TLS; port 0 takes a free one, an empty text switches it off. Default: 127.0.0.1:2072."`
 	Redis       string `group:"listen" env:"KAHUNA_REDIS" default:"127.0.0.1:2079" placeholder:"HOST:PORT" help:"Address of the Redis protocol; port 0 takes a free one, an empty text switches it off. Default: 127.0.0.1:2079."`
 	RedisTLS    string `group:"listen" name:"redis-tls" env:"KAHUNA_REDIS_TLS" placeholder:"HOST:PORT" help:"Address of the Redis protocol over TLS, or several separated by commas. It passes connections on to --redis, which must be on."`
 	Insecure    bool   `group:"listen" env:"KAHUNA_INSECURE" help:"Allow addresses that other machines can reach, though there are no passwords."`
@@ -35,6 +37,7 @@ type flags struct {
 	TLSKey  string  `group:"tls" name:"tls-key" env:"KAHUNA_TLS_KEY" placeholder:"FILE" help:"PEM file of its private key."`
 	TLSDev  bool    `group:"tls" name:"tls-dev" env:"KAHUNA_TLS_DEV" help:"Make a certificate for localhost, signed by itself, and keep it with the store. The log has its SHA-256."`
 
+	Conflicts string        `group:"run" name:"transaction-conflicts" env:"KAHUNA_TRANSACTION_CONFLICTS" default:"wait" enum:"wait,refuse" placeholder:"POLICY" help:"What happens where an interactive transaction holds a lock: wait a tenth of a second, or refuse at once, then also of two scripts under way on the same keys the second. Default: wait."`
 	Drain     time.Duration `group:"run" env:"KAHUNA_DRAIN" default:"10s" placeholder:"DURATION" help:"How long running requests may take once SIGTERM or Ctrl-C came. A second one leaves at once. Default: 10s."`
 	LogFormat string        `group:"run" env:"KAHUNA_LOG_FORMAT" default:"text" enum:"text,json" placeholder:"FORMAT" help:"Form of the log: text or json. Default: text."`
 	LogLevel  string        `group:"run" env:"KAHUNA_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"What is logged: debug, info, warn or error. Default: info."`
@@ -198,15 +201,24 @@ func stateDir() (string, error) {
 	return filepath.Join(home, ".local", "state", "kahuna"), err
 }
 
+// conflicts is the policy that --transaction-conflicts names.
+func (f *flags) conflicts() wire.Policy {
+	if f.Conflicts == "refuse" {
+		return wire.Refuse
+	}
+	return wire.Wait
+}
+
 // mount adds the listeners to the server. c is the certificate, or nil.
 func (f *flags) mount(s *server.Server, db *kahuna.DB, c *server.Certificate, logger *slog.Logger) {
 	s.Add("http", f.HTTP, s.HTTP())
+	s.Add("grpc", f.GRPC, s.GRPC())
 	s.Add("redis", f.Redis, resp.New(db, resp.Options{Context: s.Work(), Logger: logger}))
 	if c == nil {
 		return
 	}
 	for _, addr := range f.tlsAddresses() {
-		s.Add("tls", addr, s.TLS(c, nil))
+		s.Add("tls", addr, s.TLS(c, s.RPC()))
 	}
 	for _, addr := range addresses(f.RedisTLS) {
 		s.Add("redis-tls", addr, s.Over(c, "redis"))

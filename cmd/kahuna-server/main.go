@@ -61,7 +61,7 @@ func run(args []string, stdout, stderr io.Writer, signals, hangups <-chan os.Sig
 	drain, leave := make(chan struct{}), make(chan struct{})
 	left := make(chan int, 1)
 	go watch(signals, drain, leave, left)
-	s := server.New(db, server.Options{Logger: logger, Drain: f.Drain, Dir: dir, Insecure: f.Insecure, Connections: f.Connections})
+	s := server.New(db, server.Options{Logger: logger, Drain: f.Drain, Dir: dir, Insecure: f.Insecure, Connections: f.Connections, Conflicts: f.conflicts()})
 	f.mount(s, db, certificate, logger)
 	status := 0
 	if err := s.Run(drain, leave); err != nil {

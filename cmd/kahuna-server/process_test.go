@@ -39,7 +39,7 @@ type process struct {
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, lines: make(chan string, 1000), ended: make(chan error, 1)}
-	p.cmd = exec.Command("kahuna-server", append([]string{"--redis="}, args...)...)
+	p.cmd = exec.Command("kahuna-server", append([]string{"--redis=", "--grpc="}, args...)...)
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -286,7 +286,7 @@ func TestPortInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	out, err := exec.Command("kahuna-server", "--memory", "--redis=", "--http", l.Addr().String()).CombinedOutput()
+	out, err := exec.Command("kahuna-server", "--memory", "--redis=", "--grpc=", "--http", l.Addr().String()).CombinedOutput()
 	var failed *exec.ExitError
 	if !errors.As(err, &failed) || failed.ExitCode() != exitFailed || !strings.Contains(string(out), "port 0 takes a free one") {
 		t.Errorf("%v: %s", err, out)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"kahuna"
+	"kahuna/internal/server/grpcapi"
+	"kahuna/internal/server/wire"
 )
 
 // Front is one protocol on one address.
@@ -44,6 +46,9 @@ type Options struct {
 	// Patience is how long a client may take to send a body or read an answer:
 	// 30 s.
 	Patience time.Duration
+	// Conflicts says what becomes of a call that meets a lock of an interactive
+	// transaction.
+	Conflicts wire.Policy
 }
 
 // stopping is how long a front may take to answer what was stopped.
@@ -59,6 +64,8 @@ type Server struct {
 	draining atomic.Bool
 	places   *places      // of connections of HTTP
 	web      http.Handler // of REST, health and metrics
+	wire     *wire.Service
+	grpc     *grpcapi.Server
 	storeErr func() error // why the store does not write, or nil
 	// work is the context of all requests; stop ends it.
 	work context.Context
@@ -93,9 +100,17 @@ func New(store *kahuna.DB, o Options) *Server {
 	s.metrics = newMetrics(store, s.places)
 	work, stop := context.WithCancelCause(context.Background())
 	s.work, s.stop = work, func() { stop(errStopping) }
+	s.wire = wire.New(store, wire.Options{Conflicts: o.Conflicts})
+	s.grpc = grpcapi.New(s.wire, grpcapi.Options{Context: s.work, Logger: o.Logger, Observe: s.Observer("grpc"), Connections: o.Connections})
 	s.web = s.newWeb()
 	return s
 }
+
+// GRPC returns the front of gRPC over HTTP/2 without TLS.
+func (s *Server) GRPC() Front { return s.grpc }
+
+// RPC returns what answers the requests of gRPC, for TLS.
+func (s *Server) RPC() http.Handler { return s.grpc.Handler() }
 
 // Work returns the context of all requests. It ends when they have to be
 // stopped; its cause is then an *kahuna.Error that says so.
@@ -119,6 +134,7 @@ func (s *Server) Add(name, addr string, f Front) {
 // then it drains. Once leave is closed it does not wait for anything. The error
 // is that of a front, or of an address that cannot be taken.
 func (s *Server) Run(drain, leave <-chan struct{}) error {
+	defer s.wire.Close()
 	defer s.stop()
 	if len(s.fronts) == 0 {
 		return errors.New("every listener is switched off; give at least one an address, such as --http 127.0.0.1:2070")
@@ -185,6 +201,7 @@ func checkLoopback(name, addr string) error {
 // drain ends all fronts (SRV-1).
 func (s *Server) drain(leave <-chan struct{}) {
 	s.draining.Store(true)
+	s.grpc.Drain() // or its streams do not end, wherever they are served
 	s.opts.Logger.Info("draining", "for", s.opts.Drain.String())
 	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Drain)
 	defer cancel()

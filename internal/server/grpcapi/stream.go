@@ -1,0 +1,181 @@
+package grpcapi
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+)
+
+// batchStream is a stream of requests and their answers.
+type batchStream[Q, A any] interface {
+	SendHeader(metadata.MD) error
+	Send(*A) error
+	Recv() (*Q, error)
+	Context() context.Context
+}
+
+// batch serves one stream. answer answers one request; it does not panic.
+//
+//	reader ─> one goroutine per request ─> writer
+//	   └ stops where budget is used up, until the writer has sent
+type batch[Q, A any] struct {
+	stream batchStream[Q, A]
+	answer func(*Q) *A
+	budget budget
+	out    chan reply[A]
+
+	mu      sync.Mutex
+	closed  bool // takes no more requests
+	running sync.WaitGroup
+}
+
+// reply is an answer with the bytes of its request.
+type reply[A any] struct {
+	answer *A
+	bytes  int64
+}
+
+// outQueue is how many answers wait for the writer.
+const outQueue = 64
+
+// serveBatch serves a stream until its client ends it, or s drains.
+//
+// Invariants GRPC-1 and GRPC-2.
+func serveBatch[Q, A any](s *Server, stream batchStream[Q, A], answer func(*Q) *A) error {
+	// At once: a client that has seen no headers sends what it sent before again
+	// when the stream breaks, executed or not.
+	if err := stream.SendHeader(nil); err != nil {
+		return err
+	}
+	b := &batch[Q, A]{stream: stream, answer: answer, out: make(chan reply[A], outQueue)}
+	b.budget.init(s.opts.InFlight, s.opts.InFlightBytes)
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		b.write()
+	}()
+	read := make(chan error, 1)
+	s.streams.Add(1)
+	go func() {
+		defer s.streams.Done()
+		read <- b.read()
+	}()
+	var err error
+	select {
+	case err = <-read:
+	case <-s.draining:
+		err = status.Error(codes.Unavailable, "the server is ending")
+	}
+	b.stop()
+	b.running.Wait()
+	close(b.out)
+	<-written
+	b.budget.end() // of a reader that waits for it
+	if errors.Is(err, io.EOF) {
+		return nil // the client has half-closed
+	}
+	return err
+}
+
+// read takes requests until the stream ends, and returns why.
+func (b *batch[Q, A]) read() error {
+	for {
+		q, err := b.stream.Recv()
+		if err != nil {
+			return err
+		}
+		size := int64(proto.Size(any(q).(proto.Message)))
+		if !b.budget.take(size) || !b.begin() {
+			return io.EOF // the stream is ending; nobody did it
+		}
+		go func() {
+			defer b.running.Done()
+			b.out <- reply[A]{b.answer(q), size}
+		}()
+	}
+}
+
+// begin reports whether another request may begin.
+func (b *batch[Q, A]) begin() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return false
+	}
+	b.running.Add(1)
+	return true
+}
+
+func (b *batch[Q, A]) stop() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+}
+
+// write sends the answers. When the client has gone nobody waits for them, but
+// what has begun ends.
+func (b *batch[Q, A]) write() {
+	broken := false
+	for r := range b.out {
+		if !broken {
+			broken = b.stream.Send(r.answer) != nil
+		}
+		b.budget.give(r.bytes)
+	}
+}
+
+// budget bounds what is under way in one stream.
+type budget struct {
+	mu    sync.Mutex
+	freed sync.Cond
+	count int
+	bytes int64
+	most  int
+	mostB int64
+	ended bool
+}
+
+func (g *budget) init(most int, bytes int64) {
+	g.freed.L = &g.mu
+	g.most, g.mostB = most, bytes
+}
+
+// take waits until there is room for a request of that size; one that is larger
+// than all there is may be alone. It reports false when the stream has ended.
+func (g *budget) take(size int64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for !g.ended && g.count > 0 && (g.count >= g.most || g.bytes+size > g.mostB) {
+		g.freed.Wait()
+	}
+	g.count++
+	g.bytes += size
+	return !g.ended
+}
+
+func (g *budget) give(size int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.count--
+	g.bytes -= size
+	g.freed.Signal()
+}
+
+func (g *budget) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ended = true
+	g.freed.Broadcast()
+}
+
+// observed times one call for Options.Observe.
+func (s *Server) observed(call string, start time.Time, result string) {
+	s.opts.Observe(call, result, time.Since(start))
+}
