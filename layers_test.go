@@ -18,7 +18,7 @@ import (
 var layers = [][]string{
 	{"kahuna/cmd/kahuna-cli", "kahuna/cmd/kahuna-bench", "kahuna/cmd/kahuna-server"},
 	{"kahuna/internal/server", "kahuna/client"},
-	{"kahuna/internal/server/rest", "kahuna/internal/server/resp", "kahuna/internal/server/grpcapi"}, // a front end each
+	{"kahuna/internal/server/rest", "kahuna/internal/server/resp", "kahuna/internal/server/grpcapi", "kahuna/internal/server/origrest"}, // a front end each
 	{"kahuna/internal/server/wire"},
 	{"kahuna/internal/restwire", "kahuna/internal/wirepb"},
 	{"kahuna/docs"},

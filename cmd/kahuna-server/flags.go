@@ -213,9 +213,7 @@ func (f *flags) conflicts() wire.Policy {
 func (f *flags) mount(s *server.Server, db *kahuna.DB, c *server.Certificate, logger *slog.Logger) {
 	s.Add("http", f.HTTP, s.HTTP())
 	s.Add("grpc", f.GRPC, s.GRPC())
-	redis := resp.New(db, resp.Options{Context: s.Work(), Logger: logger})
-	s.Add("redis", f.Redis, redis)
-	s.Collect(redis)
+	s.Add("redis", f.Redis, resp.New(db, resp.Options{Context: s.Work(), Logger: logger}))
 	if c == nil {
 		return
 	}

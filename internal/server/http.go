@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"kahuna/internal/restwire"
+	"kahuna/internal/server/origrest"
 	"kahuna/internal/server/rest"
 )
 
@@ -46,6 +47,7 @@ func (s *Server) httpServer(h http.Handler, idle time.Duration) *http.Server {
 // newWeb returns the handler of REST, health and metrics.
 func (s *Server) newWeb() http.Handler {
 	api := rest.New(s.store, rest.Options{Patience: s.opts.Patience, Observe: s.Observer("rest")})
+	original := origrest.New(s.wire, origrest.Options{Patience: s.opts.Patience, Logger: s.opts.Logger, Observe: s.Observer("original-rest")})
 	metrics := promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: s.opts.Patience})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.metrics.underWay.Inc()
@@ -67,6 +69,10 @@ func (s *Server) newWeb() http.Handler {
 			_ = control.SetWriteDeadline(time.Now().Add(s.opts.Patience))
 			metrics.ServeHTTP(w, r)
 		default:
+			if origrest.Serves(r.URL.Path) && !rest.FromOtherSite(r) {
+				original.ServeHTTP(w, r)
+				return
+			}
 			api.ServeHTTP(w, r)
 		}
 	})

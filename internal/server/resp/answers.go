@@ -14,7 +14,7 @@ import (
 // result writes the answer of a script.
 func result(w *writer, a *answer) {
 	if a.err != nil {
-		w.failed(a.err)
+		w.fail(errorText(a.err))
 		return
 	}
 	r := a.res

@@ -31,7 +31,6 @@ type op struct {
 	program kahuna.Program
 	params  kahuna.Params
 	do      func(ctx context.Context, w *writer)
-	after   func() // called by the loop when the answer is there
 	reply   func(w *writer, a *answer)
 }
 
@@ -42,10 +41,9 @@ func (c *conn) start(o *op) {
 		return
 	}
 	// Requests are not taken back when their client has gone.
-	ctx := c.server.o.Context
+	ctx := context.Background()
 	a := c.server.spaces[c.space]
 	s := c.newSlot(o.reply)
-	s.after = o.after
 	ran := false
 	switch o.kind {
 	case opGet:
@@ -59,22 +57,23 @@ func (c *conn) start(o *op) {
 	case opRun:
 		ran = a.Run(ctx, o.program, o.params, nil, s.onRun)
 	case opRead:
-		db, p, params := c.server.db, o.program, o.params
+		ctx, db, p, params := c.server.o.Context, c.server.db, o.program, o.params
 		go func() {
-			s.a.err = db.View(ctx, func(tx kahuna.Tx) (err error) {
-				s.a.res, err = tx.RunProgram(ctx, p, params, nil)
+			var a answer
+			a.err = db.View(ctx, func(tx kahuna.Tx) (err error) {
+				a.res, err = tx.RunProgram(ctx, p, params, nil)
 				return err
 			})
-			s.finish()
+			s.finish(&a)
 		}()
 	case opFunc:
-		do := o.do
+		ctx, do := c.server.o.Context, o.do
 		go func() {
 			do(ctx, &s.w)
 			s.done()
 		}()
 	}
-	c.started(s, ran)
+	c.begun(s, ran)
 }
 
 // inTx does o in tx and writes its answer.

@@ -136,13 +136,18 @@ func contains(list []string, s string) bool {
 // refusedBrowser refuses what a page of another site makes a browser send: the
 // server has no passwords yet, and a browser reaches the loopback.
 func (c *call) refusedBrowser() bool {
-	site := c.r.Header.Get("Sec-Fetch-Site")
-	origin := c.r.Header.Get("Origin")
-	if site == "cross-site" || site == "same-site" || origin != "" && origin != "http://"+c.r.Host && origin != "https://"+c.r.Host {
+	if FromOtherSite(c.r) {
 		c.badRequest("requests from pages of other sites are refused", "call the store from a program, not from a web page")
 		return true
 	}
 	return false
+}
+
+// FromOtherSite reports whether a page of another site has made a browser send r.
+func FromOtherSite(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	origin := r.Header.Get("Origin")
+	return site == "cross-site" || site == "same-site" || origin != "" && origin != "http://"+r.Host && origin != "https://"+r.Host
 }
 
 // known refuses parameters of the query that the call does not have. Names that

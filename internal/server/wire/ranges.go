@@ -164,7 +164,7 @@ func spanOf(prefix string, startKey *string, startInclusive bool, endKey *string
 		}
 		s.start = max(s.start, from)
 	}
-	if endKey != nil {
+	if endKey != nil && *endKey != "" {
 		to := *endKey
 		if endInclusive {
 			to += "\x00"
@@ -172,9 +172,8 @@ func spanOf(prefix string, startKey *string, startInclusive bool, endKey *string
 		if s.end == "" || to < s.end {
 			s.end = to
 		}
-		s.empty = to == ""
 	}
-	s.empty = s.empty || s.end != "" && s.start >= s.end
+	s.empty = s.end != "" && s.start >= s.end
 	return s
 }
 
