@@ -213,7 +213,9 @@ func (f *flags) conflicts() wire.Policy {
 func (f *flags) mount(s *server.Server, db *kahuna.DB, c *server.Certificate, logger *slog.Logger) {
 	s.Add("http", f.HTTP, s.HTTP())
 	s.Add("grpc", f.GRPC, s.GRPC())
-	s.Add("redis", f.Redis, resp.New(db, resp.Options{Context: s.Work(), Logger: logger}))
+	redis := resp.New(db, resp.Options{Context: s.Work(), Logger: logger})
+	s.Add("redis", f.Redis, redis)
+	s.Collect(redis)
 	if c == nil {
 		return
 	}

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"kahuna"
 	"kahuna/internal/server/grpcapi"
 	"kahuna/internal/server/wire"
@@ -122,6 +124,9 @@ func (s *Server) Work() context.Context { return s.work }
 func (s *Server) Observer(protocol string) func(call, result string, took time.Duration) {
 	return s.metrics.observer(protocol)
 }
+
+// Collect adds figures to /metrics.
+func (s *Server) Collect(c prometheus.Collector) { s.metrics.registry.MustRegister(c) }
 
 // Add adds a front on addr. An empty addr switches it off.
 func (s *Server) Add(name, addr string, f Front) {

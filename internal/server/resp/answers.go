@@ -14,7 +14,7 @@ import (
 // result writes the answer of a script.
 func result(w *writer, a *answer) {
 	if a.err != nil {
-		w.fail(errorText(a.err))
+		w.failed(a.err)
 		return
 	}
 	r := a.res

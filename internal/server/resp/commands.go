@@ -22,6 +22,9 @@ type command struct {
 	control func(c *conn, args [][]byte)
 	// alone is not allowed between MULTI and EXEC.
 	alone bool
+	// secret has arguments that nobody is shown.
+	secret bool
+	family int
 }
 
 var (
@@ -30,7 +33,15 @@ var (
 )
 
 func init() {
-	sorted = slices.Concat(scriptCommands, connectionCommands, serverCommands, stringCommands, keyCommands, txCommands)
+	for family, list := range map[int][]*command{familyScript: scriptCommands, familyConnection: connectionCommands,
+		familyServer: serverCommands, familyRead: slices.Concat(stringCommands, keyCommands), familyTransaction: txCommands} {
+		for _, cmd := range list {
+			if cmd.family = family; family == familyRead && cmd.writes {
+				cmd.family = familyWrite
+			}
+		}
+		sorted = append(sorted, list...)
+	}
 	slices.SortFunc(sorted, func(a, b *command) int { return strings.Compare(a.name, b.name) })
 	for _, cmd := range sorted {
 		table[cmd.name] = cmd
@@ -55,9 +66,14 @@ func lookup(name []byte) *command {
 // exec runs one request. args are valid until it returns.
 func (c *conn) exec(args [][]byte) {
 	cmd := lookup(args[0])
+	c.cmd = cmd
 	if cmd == nil {
 		c.refuse(unknown(args))
 		return
+	}
+	c.about.last = cmd
+	if len(c.server.monitors) > 0 {
+		c.server.show(c, cmd, args)
 	}
 	if cmd.arity > 0 && len(args) != cmd.arity || len(args) < -cmd.arity {
 		c.refuse(fmt.Errorf("ERR wrong number of arguments for '%s' command", strings.ToLower(cmd.name)))
@@ -65,7 +81,7 @@ func (c *conn) exec(args [][]byte) {
 	}
 	if cmd.control != nil {
 		if c.multi != nil && cmd.alone {
-			c.refuse(fmt.Errorf("ERR %s is not allowed between MULTI and EXEC", cmd.name))
+			c.refuse(notInMulti(cmd))
 			return
 		}
 		cmd.control(c, args)
@@ -92,7 +108,17 @@ func (c *conn) refuse(err error) {
 	if c.multi != nil {
 		c.multi.failed = true
 	}
-	c.answer(func(w *writer) { w.fail(errorText(err)) })
+	c.answer(func(w *writer) { w.failed(err) })
+}
+
+func notInMulti(cmd *command) error {
+	return fmt.Errorf("ERR %s is not allowed between MULTI and EXEC", cmd.name)
+}
+
+// subcommandError is the error of a command with a subcommand that there is not,
+// or with the wrong number of arguments for it.
+func subcommandError(command string, args [][]byte, known ...string) error {
+	return fmt.Errorf("ERR unknown subcommand or wrong number of arguments for '%.64s'. %s knows %s", args[1], command, strings.Join(known, ", "))
 }
 
 // checkKeys refuses what the store could not have as a key.
@@ -147,7 +173,8 @@ var advice = []struct{ names, instead string }{
 	{"SAVE BGSAVE BGREWRITEAOF LASTSAVE", "what is acknowledged is on disk already; kahuna-cli backup writes a backup"},
 	{"DUMP RESTORE MIGRATE MOVE SWAPDB OBJECT", "a script reads and writes any key"},
 	{"CLUSTER READONLY READWRITE ASKING REPLICAOF SLAVEOF ROLE PSYNC SYNC FAILOVER SHUTDOWN", "this is a single server"},
-	{"SLOWLOG LATENCY MONITOR MEMORY DEBUG MODULE ACL", "INFO tells the state of the server"},
+	{"LATENCY MEMORY DEBUG MODULE ACL LOLWUT", "INFO, SLOWLOG GET and CLIENT LIST tell the state of the server"},
+	{"WAITAOF", "what is acknowledged is on disk already"},
 }
 
 // unknown is the error of a command that there is not.

@@ -10,35 +10,44 @@ import (
 	"kahuna"
 )
 
-// conn is one connection. It belongs to its event loop; of its fields only
-// woken, held and what a slot has are touched elsewhere.
+// conn is one connection. It belongs to the event loop; of its fields only
+// woken, held, flooded and what a slot has are touched elsewhere.
 type conn struct {
 	server *Server
 	g      gnet.Conn
 	id     int64
-	opened time.Time
 	remote string
 	local  string
-	name   string
 	closed bool
 
 	parser parser
 	in     []byte // what has come and was not run
-	queue  []*slot
-	first  int // of queue
-	out    []byte
+	// waiting is its length and that of what MULTI has queued, as the server's
+	// input counts it.
+	waiting int
+	queue   []*slot
+	first   int // of queue
+	out     []byte
 	// moved is a request that runs off the loop: the next waits for it.
 	moved *slot
-	// closing closes the connection when all answers are given.
-	closing bool
+	// closing closes the connection when all answers are given; killed at once.
+	closing, killed bool
+
+	// The request that runs: its command, its arguments, and when it began.
+	cmd   *command
+	args  [][]byte
+	begun time.Duration
 
 	v3    bool
 	space int
 	multi *multi
 	watch []watched
+	about about
 
-	woken atomic.Bool
-	held  atomic.Int64 // bytes of answers that wait for those before them
+	woken   atomic.Bool
+	held    atomic.Int64 // bytes of answers that wait for those before them
+	flooded atomic.Bool  // held is over the bound, so that answers were dropped
+	output  outputWatch
 }
 
 // The states of a slot.
@@ -53,7 +62,12 @@ type slot struct {
 	c     *conn
 	state atomic.Int32
 	w     writer
+	a     answer
 	reply func(w *writer, a *answer)
+	cmd   *command
+	begun time.Duration
+	note  note // of the request, when it was not answered at once
+	after func()
 	// What the store calls, made once.
 	onRun   func(*kahuna.Result, error)
 	onGet   func(kahuna.Entry, bool, error)
@@ -71,44 +85,61 @@ type answer struct {
 
 var slots = sync.Pool{New: func() any {
 	s := new(slot)
-	s.onRun = func(res *kahuna.Result, err error) { s.finish(&answer{res: res, err: err}) }
-	s.onGet = func(e kahuna.Entry, found bool, err error) { s.finish(&answer{entry: e, found: found, err: err}) }
-	s.onWrite = func(r kahuna.WriteResult, err error) { s.finish(&answer{write: r, err: err}) }
+	s.onRun = func(res *kahuna.Result, err error) { s.a.res, s.a.err = res, err; s.finish() }
+	s.onGet = func(e kahuna.Entry, found bool, err error) { s.a.entry, s.a.found, s.a.err = e, found, err; s.finish() }
+	s.onWrite = func(r kahuna.WriteResult, err error) { s.a.write, s.a.err = r, err; s.finish() }
 	return s
 }}
 
-// newSlot adds a slot to the end of the queue.
+// newSlot adds a slot for the request that runs to the end of the queue.
 func (c *conn) newSlot(reply func(*writer, *answer)) *slot {
 	s := slots.Get().(*slot)
-	s.c, s.reply = c, reply
+	s.c, s.reply, s.cmd, s.begun = c, reply, c.cmd, c.begun
 	s.state.Store(slotStarting)
-	s.w.b, s.w.v3 = s.w.b[:0], c.v3
+	s.w.b, s.w.v3, s.w.code = s.w.b[:0], c.v3, ""
 	c.queue = append(c.queue, s)
 	return s
 }
 
-// finish encodes the answer, on any goroutine.
-func (s *slot) finish(a *answer) {
-	s.reply(&s.w, a)
+// free ends s, whose answer was taken.
+func (s *slot) free() {
+	if cap(s.w.b) > 16<<10 {
+		s.w.b = nil
+	}
+	s.c, s.reply, s.cmd, s.after, s.note = nil, nil, nil, nil, s.note[:0]
+	slots.Put(s)
+}
+
+// finish encodes the answer s.a, on any goroutine.
+func (s *slot) finish() {
+	s.reply(&s.w, &s.a)
+	s.a = answer{}
 	s.done()
 }
 
-// done tells the loop that s.w has the answer.
+// done tells the loop that s.w has the answer. Answers that would take too much
+// memory until those before them are there are dropped, and the connection cut
+// off.
 func (s *slot) done() {
 	c := s.c
-	c.held.Add(int64(len(s.w.b)))
+	if c.held.Add(int64(len(s.w.b))) > c.server.o.OutputBytes {
+		c.held.Add(-int64(len(s.w.b)))
+		s.w.b = nil
+		c.flooded.Store(true)
+	}
 	if s.state.Swap(slotDone) == slotWaiting {
 		c.wake()
 	}
 }
 
-// begun tells that starting s is over. ran says that the next request may be
+// started tells that starting s is over. ran says that the next request may be
 // started.
-func (c *conn) begun(s *slot, ran bool) {
-	if !s.state.CompareAndSwap(slotStarting, slotWaiting) {
+func (c *conn) started(s *slot, ran bool) {
+	if s.state.Load() == slotDone {
 		return
 	}
-	if !ran {
+	s.note = s.note.of(c.cmd, c.args)
+	if s.state.CompareAndSwap(slotStarting, slotWaiting) && !ran {
 		c.moved = s
 	}
 }
@@ -130,46 +161,79 @@ func (c *conn) wake() {
 func (c *conn) traffic(data []byte) gnet.Action {
 	c.woken.Store(false)
 	s := c.server
+	s.tick()
+	if len(data) > 0 {
+		c.about.active = s.now
+	}
 	c.drain()
 	before := len(c.in)
+	in := data
 	if before > 0 {
 		c.in = append(c.in, data...)
-		n := c.run(c.in)
+		in = c.in
+	}
+	n := c.run(in)
+	if c.closed { // by a write that failed
+		return gnet.None
+	}
+	if before > 0 {
 		c.in = c.in[:copy(c.in, c.in[n:])]
 	} else {
-		n := c.run(data)
-		c.in = append(c.in[:0], data[n:]...)
+		c.in = append(c.in, data[n:]...)
 	}
 	if len(c.in) == 0 && cap(c.in) > 64<<10 {
 		c.in = nil
 	}
-	all := s.input.Add(int64(len(c.in) - before))
+	grows := c.noteWaiting()
 	c.drain()
-	if !c.flush() {
+	switch {
+	case c.killed || !c.flush():
 		return gnet.Close
-	}
-	if len(c.in) > before && (int64(len(c.in)) > s.o.InputBytes || all > s.o.AllInputBytes) {
-		s.o.Logger.Warn("redis: connection cut off: it sends faster than its requests can be run", "remote", c.remote,
-			"waiting", len(c.in), "all", all, "moved", c.moved != nil)
+	case grows && c.floods():
 		return gnet.Close
-	}
-	if (c.closing || s.draining.Load()) && c.first == len(c.queue) {
+	case (c.closing || s.draining.Load()) && c.first == len(c.queue):
 		return gnet.Close
 	}
 	return gnet.None
+}
+
+// noteWaiting counts what waits to be run, and reports whether it is more than
+// before.
+func (c *conn) noteWaiting() bool {
+	n := len(c.in)
+	if c.multi != nil {
+		n += c.multi.bytes
+	}
+	before := c.waiting
+	c.waiting = n
+	c.server.input.Add(int64(n - before))
+	return n > before
+}
+
+// floods reports whether c has sent more than may wait to be run.
+func (c *conn) floods() bool {
+	s := c.server
+	if n, all := int64(c.waiting), s.input.Load(); n > s.o.InputBytes || all > s.o.AllInputBytes && n > s.share(s.o.AllInputBytes) {
+		s.o.Logger.Warn("redis: connection cut off: it sends faster than its requests can be run", "remote", c.remote,
+			"waiting", n, "all", all, "moved", c.moved != nil)
+		return true
+	}
+	return false
 }
 
 // run starts the requests in, as far as they may be started, and returns how
 // much of it that was.
 func (c *conn) run(in []byte) (n int) {
 	s := c.server
-	for !c.closing && !s.draining.Load() {
-		if c.moved != nil || len(c.queue)-c.first >= s.o.Pipeline || c.held.Load() > s.o.OutputBytes/2 {
+	c.output.paused = false
+	for !c.closing && !c.killed && !s.draining.Load() {
+		if c.moved != nil || len(c.queue)-c.first >= s.o.Pipeline || c.output.full(c) {
 			break
 		}
 		args, used, err := c.parser.next(in[n:])
 		if err != nil {
 			s.o.Logger.Warn("redis: connection closed", "remote", c.remote, "error", err)
+			c.cmd, c.args, c.begun = nil, nil, s.now
 			c.answer(func(w *writer) { w.fail("ERR " + err.Error()) })
 			c.closing = true
 			return len(in)
@@ -180,14 +244,16 @@ func (c *conn) run(in []byte) (n int) {
 		n += used
 		if len(args) > 0 {
 			s.requests.Add(1)
+			c.args, c.begun = args, s.now
 			c.exec(args)
+			c.drain()
+			c.args = nil
 		}
-		c.drain()
 		if len(c.out) > 256<<10 && !c.flush() {
-			c.closing = true
+			c.killed = true
 		}
 	}
-	if c.closing || s.draining.Load() {
+	if c.closing || c.killed || s.draining.Load() {
 		return len(in)
 	}
 	return n
@@ -196,9 +262,11 @@ func (c *conn) run(in []byte) (n int) {
 // answer gives an answer that is known at once.
 func (c *conn) answer(f func(w *writer)) {
 	if c.first == len(c.queue) {
-		w := writer{c.out, c.v3}
+		w := writer{b: c.out, v3: c.v3}
 		f(&w)
 		c.out = w.b
+		c.server.tick()
+		c.count(c.cmd, c.begun, w.code, nil)
 		return
 	}
 	s := c.newSlot(nil)
@@ -208,11 +276,16 @@ func (c *conn) answer(f func(w *writer)) {
 
 // drain moves the answers that are there, in their order, to the output.
 func (c *conn) drain() {
+	if c.first == len(c.queue) || c.queue[c.first].state.Load() != slotDone {
+		return
+	}
+	c.server.tick()
 	for c.first < len(c.queue) {
 		s := c.queue[c.first]
 		if s.state.Load() != slotDone {
 			break
 		}
+		c.count(s.cmd, s.begun, s.w.code, s.note)
 		c.out = append(c.out, s.w.b...)
 		c.held.Add(-int64(len(s.w.b)))
 		c.queue[c.first] = nil
@@ -220,14 +293,16 @@ func (c *conn) drain() {
 		if c.moved == s {
 			c.moved = nil
 		}
-		if cap(s.w.b) > 16<<10 {
-			s.w.b = nil
+		if s.after != nil {
+			s.after()
 		}
-		s.c, s.reply = nil, nil
-		slots.Put(s)
+		s.free()
 	}
 	if c.first == len(c.queue) {
 		c.queue, c.first = c.queue[:0], 0
+		if cap(c.queue) > 1024 {
+			c.queue = nil
+		}
 	} else if c.first > 64 && c.first > len(c.queue)/2 {
 		n := copy(c.queue, c.queue[c.first:])
 		clear(c.queue[n:])
@@ -248,9 +323,5 @@ func (c *conn) flush() bool {
 			return false
 		}
 	}
-	if n := c.g.OutboundBuffered(); int64(n) > c.server.o.OutputBytes {
-		c.server.o.Logger.Warn("redis: connection cut off: it does not read its answers", "remote", c.remote, "waiting", n)
-		return false
-	}
-	return true
+	return c.output.check(c)
 }

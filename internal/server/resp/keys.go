@@ -3,6 +3,7 @@ package resp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path"
 	"strconv"
 	"strings"
@@ -38,11 +39,7 @@ var keyCommands = []*command{
 		})}, nil
 	}},
 	{name: "COPY", arity: -3, first: 1, last: 2, step: 1, writes: true, plan: func(c *conn, args [][]byte) (op, error) {
-		replace := len(args) == 4 && strings.EqualFold(string(args[3]), "REPLACE")
-		if len(args) > 3 && !replace {
-			return op{}, errSyntax
-		}
-		return c.scripted("copy", kahuna.Params{"from": string(args[1]), "to": string(args[2]), "replace": replace}, scripted), nil
+		return copyKey(c, args)
 	}},
 	{name: "RENAME", arity: 3, first: 1, last: 2, step: 1, writes: true, plan: func(c *conn, args [][]byte) (op, error) {
 		return c.scripted("rename", kahuna.Params{"from": string(args[1]), "to": string(args[2]), "nx": false},
@@ -59,7 +56,7 @@ var keyCommands = []*command{
 			n := int64(0)
 			for _, err := range in.Prefix(ctx, "", nil) {
 				if err != nil {
-					w.fail(errorText(err))
+					w.failed(err)
 					return
 				}
 				n++
@@ -67,7 +64,34 @@ var keyCommands = []*command{
 			w.int(n)
 		}}, nil
 	}},
+	{name: "RANDOMKEY", arity: 1, alone: true, plan: randomKey},
 	{name: "FLUSHDB", arity: -1, writes: true, plan: flushDB, alone: true},
+}
+
+// copyKey is COPY from to [DB n] [REPLACE]. It copies between spaces too.
+func copyKey(c *conn, args [][]byte) (op, error) {
+	to, replace := c.space, false
+	for i := 3; i < len(args); i++ {
+		switch option := strings.ToUpper(string(args[i])); {
+		case option == "REPLACE":
+			replace = true
+		case option == "DB" && i+1 < len(args):
+			i++
+			var err error
+			if to, err = spaceOf(args[i]); err != nil {
+				return op{}, err
+			}
+		default:
+			return op{}, errSyntax
+		}
+	}
+	name := "copy"
+	if to != c.space {
+		name = "copy over"
+	} else if string(args[1]) == string(args[2]) {
+		return op{}, errors.New("ERR source and destination objects are the same")
+	}
+	return c.scripted(name, kahuna.Params{"from": string(args[1]), "to": string(args[2]), "replace": replace}, scripted), nil
 }
 
 // in0 is the space that the connection has selected.
@@ -120,15 +144,15 @@ func ending(f func(e kahuna.Entry) int64) func(*conn, [][]byte) (op, error) {
 
 func expiring(option string) func(*conn, [][]byte) (op, error) {
 	return func(c *conn, args [][]byte) (op, error) {
-		ttl, err := lifetime(option, "expire", args[2])
+		ttl, err := lifetime(option, strings.ToLower(string(args[0])), args[2])
 		if err != nil {
 			return op{}, err
 		}
 		key := string(args[1])
 		if len(args) > 3 {
-			mode := strings.ToLower(string(args[3]))
-			if len(args) > 4 || mode != "nx" && mode != "xx" && mode != "gt" && mode != "lt" {
-				return op{}, errors.New("ERR Unsupported option; one of NX, XX, GT and LT")
+			mode, err := expiryMode(args[3:])
+			if err != nil {
+				return op{}, err
 			}
 			return c.scripted("expire", kahuna.Params{"k": key, "ttl": ttl.Milliseconds(), "mode": mode}, scripted), nil
 		}
@@ -137,6 +161,40 @@ func expiring(option string) func(*conn, [][]byte) (op, error) {
 		}
 		return op{kind: opExtend, key: key, ttl: ttl, reply: written}, nil
 	}
+}
+
+// expiryMode is the condition of an EXPIRE: nx, xx, gt, lt, "xx gt" or "xx lt".
+func expiryMode(options [][]byte) (string, error) {
+	nx, xx, gt, lt := false, false, false, false
+	for _, o := range options {
+		switch strings.ToUpper(string(o)) {
+		case "NX":
+			nx = true
+		case "XX":
+			xx = true
+		case "GT":
+			gt = true
+		case "LT":
+			lt = true
+		default:
+			return "", fmt.Errorf("ERR Unsupported option %.64s", o)
+		}
+	}
+	switch {
+	case nx && (xx || gt || lt):
+		return "", errors.New("ERR NX and XX, GT or LT options at the same time are not compatible")
+	case gt && lt:
+		return "", errors.New("ERR GT and LT options at the same time are not compatible")
+	case gt:
+		return "gt", nil // which xx follows from
+	case xx && lt:
+		return "xx lt", nil
+	case lt:
+		return "lt", nil
+	case xx:
+		return "xx", nil
+	}
+	return "nx", nil
 }
 
 // pattern is a glob of Redis: ? * [a-z] [^a], with \ in front of what stands for
@@ -166,7 +224,7 @@ func keys(c *conn, args [][]byte) (op, error) {
 		var found []string
 		for e, err := range in.Prefix(ctx, p.prefix(), nil) {
 			if err != nil {
-				w.fail(errorText(err))
+				w.failed(err)
 				return
 			}
 			if p.match(e.Key) {
@@ -226,8 +284,11 @@ func scan(c *conn, args [][]byte) (op, error) {
 		case "MATCH":
 			p = pattern(text)
 		case "COUNT":
-			if count, err = strconv.Atoi(text); err != nil || count < 1 {
+			if count, err = strconv.Atoi(text); err != nil {
 				return op{}, errNotInteger
+			}
+			if count < 1 {
+				return op{}, errSyntax
 			}
 		case "TYPE":
 			none = !strings.EqualFold(text, "string")
@@ -243,20 +304,20 @@ func scan(c *conn, args [][]byte) (op, error) {
 			w.fail("ERR the cursor is unknown, or too old; begin again with 0")
 			return
 		}
-		rows, err := kahuna.Collect(in.Prefix(ctx, p.prefix(), &kahuna.RangeOptions{After: after, Limit: count}))
-		if err != nil {
-			w.fail(errorText(err))
-			return
-		}
-		next := uint64(0)
-		if len(rows) == count {
-			next = cs.put(rows[count-1].Key)
-		}
+		rows, last := 0, ""
 		var found []string
-		for _, e := range rows {
-			if !none && p.match(e.Key) {
+		for e, err := range in.Prefix(ctx, p.prefix(), &kahuna.RangeOptions{After: after, Limit: count}) {
+			if err != nil {
+				w.failed(err)
+				return
+			}
+			if rows, last = rows+1, e.Key; !none && p.match(e.Key) {
 				found = append(found, e.Key)
 			}
+		}
+		next := uint64(0)
+		if rows == count {
+			next = cs.put(last)
 		}
 		w.array(2)
 		w.bulk(strconv.FormatUint(next, 10))
@@ -267,9 +328,13 @@ func scan(c *conn, args [][]byte) (op, error) {
 	}}, nil
 }
 
+func flushOption(text []byte) bool {
+	return strings.EqualFold(string(text), "SYNC") || strings.EqualFold(string(text), "ASYNC")
+}
+
 // flushDB deletes all keys of the space, some at a time.
 func flushDB(c *conn, args [][]byte) (op, error) {
-	if len(args) > 2 {
+	if len(args) > 2 || len(args) == 2 && !flushOption(args[1]) {
 		return op{}, errSyntax
 	}
 	db, source := c.server.db, "return delete by prefix '' limit 1000"
@@ -280,7 +345,7 @@ func flushDB(c *conn, args [][]byte) (op, error) {
 		for {
 			res, err := db.Run(ctx, source, nil, nil)
 			if err != nil {
-				w.fail(errorText(err))
+				w.failed(err)
 				return
 			}
 			if n, err := res.Int(); err != nil || n < 1000 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"kahuna"
 )
@@ -16,17 +17,23 @@ type multi struct {
 	bytes  int
 }
 
-// watched is a key as WATCH saw it.
+// watched is a version of a key, as WATCH saw it.
 type watched struct {
-	space int
-	key   string
-	found bool
-	entry kahuna.Entry
+	space    int
+	key      string
+	found    bool
+	revision int64
+	modified time.Time
+	expires  time.Time
+}
+
+func watchedOf(space int, key string, e kahuna.Entry, found bool) watched {
+	return watched{space, key, found, e.Revision, e.Modified, e.Expires}
 }
 
 var txCommands = []*command{
 	{name: "MULTI", arity: 1, control: func(c *conn, _ [][]byte) {
-		if c.multi != nil {
+		if c.multi != nil { // it does not fail the transaction
 			c.answer(func(w *writer) { w.fail("ERR MULTI calls can not be nested") })
 			return
 		}
@@ -42,7 +49,7 @@ var txCommands = []*command{
 		c.answer((*writer).ok)
 	}},
 	{name: "EXEC", arity: 1, control: execute},
-	{name: "WATCH", arity: -2, first: 1, last: -1, step: 1, control: watch, alone: true},
+	{name: "WATCH", arity: -2, first: 1, last: -1, step: 1, control: watch},
 	{name: "UNWATCH", arity: 1, alone: true, control: func(c *conn, _ [][]byte) {
 		c.watch = nil
 		c.answer((*writer).ok)
@@ -55,7 +62,7 @@ func (c *conn) enqueue(cmd *command, args [][]byte) {
 	var o op
 	err := cmd.checkKeys(c, args)
 	if cmd.alone {
-		err = fmt.Errorf("ERR %s is not allowed between MULTI and EXEC", cmd.name)
+		err = notInMulti(cmd)
 	}
 	if err == nil {
 		o, err = cmd.plan(c, args)
@@ -111,7 +118,7 @@ func execute(c *conn, _ [][]byte) {
 		case err != nil && failed != "":
 			w.fail("EXECABORT Transaction undone as a whole: " + failed + "failed: " + ownError(err, errNotInteger))
 		case err != nil:
-			w.fail(errorText(err))
+			w.failed(err)
 		default:
 			w.array(len(m.ops))
 			w.b = append(w.b, answers.b...)
@@ -130,16 +137,19 @@ func unchanged(ctx context.Context, tx kahuna.Tx, watch []watched) error {
 		switch {
 		case err != nil:
 			return err
-		case found != seen.found || e != seen.entry:
+		case watchedOf(seen.space, seen.key, e, found) != seen:
 			return errChanged
 		}
 	}
 	return nil
 }
 
-// watch notes the keys as they are. The loop takes no further request of the
-// connection meanwhile, so that the goroutine may write to it.
+// watch notes the keys as they are.
 func watch(c *conn, args [][]byte) {
+	if c.multi != nil { // it does not fail the transaction
+		c.answer(func(w *writer) { w.fail("ERR WATCH inside MULTI is not allowed") })
+		return
+	}
 	for _, key := range args[1:] {
 		if err := c.server.checkKey(key); err != nil {
 			c.refuse(err)
@@ -151,14 +161,15 @@ func watch(c *conn, args [][]byte) {
 		return
 	}
 	list, in, space := texts(args[1:]), c.in0(), c.space
-	c.start(&op{kind: opFunc, do: func(ctx context.Context, w *writer) {
+	var seen []watched
+	c.start(&op{kind: opFunc, after: func() { c.watch = append(c.watch, seen...) }, do: func(ctx context.Context, w *writer) {
 		for _, key := range list {
 			e, found, err := in.Get(ctx, key)
 			if err != nil {
-				w.fail(errorText(err))
+				w.failed(err)
 				return
 			}
-			c.watch = append(c.watch, watched{space, key, found, e})
+			seen = append(seen, watchedOf(space, key, e, found))
 		}
 		w.ok()
 	}})

@@ -31,6 +31,7 @@ type op struct {
 	program kahuna.Program
 	params  kahuna.Params
 	do      func(ctx context.Context, w *writer)
+	after   func() // called by the loop when the answer is there
 	reply   func(w *writer, a *answer)
 }
 
@@ -41,9 +42,10 @@ func (c *conn) start(o *op) {
 		return
 	}
 	// Requests are not taken back when their client has gone.
-	ctx := context.Background()
+	ctx := c.server.o.Context
 	a := c.server.spaces[c.space]
 	s := c.newSlot(o.reply)
+	s.after = o.after
 	ran := false
 	switch o.kind {
 	case opGet:
@@ -57,23 +59,22 @@ func (c *conn) start(o *op) {
 	case opRun:
 		ran = a.Run(ctx, o.program, o.params, nil, s.onRun)
 	case opRead:
-		ctx, db, p, params := c.server.o.Context, c.server.db, o.program, o.params
+		db, p, params := c.server.db, o.program, o.params
 		go func() {
-			var a answer
-			a.err = db.View(ctx, func(tx kahuna.Tx) (err error) {
-				a.res, err = tx.RunProgram(ctx, p, params, nil)
+			s.a.err = db.View(ctx, func(tx kahuna.Tx) (err error) {
+				s.a.res, err = tx.RunProgram(ctx, p, params, nil)
 				return err
 			})
-			s.finish(&a)
+			s.finish()
 		}()
 	case opFunc:
-		ctx, do := c.server.o.Context, o.do
+		do := o.do
 		go func() {
 			do(ctx, &s.w)
 			s.done()
 		}()
 	}
-	c.begun(s, ran)
+	c.started(s, ran)
 }
 
 // inTx does o in tx and writes its answer.

@@ -132,6 +132,9 @@ func (p *parser) number(in []byte, most int, what string) (n int, ok bool, err e
 func (p *parser) reset() {
 	p.left, p.at, p.size = -1, 0, -1
 	p.spans, p.args = p.spans[:0], p.args[:0]
+	if cap(p.spans) > 1024 { // it had a long request
+		p.spans, p.args = nil, nil
+	}
 }
 
 // inline parses a request that is a line of words.

@@ -8,11 +8,16 @@ import (
 )
 
 // The scripts of commands that read, decide and write. {e} is e where they work
-// on the ephemeral space.
+// on the ephemeral space, {o} where the other space is that.
 var ownSources = map[string]string{
 	"incr": `let v = {e}get @k
 let n = to_int(v)
 assert is_null(v) || compare(concat(n), v) == 0, "value is not an integer or out of range", "ERR"
+if @by > 0 then
+  assert n <= 9223372036854775807 - @by, "increment or decrement would overflow", "ERR"
+else
+  assert n >= -9223372036854775807 - 1 - @by, "increment or decrement would overflow", "ERR"
+end
 {e}set @k n + @by keepttl
 return n + @by`,
 	"incrfloat": `let n = to_float({e}get @k) + to_float(@by)
@@ -37,6 +42,12 @@ else
   {e}set @k @v ex @ttl
 end
 return old`,
+	"setgone": `let old = {e}get @k
+let holds = (!@nx || is_null(old)) && (!@xx || !is_null(old)) && (!@ifeq || !is_null(old) && compare(old, @equals) == 0)
+if holds then {e}delete @k end
+if @get then return old end
+if holds then return true end
+return null`,
 	"getdel": `let old = {e}get @k
 {e}delete @k
 return old`,
@@ -85,7 +96,8 @@ let end_at = now() + @ttl
 if @mode == "nx" && old != 0 then return 0 end
 if @mode == "xx" && old == 0 then return 0 end
 if @mode == "gt" && (old == 0 || end_at <= old) then return 0 end
-if @mode == "lt" && old != 0 && end_at >= old then return 0 end
+if @mode == "xx lt" && old == 0 then return 0 end
+if (@mode == "lt" || @mode == "xx lt") && old != 0 && end_at >= old then return 0 end
 if @ttl <= 0 then
   {e}delete @k
 else
@@ -99,6 +111,10 @@ return 1`,
 	"copy": `let v = {e}get @from
 if is_null(v) || (!@replace && {e}exists @to) then return 0 end
 {e}set @to v ex ttl(v) ?? 0
+return 1`,
+	"copy over": `let v = {e}get @from
+if is_null(v) || (!@replace && {o}exists @to) then return 0 end
+{o}set @to v ex ttl(v) ?? 0
 return 1`,
 	"rename": `let v = {e}get @from
 assert !is_null(v), "no such key", "ERR"
@@ -118,7 +134,8 @@ func newOwnPrograms(db *kahuna.DB) (*ownPrograms, error) {
 	for name, source := range ownSources {
 		var pair [2]kahuna.Program
 		for i, e := range []string{"", "e"} {
-			p, err := db.Compile(strings.ReplaceAll(source, "{e}", e))
+			o := []string{"e", ""}[i]
+			p, err := db.Compile(strings.NewReplacer("{e}", e, "{o}", o).Replace(source))
 			if err != nil {
 				return nil, fmt.Errorf("the script of the Redis command %s: %w", name, err) // limits are small
 			}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/panjf2000/gnet/v2"
+
 	"kahuna"
 )
 
@@ -290,4 +292,83 @@ func TestWriterLines(t *testing.T) {
 	if !bytes.Equal(w.b, []byte("-A b  c\r\n")) {
 		t.Errorf("%q", w.b)
 	}
+}
+
+// TestStopped: a script that runs off the loop is told when it has to end.
+func TestStopped(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	db := openStore(t)
+	_, addr := serveStore(t, db, Options{Context: ctx})
+	c, probe := dial(t, addr), dial(t, addr)
+	c.send(request("EVAL", "begin (timeout=100000)\nset k 1\nsleep 90s\ncommit\nend", "0"))
+	eventually(t, func() bool { // until k is locked
+		probe.send(request("EVAL", "begin (timeout=1)\nset k 3\nrollback\nend", "0"))
+		return strings.HasPrefix(probe.answer(), "-TIMEOUT")
+	})
+	cancel()
+	if got := c.answer(); !strings.HasPrefix(got, "-CANCELED ") {
+		t.Errorf("got %q", got)
+	}
+	if found, err := db.Exists(t.Context(), "k"); err != nil || found {
+		t.Errorf("it took effect: %v, %v", found, err)
+	}
+}
+
+// TestPausedReader: a connection that reads slowly gets all answers, however many
+// they are; its requests wait for it.
+func TestPausedReader(t *testing.T) {
+	s, addr := serve(t, Options{OutputBytes: 4 << 20})
+	c := dial(t, addr)
+	value := strings.Repeat("v", 1<<20)
+	c.do("+OK\r\n", "SET", "k", value)
+	const n = 30
+	c.send(strings.Repeat(request("GET", "k"), n))
+	eventually(t, func() bool { return s.output.Load() > 1<<20 })
+	for range n {
+		c.expect("$1048576\r\n" + value + "\r\n")
+	}
+	c.do("+PONG\r\n", "PING")
+}
+
+// TestAllOutput: when all connections together exceed their bound, those that
+// have the most waiting are cut off.
+func TestAllOutput(t *testing.T) {
+	var log logged
+	s, addr := serve(t, Options{AllOutputBytes: 8 << 20, Logger: log.logger()})
+	small := dial(t, addr)
+	small.do("+OK\r\n", "SET", "k", strings.Repeat("v", 1<<20))
+	var large []*rawClient
+	for range 8 {
+		c := dial(t, addr)
+		c.send(strings.Repeat(request("GET", "k"), 20))
+		large = append(large, c)
+	}
+	eventually(t, func() bool { return strings.Contains(log.String(), "fast enough") })
+	small.do("+PONG\r\n", "PING")
+	for _, c := range large {
+		c.Close()
+	}
+	eventually(t, func() bool { return s.output.Load() == 0 && s.open.Load() == 1 })
+}
+
+// TestManyLargeAnswers: answers that wait for the disk together are bounded too.
+func TestManyLargeAnswers(t *testing.T) {
+	var log logged
+	s := New(openStore(t), Options{OutputBytes: 1 << 20, Logger: log.logger()})
+	f, c := open(s)
+	slot := c.newSlot(nil)
+	c.started(slot, false)
+	for range 3 {
+		full := c.newSlot(func(w *writer, _ *answer) { w.bulk(strings.Repeat("v", 500<<10)) })
+		c.started(full, true)
+		full.finish()
+	}
+	if n := c.held.Load(); n > 1<<20 {
+		t.Errorf("%d bytes are held", n)
+	}
+	if c.traffic(nil) != gnet.Close || !strings.Contains(log.String(), "fast enough") {
+		t.Errorf("not cut off: %s", log.String())
+	}
+	s.OnClose(f, nil)
 }

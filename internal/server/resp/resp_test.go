@@ -136,7 +136,7 @@ func (c *rawClient) answer() string {
 	var n int
 	fmt.Sscanf(line[1:], "%d", &n)
 	switch line[0] {
-	case '$':
+	case '$', '=':
 		if n < 0 {
 			return line
 		}

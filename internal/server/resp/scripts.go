@@ -133,6 +133,13 @@ func (s *scripts) load(db *kahuna.DB, source []byte) (*stored, error) {
 	return script, nil
 }
 
+// count is how many scripts there are.
+func (s *scripts) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.bySHA)
+}
+
 // flush forgets all scripts.
 func (s *scripts) flush() {
 	s.mu.Lock()
@@ -213,10 +220,15 @@ func scriptCommand(c *conn, args [][]byte) (op, error) {
 			}
 		}), nil
 	case sub == "FLUSH" && len(args) <= 3:
+		if len(args) == 3 && !flushOption(args[2]) {
+			return op{}, errors.New("ERR SCRIPT FLUSH only support SYNC|ASYNC option")
+		}
 		store.flush()
 		return replying((*writer).ok), nil
+	case sub == "KILL" && len(args) == 2:
+		return op{}, errors.New("NOTBUSY No script blocks the others. One ends by its own time-out")
 	default:
-		return op{}, errors.New("ERR SCRIPT knows LOAD script, EXISTS sha1 …, FLUSH [ASYNC|SYNC]; a script ends by its own time-out, not by KILL")
+		return op{}, subcommandError("SCRIPT", args, "LOAD script", "EXISTS sha1 …", "FLUSH [ASYNC|SYNC]")
 	}
 }
 

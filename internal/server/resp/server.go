@@ -2,10 +2,10 @@ package resp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,14 +32,16 @@ type Options struct {
 	// together: 256 MiB, or four such. Who exceeds them is cut off.
 	InputBytes, AllInputBytes int64
 	// OutputBytes bounds the answers that a connection does not read: 64 MiB, or
-	// two values of the greatest length. A reader that is slower is cut off.
-	OutputBytes int64
+	// two of the longest requests. AllOutputBytes bounds them for all connections
+	// together: 256 MiB, or four such. A reader that is slower is cut off.
+	OutputBytes, AllOutputBytes int64
+	// Patience is how long a connection may read nothing while half of its bound
+	// waits: 30 s. It is cut off then.
+	Patience time.Duration
 	// Scripts and ScriptBytes bound what EVAL and SCRIPT LOAD keep for EVALSHA:
 	// 10,000, and 64 MiB. The ones not used for the longest time go.
 	Scripts     int
 	ScriptBytes int
-	// Loops is the number of event loops: 1.
-	Loops int
 	// Context ends what has to be stopped: transactions, and commands that read
 	// many keys. nil is one that does not end.
 	Context context.Context
@@ -61,9 +63,10 @@ func (o Options) withDefaults() Options {
 	def(&o.InputBytes, max(64<<20, 2*request))
 	def(&o.AllInputBytes, max(256<<20, 4*request))
 	def(&o.OutputBytes, max(64<<20, 2*request))
+	def(&o.AllOutputBytes, max(256<<20, 4*request))
+	def(&o.Patience, 30*time.Second)
 	def(&o.Scripts, 10_000)
 	def(&o.ScriptBytes, 64<<20)
-	def(&o.Loops, 1)
 	if o.Context == nil {
 		o.Context = context.Background()
 	}
@@ -73,7 +76,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-func def[T int | int64](field *T, value T) {
+func def[T ~int | ~int64](field *T, value T) {
 	if *field == 0 {
 		*field = value
 	}
@@ -99,8 +102,17 @@ type Server struct {
 	failure error
 
 	input    atomic.Int64 // bytes of all connections that wait to be run
+	output   atomic.Int64 // bytes of answers that they have not read, as far as noted
+	open     atomic.Int64 // connections
 	requests atomic.Int64
-	lastID   atomic.Int64
+	tallies  [familyCount]tally
+
+	// Of the loop: the time since started, which it reads once for all that it
+	// finds answered, and what CLIENT, MONITOR and SLOWLOG know.
+	now      time.Duration
+	lastID   int64
+	monitors []*conn
+	slow     slowLog
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
@@ -141,7 +153,7 @@ func (s *Server) Listen(addr string) (net.Addr, error) {
 	}
 	go func() {
 		defer close(s.ended)
-		s.failure = gnet.Run(s, "tcp://"+at.String(), gnet.WithNumEventLoop(s.o.Loops), gnet.WithTCPNoDelay(gnet.TCPNoDelay),
+		s.failure = gnet.Run(s, "tcp://"+at.String(), gnet.WithNumEventLoop(1), gnet.WithTCPNoDelay(gnet.TCPNoDelay),
 			gnet.WithTCPKeepAlive(5*time.Minute), gnet.WithReuseAddr(true),
 			gnet.WithLogger(gnetLogger{s.o.Logger}), gnet.WithLogLevel(logging.WarnLevel))
 	}()
@@ -195,15 +207,20 @@ func (s *Server) stop() error {
 		return nil // it never listened
 	}
 	if !stopped {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if err := s.engine.Stop(ctx); err != nil {
-			return err
-		}
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel() // Stop looks for the end now and then; ended tells it at once
+		_ = s.engine.Stop(ctx)
 	}
-	<-s.ended
-	return nil
+	select {
+	case <-s.ended:
+		return nil
+	case <-time.After(stopMost):
+		return errors.New("the event loop does not end")
+	}
 }
+
+// stopMost is how long the loop may take to end what it does.
+const stopMost = 5 * time.Second
 
 // OnBoot notes that the server listens.
 func (s *Server) OnBoot(engine gnet.Engine) gnet.Action {
@@ -214,12 +231,15 @@ func (s *Server) OnBoot(engine gnet.Engine) gnet.Action {
 
 // OnOpen begins a connection.
 func (s *Server) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
-	c := &conn{server: s, g: g, id: s.lastID.Add(1), parser: newParser(s.bounds), opened: time.Now()}
+	s.tick()
+	s.lastID++
+	c := &conn{server: s, g: g, id: s.lastID, parser: newParser(s.bounds), about: about{opened: s.now, active: s.now}}
 	c.remote, c.local = g.RemoteAddr().String(), g.LocalAddr().String()
 	s.mu.Lock()
 	full, draining := len(s.conns) >= s.o.Connections, s.draining.Load()
 	if !full && !draining {
 		s.conns[c] = struct{}{}
+		s.open.Add(1)
 	}
 	s.mu.Unlock()
 	switch {
@@ -239,12 +259,16 @@ func (s *Server) OnClose(g gnet.Conn, _ error) gnet.Action {
 	if !ok {
 		return gnet.None
 	}
-	c.closed = true
-	s.input.Add(-int64(len(c.in)))
-	c.in = nil
+	s.input.Add(-int64(c.waiting))
+	c.closed, c.in, c.out, c.multi, c.watch, c.waiting = true, nil, nil, nil, nil, 0
+	c.output.end(c)
+	s.unmonitor(c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.conns, c)
+	if _, ok := s.conns[c]; ok {
+		delete(s.conns, c)
+		s.open.Add(-1)
+	}
 	s.noteEmpty()
 	return gnet.None
 }
@@ -255,6 +279,9 @@ func (s *Server) noteEmpty() {
 		s.emptied.Do(func() { close(s.empty) })
 	}
 }
+
+// tick reads the clock.
+func (s *Server) tick() { s.now = time.Since(s.started) }
 
 // OnTraffic runs what has come, and writes the answers that are there.
 func (s *Server) OnTraffic(g gnet.Conn) gnet.Action {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -12,9 +13,10 @@ import (
 var serverCommands = []*command{
 	{name: "COMMAND", arity: -1, plan: commandCommand},
 	{name: "CONFIG", arity: -2, plan: config},
+	{name: "SLOWLOG", arity: -2, plan: slowlog, alone: true},
 	{name: "INFO", arity: -1, plan: func(c *conn, _ [][]byte) (op, error) {
 		text := c.server.info()
-		return replying(func(w *writer) { w.bulk(text) }), nil
+		return replying(func(w *writer) { w.text("txt", text) }), nil
 	}},
 }
 
@@ -32,6 +34,9 @@ func commandCommand(_ *conn, args [][]byte) (op, error) {
 			}
 		}), nil
 	case "COUNT":
+		if len(args) > 2 {
+			break
+		}
 		return replying(func(w *writer) { w.int(int64(len(sorted))) }), nil
 	case "LIST":
 		return replying(func(w *writer) {
@@ -51,14 +56,14 @@ func commandCommand(_ *conn, args [][]byte) (op, error) {
 			w.array(len(list))
 			for _, cmd := range list {
 				if cmd == nil {
-					w.nullArray()
+					w.null()
 				} else {
 					cmd.describe(w)
 				}
 			}
 		}), nil
 	}
-	return op{}, errors.New("ERR COMMAND knows COUNT, DOCS, INFO and LIST")
+	return op{}, subcommandError("COMMAND", args, "COUNT", "DOCS [command …]", "INFO [command …]", "LIST")
 }
 
 func (cmd *command) describe(w *writer) {
@@ -78,12 +83,18 @@ func (cmd *command) describe(w *writer) {
 
 // config answers CONFIG GET: what tools read at their start.
 func config(_ *conn, args [][]byte) (op, error) {
-	if strings.ToUpper(string(args[1])) != "GET" || len(args) < 3 {
-		return op{}, errors.New("ERR CONFIG knows GET only; the server is configured by its flags: kahuna-server --help")
+	switch sub := strings.ToUpper(string(args[1])); {
+	case sub == "GET" && len(args) > 2:
+	case sub == "SET" || sub == "REWRITE":
+		return op{}, errors.New("ERR the server is configured by its flags: kahuna-server --help")
+	default:
+		return op{}, subcommandError("CONFIG", args, "GET pattern …")
 	}
 	var found [][2]string
 	for _, setting := range [][2]string{{"appendfsync", "always"}, {"appendonly", "yes"}, {"databases", "2"}, {"maxmemory", "0"},
-		{"maxmemory-policy", "noeviction"}, {"save", ""}, {"timeout", "0"}} {
+		{"maxmemory-policy", "noeviction"}, {"save", ""},
+		{"slowlog-log-slower-than", strconv.FormatInt(slowAfter.Microseconds(), 10)}, {"slowlog-max-len", strconv.Itoa(slowMost)},
+		{"timeout", "0"}} {
 		for _, pattern := range args[2:] {
 			if ok, err := path.Match(strings.ToLower(string(pattern)), setting[0]); err == nil && ok {
 				found = append(found, setting)
@@ -103,20 +114,17 @@ func config(_ *conn, args [][]byte) (op, error) {
 // info is the text of INFO.
 func (s *Server) info() string {
 	st := s.db.Stats()
-	s.mu.Lock()
-	connections := len(s.conns)
-	s.mu.Unlock()
 	var b strings.Builder
 	up := time.Since(s.started)
 	fmt.Fprintf(&b, "# Server\r\nredis_version:%s\r\nredis_mode:standalone\r\nserver_name:kahuna\r\nprocess_id:%d\r\n"+
 		"uptime_in_seconds:%d\r\nuptime_in_days:%d\r\n\r\n", version, os.Getpid(), int(up.Seconds()), int(up.Hours()/24))
-	fmt.Fprintf(&b, "# Clients\r\nconnected_clients:%d\r\nmaxclients:%d\r\n\r\n", connections, s.o.Connections)
+	fmt.Fprintf(&b, "# Clients\r\nconnected_clients:%d\r\nmaxclients:%d\r\n\r\n", s.open.Load(), s.o.Connections)
 	fmt.Fprintf(&b, "# Memory\r\nused_memory:%d\r\nrow_cache_bytes:%d\r\nephemeral_bytes:%d\r\n\r\n",
 		st.RowCacheBytes+st.EphemeralBytes+st.BlockCacheBytes, st.RowCacheBytes, st.EphemeralBytes)
 	fmt.Fprintf(&b, "# Persistence\r\nloading:0\r\naof_enabled:1\r\naof_last_write_status:ok\r\nlog_bytes:%d\r\nrows_bytes:%d\r\n"+
 		"fsyncs:%d\r\nbatches:%d\r\n\r\n", st.LogBytes, st.RowsBytes, st.Fsyncs, st.Batches)
 	fmt.Fprintf(&b, "# Stats\r\ntotal_connections_received:%d\r\ntotal_commands_processed:%d\r\nevicted_keys:%d\r\nexpired_keys:%d\r\n"+
-		"scripts_fast:%d\r\nscripts_slow:%d\r\nscripts_waiting:%d\r\n\r\n", s.lastID.Load(), s.requests.Load(), st.EphemeralEvicted,
+		"scripts_fast:%d\r\nscripts_slow:%d\r\nscripts_waiting:%d\r\n\r\n", s.lastID, s.requests.Load(), st.EphemeralEvicted,
 		st.EphemeralExpired, st.FastPath, st.SlowPath, st.SlowWaiting)
 	fmt.Fprintf(&b, "# Replication\r\nrole:master\r\nconnected_slaves:0\r\n\r\n# Cluster\r\ncluster_enabled:0\r\n\r\n")
 	fmt.Fprintf(&b, "# Keyspace\r\ndb0:keys=%d,expires=0,avg_ttl=0\r\ndb1:keys=%d,expires=0,avg_ttl=0\r\n", st.Rows, st.EphemeralRows)

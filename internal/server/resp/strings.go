@@ -83,7 +83,7 @@ func texts(args [][]byte) []string {
 func value(w *writer, a *answer) {
 	switch {
 	case a.err != nil:
-		w.fail(errorText(a.err))
+		w.failed(a.err)
 	case !a.found:
 		w.null()
 	default:
@@ -95,7 +95,7 @@ func value(w *writer, a *answer) {
 func read(f func(w *writer, e kahuna.Entry, found bool)) func(*writer, *answer) {
 	return func(w *writer, a *answer) {
 		if a.err != nil {
-			w.fail(errorText(a.err))
+			w.failed(a.err)
 			return
 		}
 		f(w, a.entry, a.found)
@@ -147,7 +147,7 @@ func ownError(err, noNumber error) string {
 func written(w *writer, a *answer) {
 	switch {
 	case a.err != nil:
-		w.fail(errorText(a.err))
+		w.failed(a.err)
 	case a.write.Done:
 		w.int(1)
 	default:
@@ -159,7 +159,7 @@ func written(w *writer, a *answer) {
 func storedReply(w *writer, a *answer) {
 	switch {
 	case a.err != nil:
-		w.fail(errorText(a.err))
+		w.failed(a.err)
 	case a.write.Done:
 		w.ok()
 	default:
@@ -167,14 +167,17 @@ func storedReply(w *writer, a *answer) {
 	}
 }
 
-// lifetime parses the argument of an option that gives a key an end. A time
-// that is over is 0 or less.
+// lifetime parses the argument of an option that gives a key an end. It is 0 or
+// less for a time that is over. EXPIRE and the like may be given 0 and less too.
 func lifetime(option, command string, text []byte) (time.Duration, error) {
 	n, err := strconv.ParseInt(string(text), 10, 64)
 	if err != nil {
 		return 0, errNotInteger
 	}
 	invalid := errors.New("ERR invalid expire time in '" + command + "' command")
+	if n <= 0 && !strings.Contains(command, "expire") {
+		return 0, invalid
+	}
 	ms := n
 	if option == "EX" || option == "EXAT" {
 		if n > mostMillis/1000 || n < -mostMillis/1000 {
@@ -220,12 +223,7 @@ func parseSet(args [][]byte) (f setFlags, err error) {
 			if f.o.TTL, err = lifetime(option, "set", args[i]); err != nil {
 				return f, err
 			}
-			if f.o.TTL <= 0 {
-				if option == "EX" || option == "PX" {
-					return f, errors.New("ERR invalid expire time in 'set' command")
-				}
-				f.gone, f.o.TTL = true, time.Millisecond
-			}
+			f.gone = f.o.TTL <= 0
 		case "IFEQ":
 			i++
 			if i == len(args) {
@@ -258,6 +256,9 @@ func set(c *conn, args [][]byte) (op, error) {
 	if err != nil {
 		return op{}, err
 	}
+	if f.gone {
+		return setGone(c, key, f), nil
+	}
 	if !f.get {
 		return op{kind: opSet, key: key, value: text, set: &f.o, reply: storedReply}, nil
 	}
@@ -275,6 +276,22 @@ func set(c *conn, args [][]byte) (op, error) {
 	return c.scripted("setget", kahuna.Params{"k": key, "v": text, "mode": mode, "ttl": f.o.TTL.Milliseconds()}, scripted), nil
 }
 
+// setGone is a SET to an end that is over: it deletes the key.
+func setGone(c *conn, key string, f setFlags) op {
+	equals := ""
+	if f.o.Equals != nil {
+		equals = *f.o.Equals
+	}
+	params := kahuna.Params{"k": key, "nx": f.o.NX, "xx": f.o.XX, "ifeq": f.o.Equals != nil, "equals": equals, "get": f.get}
+	return c.scripted("setgone", params, with(func(w *writer, r *kahuna.Result) {
+		if !f.get && len(r.Entries) > 0 && r.Entries[0].Kind != kahuna.KindNull {
+			w.ok()
+			return
+		}
+		entry(w, &r.Entries[0])
+	}))
+}
+
 // setFor is SETEX and PSETEX.
 func setFor(command string, args [][]byte, unit time.Duration) (op, error) {
 	option := "EX"
@@ -284,9 +301,6 @@ func setFor(command string, args [][]byte, unit time.Duration) (op, error) {
 	ttl, err := lifetime(option, command, args[2])
 	if err != nil {
 		return op{}, err
-	}
-	if ttl <= 0 {
-		return op{}, errors.New("ERR invalid expire time in '" + command + "' command")
 	}
 	return op{kind: opSet, key: string(args[1]), value: string(args[3]), set: &kahuna.SetOptions{TTL: ttl}, reply: storedReply}, nil
 }
@@ -306,9 +320,6 @@ func getex(c *conn, args [][]byte) (op, error) {
 	ttl, err := lifetime(option, "getex", args[3])
 	if err != nil {
 		return op{}, err
-	}
-	if ttl <= 0 && (option == "EX" || option == "PX") {
-		return op{}, errors.New("ERR invalid expire time in 'getex' command")
 	}
 	return c.scripted("getex", kahuna.Params{"k": key, "gone": ttl <= 0, "ttl": max(ttl, 0).Milliseconds()}, scripted), nil
 }

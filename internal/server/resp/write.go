@@ -1,14 +1,19 @@
 package resp
 
 import (
+	"errors"
 	"strconv"
 	"strings"
+
+	"kahuna"
 )
 
 // writer encodes answers behind each other.
 type writer struct {
 	b  []byte
 	v3 bool // RESP3
+	// code is that of the last error that was written.
+	code string
 }
 
 func (w *writer) line(kind byte, text string) {
@@ -83,7 +88,32 @@ func (w *writer) float(text string) {
 	}
 }
 
-// fail writes an error, whose first word is its code.
-func (w *writer) fail(text string) {
-	w.line('-', strings.NewReplacer("\r", " ", "\n", " ").Replace(text))
+// text writes a text that RESP3 marks with its format: txt.
+func (w *writer) text(format, text string) {
+	if !w.v3 {
+		w.bulk(text)
+		return
+	}
+	w.count('=', int64(len(format)+1+len(text)))
+	w.b = append(w.b, format...)
+	w.b = append(w.b, ':')
+	w.b = append(w.b, text...)
+	w.b = append(w.b, '\r', '\n')
 }
+
+// fail writes an error of the protocol, whose first word is its code.
+func (w *writer) fail(text string) {
+	w.code, _, _ = strings.Cut(text, " ")
+	w.line('-', oneLine.Replace(text))
+}
+
+// failed writes err.
+func (w *writer) failed(err error) {
+	w.fail(errorText(err))
+	var e *kahuna.Error
+	if errors.As(err, &e) {
+		w.code = string(e.Code) // the first word may be the script's own
+	}
+}
+
+var oneLine = strings.NewReplacer("\r", " ", "\n", " ")
