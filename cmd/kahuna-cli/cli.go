@@ -41,13 +41,14 @@ type cli struct {
 	params      kahuna.Params
 	options     kahuna.RunOptions
 	db          kahuna.Store
-	answered    bool          // a script or command on it was
-	timing      bool          // the shell tells how long scripts take
-	last        string        // the last script of the shell
-	interactive atomic.Bool   // Ctrl-C does not end the command
-	interrupts  chan struct{} // gets a value for each Ctrl-C then
-	killed      atomic.Int32  // exit status after a signal that ends the command
-	lost        error         // of writing to stdout
+	answered    bool                 // a script or command on it was
+	lend        func() (back func()) // gives the terminal back for a while, nil when it is as it was
+	timing      bool                 // the shell tells how long scripts take
+	last        string               // the last script of the shell
+	interactive atomic.Bool          // Ctrl-C does not end the command
+	interrupts  chan struct{}        // gets a value for each Ctrl-C then
+	killed      atomic.Int32         // exit status after a signal that ends the command
+	lost        error                // of writing to stdout
 }
 
 func (c *cli) main(ctx context.Context, args []string) int {

@@ -18,12 +18,14 @@ type editor interface {
 	ReadEntry() (string, error)
 }
 
-// newEditor returns the editor that the terminal allows.
-func (c *cli) newEditor(ctx context.Context, prompts io.Writer) editor {
+// newEditor returns the editor that the terminal allows, and a function that
+// gives the terminal back.
+func (c *cli) newEditor(ctx context.Context, prompts io.Writer) (e editor, done func()) {
 	if c.screen && c.terminal && canMoveCursor(os.Getenv("TERM")) {
-		return newScreenEditor(ctx, c)
+		return newScreenEditor(ctx, c), func() {}
 	}
-	return &plainEditor{c: c, lines: newPlainReader(c.stdin, prompts, c.interrupts, ctx.Done()), prompts: prompts}
+	in, done := c.typed()
+	return &plainEditor{c: c, lines: newPlainReader(in, prompts, c.interrupts, ctx.Done()), prompts: prompts}, done
 }
 
 // canMoveCursor reports whether a terminal of that type can be written to

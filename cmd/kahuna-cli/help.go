@@ -3,6 +3,7 @@ package main
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	"kahuna/docs"
 	"kahuna/script/check"
@@ -26,7 +27,7 @@ func helpText() string {
 	var b strings.Builder
 	b.WriteString(help)
 	for _, l := range locals {
-		b.WriteString("  " + l.usage + strings.Repeat(" ", max(1, 24-len(l.usage))) + l.what + "\n")
+		b.WriteString("  " + l.usage + strings.Repeat(" ", max(1, 26-len(l.usage))) + l.what + "\n")
 	}
 	return b.String()
 }
@@ -104,7 +105,7 @@ var (
 
 // functionRows are the rows of the tables of functions in the language reference,
 // by the names of the functions.
-func functionRows() map[string]functionRow {
+var functionRows = sync.OnceValue(func() map[string]functionRow {
 	rows := map[string]functionRow{}
 	for _, m := range tableRow.FindAllStringSubmatch(docs.Language, -1) {
 		for _, name := range called.FindAllStringSubmatch(m[1], -1) {
@@ -114,7 +115,7 @@ func functionRows() map[string]functionRow {
 		}
 	}
 	return rows
-}
+})
 
 var (
 	link  = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)

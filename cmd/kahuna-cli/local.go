@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"kahuna/internal/console"
+	"kahuna/script"
 	"kahuna/script/syntax"
 )
 
@@ -86,11 +87,7 @@ func (c *cli) enter(ctx context.Context, entry string) (status int, leave bool) 
 		return c.setParam(ctx, rest), false
 	case "params":
 		for _, name := range slices.Sorted(maps.Keys(c.params)) {
-			value, err := json.Marshal(c.params[name])
-			if err != nil {
-				value = []byte(err.Error())
-			}
-			fmt.Fprintf(c.stderr, "@%s = %s\n", name, value)
+			fmt.Fprintf(c.stderr, "@%s = %s\n", name, shownParam(c.params[name]))
 		}
 	case "timing":
 		c.timing = !c.timing
@@ -101,6 +98,19 @@ func (c *cli) enter(ctx context.Context, entry string) (status int, leave bool) 
 		return c.runLocal(ctx, rest), false
 	}
 	return exitOK, false
+}
+
+// shownParam is a parameter as JSON, on one line that is safe on a terminal.
+func shownParam(param any) string {
+	v, typed := param.(script.Value)
+	if !typed {
+		v = script.String(fmt.Sprint(param))
+	}
+	text, ok := script.JSON(v)
+	if !ok { // not UTF-8
+		text = v.Str()
+	}
+	return console.Text(text)
 }
 
 // script runs a script that Ctrl-C stops without ending the shell.
@@ -219,6 +229,9 @@ func (c *cli) edit(ctx context.Context) int {
 	}
 	if err != nil {
 		return c.usage("edit: %v", err)
+	}
+	if c.lend != nil {
+		defer c.lend()()
 	}
 	cmd := exec.CommandContext(ctx, "sh", "-c", program+` "$1"`, "sh", f.Name())
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr

@@ -44,7 +44,7 @@ func (c *cli) batch(ctx context.Context, lines lineReader) int {
 
 // batchFile runs the scripts of a file, - for standard input.
 func (c *cli) batchFile(ctx context.Context) int {
-	in := c.stdin
+	var in io.Reader
 	if name := c.flags.Batch.File; name != "-" {
 		info, err := os.Stat(name)
 		switch {
@@ -54,6 +54,10 @@ func (c *cli) batchFile(ctx context.Context) int {
 			return c.usage("%s is a directory, not a file", name)
 		}
 		in = &laterFile{name: name}
+	} else {
+		typed, done := c.typed()
+		defer done()
+		in = typed
 	}
 	return c.onStore(ctx, func(ctx context.Context) int {
 		return c.batch(ctx, newPlainReader(in, io.Discard, nil, ctx.Done()))

@@ -23,11 +23,12 @@ var (
 )
 
 // plainReader is the lineReader without comforts: it reads lines from any
-// input and leaves editing to the terminal. At most one read is under way; one
+// input and leaves editing to that. At most one read is under way; one
 // that an interrupt left behind is the next ReadLine's. A read of a terminal
 // cannot be stopped, so its goroutine ends with the input or with the process.
 type plainReader struct {
 	lines      lineSplitter
+	typed      *typedInput // the input, when it is one
 	prompts    io.Writer
 	interrupts <-chan struct{} // nil when there are none
 	stopped    <-chan struct{}
@@ -42,7 +43,8 @@ type readLine struct {
 }
 
 func newPlainReader(in io.Reader, prompts io.Writer, interrupts, stopped <-chan struct{}) *plainReader {
-	return &plainReader{lines: lineSplitter{in: bufio.NewReaderSize(in, 64<<10)}, prompts: prompts,
+	typed, _ := in.(*typedInput)
+	return &plainReader{lines: lineSplitter{in: bufio.NewReaderSize(in, 64<<10)}, typed: typed, prompts: prompts,
 		interrupts: interrupts, stopped: stopped, read: make(chan readLine, 1)}
 }
 
@@ -51,6 +53,9 @@ func (r *plainReader) ReadLine(prompt string) (string, error) {
 	case <-r.stopped:
 		return "", errStopped
 	default:
+	}
+	if prompt != "" && r.typed != nil {
+		r.typed.begin(prompt)
 	}
 	if prompt != "" {
 		if _, err := io.WriteString(r.prompts, prompt); err != nil {
@@ -69,6 +74,9 @@ func (r *plainReader) ReadLine(prompt string) (string, error) {
 		r.reading = false
 		return l.text, l.err
 	case <-r.interrupts:
+		if r.typed != nil {
+			r.typed.drop()
+		}
 		return "", errInterrupted
 	case <-r.stopped:
 		return "", errStopped

@@ -101,6 +101,21 @@ func (s *screen) wait(pattern string) {
 	}
 }
 
+// waitForBytes waits until the terminal gives every byte as it is typed.
+func (s *screen) waitForBytes() {
+	s.t.Helper()
+	tty := strings.TrimSpace(s.tmux("display-message", "-p", "#{pane_tty}"))
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		state, err := exec.Command("stty", "-F", tty, "-a").CombinedOutput()
+		if err == nil && strings.Contains(string(state), "-icanon") {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("the terminal still edits lines: %v\n%s\n%s", err, state, s.text())
+		}
+	}
+}
+
 // enter types a line and Enter.
 func (s *screen) enter(line string) {
 	s.t.Helper()
@@ -265,7 +280,8 @@ func TestScreenCompletion(t *testing.T) {
 	s.leave()
 }
 
-// A terminal that only writes at its end has the shell, too.
+// A terminal that only writes at its end has the shell, too, with lines of any
+// length, keys that erase, Ctrl-C and Ctrl-D.
 func TestScreenDumb(t *testing.T) {
 	s := openScreen(t, 24, "TERM=dumb")
 	s.enter("set a 1")
@@ -275,5 +291,45 @@ func TestScreenDumb(t *testing.T) {
 	s.enter("return 1")
 	s.enter("end")
 	s.wait(`r- 1 0ms\nkahuna-cli>$`)
+	s.tmux("send-keys", "-l", "return 23")
+	s.tmux("send-keys", "BSpace", "Up")
+	s.enter("4 # é日")
+	s.wait(`\nkahuna-cli> return 24 # é日\nr- 24 0ms\nkahuna-cli>$`)
+	s.tmux("send-keys", "-l", "set half")
+	s.wait(`set half$`)
+	s.tmux("send-keys", "C-c")
+	s.wait(`set half\^C\nkahuna-cli>$`)
+	s.enter("set half 1 sleep 60s")
+	s.wait(`sleep 60s$`)
+	s.tmux("send-keys", "C-c")
+	s.wait(`nothing of it remains 0ms\nkahuna-cli>$`)
+	// Two lines at once, the second while the first one runs.
+	s.paste("sleep 100ms\nreturn len(\""+strings.Repeat("x", 6000)+"\")\n", `r- 6000 0ms\nkahuna-cli>$`)
 	s.leave()
+}
+
+// What is typed for a script or a batch has lines of any length, too, and the
+// terminal is given back as it was.
+func TestScreenStandardInput(t *testing.T) {
+	s := newScreen(t)
+	cli := filepath.Join(s.home, "kahuna-cli")
+	data := filepath.Join(s.home, "data")
+	s.start(12, fmt.Sprintf("stty -a >%[1]s/before; %[2]s --embedded %[3]s run -; %[2]s --embedded %[3]s batch -; stty -a >%[1]s/after; echo status $?; exec sleep 600", s.home, cli, data))
+	line := `return len("` + strings.Repeat("x", 6000) + "\")\n"
+	s.waitForBytes()
+	s.paste(line, `x"\)$`)
+	s.tmux("send-keys", "C-d")
+	s.wait(`r- 6000 0ms$`)
+	s.waitForBytes()
+	s.paste(line+"---\n", `r- 6000 0ms$`)
+	s.tmux("send-keys", "C-d")
+	s.wait(`status 0$`)
+	before, err := os.ReadFile(filepath.Join(s.home, "before"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.ReadFile(filepath.Join(s.home, "after"))
+	if err != nil || string(before) != string(after) {
+		t.Errorf("the terminal was\n%s\nand is\n%s", before, after)
+	}
 }

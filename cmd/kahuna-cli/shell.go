@@ -27,7 +27,9 @@ func (c *cli) shell(ctx context.Context) int {
 		prompts = c.stdout
 	}
 	fmt.Fprintln(prompts, "Type a script, or help. Ctrl-C drops what was typed, Ctrl-D leaves.")
-	return c.session(ctx, c.newEditor(ctx, prompts), prompts)
+	editor, done := c.newEditor(ctx, prompts)
+	defer done()
+	return c.session(ctx, editor, prompts)
 }
 
 // session is the interactive shell.
@@ -54,8 +56,8 @@ func (c *cli) session(ctx context.Context, editor editor, prompts io.Writer) int
 	return exitFailed
 }
 
-// plainEditor is the editor for terminals that only write at their end: it
-// leaves editing a line to the terminal.
+// plainEditor is the editor for terminals that only write at their end. A line
+// is edited by typedInput, or by whatever its input is.
 type plainEditor struct {
 	c       *cli
 	lines   lineReader

@@ -18,9 +18,14 @@ var sourceMax = script.DefaultLimits().SourceBytes
 // read reads a script's file, or standard input for "-". Of one that is too
 // long it returns sourceMax+1 bytes.
 func (c *cli) read(ctx context.Context, path string) (string, error) {
+	in, done := c.stdin, func() {}
+	if path == "-" {
+		in, done = c.typed()
+	}
+	defer done()
 	return unlessDone(ctx, func() (string, error) {
 		if path == "-" {
-			return readAll(c.stdin, sourceMax)
+			return readAll(in, sourceMax)
 		}
 		if path == "" {
 			return "", errors.New("the name of the script file is empty")
