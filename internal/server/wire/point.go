@@ -75,7 +75,14 @@ func checkWrite(key string, d wirepb.Durability, expiresMs int32) *failure {
 // write does a write outside transactions, unless a transaction has the key
 // locked.
 func (s *Service) write(ctx context.Context, key string, d wirepb.Durability, do func(target) (wrote, error)) (wrote, *failure) {
-	leave, c := s.locks.enter(ctx, s.patience(wirepb.ConflictPolicy_CONFLICT_POLICY_UNSPECIFIED), access{writes: []point{{d, key}}}, false)
+	if s.alone() {
+		w, err := do(s.plain(d))
+		if err != nil {
+			return wrote{}, failed(err)
+		}
+		return w, nil
+	}
+	leave, c := s.locks.enter(ctx, s.patience(wirepb.ConflictPolicy_CONFLICT_POLICY_UNSPECIFIED), access{writes: []point{{d, key}}}, s.opts.Conflicts == Refuse)
 	if c != nil {
 		return wrote{}, mustRetry(c.words())
 	}

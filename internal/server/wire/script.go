@@ -88,8 +88,9 @@ func scriptFailed(err error, elapsed int32) *wirepb.TryExecuteTransactionScriptR
 	if e, ok := err.(*kahuna.Error); ok {
 		a.Type = wirepb.KvType(e.Type())
 		reason = clean(e.Reason())
-		if e.Code == kahuna.CodeSyntax {
-			reason = "Syntax error: " + reason // which clients look for
+		const syntax = "Syntax error" // which clients look for
+		if e.Code == kahuna.CodeSyntax && !strings.Contains(reason, syntax) {
+			reason = syntax + ": " + reason
 		}
 	}
 	if reason == "" { // of a script that throws an empty text
@@ -122,7 +123,7 @@ func resultOf(res *kahuna.Result, elapsed int32) *wirepb.TryExecuteTransactionSc
 // no leave. Keys that are known only while it runs are not looked for: a
 // transaction that loses one to the script is aborted.
 func (s *Service) enterScript(ctx context.Context, source string, params kahuna.Params) (leave func(), c *conflict) {
-	if s.open.Load() == 0 && s.opts.Conflicts == Wait {
+	if s.alone() {
 		return func() {}, nil
 	}
 	a, ok := s.programs.access(source, params)

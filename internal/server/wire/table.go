@@ -173,14 +173,14 @@ type access struct {
 }
 
 // enter lets a write or a script begin. exclusive says that scripts on the same
-// keys exclude each other. leave is to be called at its end.
+// keys exclude each other, and writes. leave is to be called at its end.
 func (t *table) enter(ctx context.Context, patience time.Duration, a access, exclusive bool) (leave func(), c *conflict) {
 	c = t.until(ctx, patience, func(now time.Time) *conflict {
 		for _, p := range a.writes {
 			if c := t.leased(nil, p, now); c != nil {
 				return c
 			}
-			if s := t.points[p]; exclusive && s != nil && s.writes+s.scripts+s.readers > 0 {
+			if s := t.points[p]; exclusive && s != nil && s.scripts+s.readers > 0 {
 				return &conflict{key: p.key}
 			}
 		}
@@ -188,7 +188,7 @@ func (t *table) enter(ctx context.Context, patience time.Duration, a access, exc
 			if c := t.leased(nil, p, now); c != nil {
 				return c
 			}
-			if s := t.points[p]; exclusive && s != nil && s.writes+s.scripts > 0 {
+			if s := t.points[p]; exclusive && s != nil && s.scripts > 0 {
 				return &conflict{key: p.key}
 			}
 		}
@@ -341,3 +341,8 @@ func (s *Service) patience(asked wirepb.ConflictPolicy) time.Duration {
 	}
 	return s.opts.Patience
 }
+
+// alone reports whether there is nobody whom a write or a script outside
+// transactions could meet. Who begins to be there in the same moment may meet it
+// in the store; then commit says so.
+func (s *Service) alone() bool { return s.open.Load() == 0 && s.opts.Conflicts == Wait }
