@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,12 +20,13 @@ const DefaultURL = "http://127.0.0.1:2070"
 
 // Options configure a Client. The zero value, and nil, are the defaults.
 type Options struct {
-	// RetryFor is how long a request is sent again before its error is returned:
-	// 10 s. -1 sends everything once.
+	// RetryFor is how long a request is sent again before its error is returned: as
+	// long as its context has time left, and 10 s for one without a deadline. -1
+	// sends everything once.
 	RetryFor time.Duration
-	// NoIdempotencyKeys sends scripts without a key, unless they have one: their
-	// results are not remembered by the server, and a lost answer is an unknown
-	// outcome.
+	// NoIdempotencyKeys sends scripts without a key, unless they have one, and point
+	// writes without one: their results are not remembered by the server, which
+	// costs less, and a lost answer is an unknown outcome.
 	NoIdempotencyKeys bool
 	// Connections bounds the connections to one server: 64. More calls wait.
 	Connections int
@@ -43,6 +45,8 @@ type Client struct {
 	closed    atomic.Bool
 	programs  programs
 	ephemeral space
+	// rollbacks are those of transactions whose caller has left.
+	rollbacks sync.WaitGroup
 }
 
 var _ kahuna.Store = (*Client)(nil)
@@ -55,9 +59,6 @@ func Open(urls string, o *Options) (*Client, error) {
 	c := &Client{}
 	if o != nil {
 		c.opts = *o
-	}
-	if c.opts.RetryFor == 0 {
-		c.opts.RetryFor = 10 * time.Second
 	}
 	if c.opts.Connections <= 0 {
 		c.opts.Connections = 64
@@ -95,9 +96,11 @@ func baseOf(text string) (string, error) {
 func (c *Client) Ephemeral() kahuna.Space { return &c.ephemeral }
 
 // Close ends the client: later calls fail with ErrClosed. Calls that are under
-// way end as they would have.
+// way end as they would have. Transactions that were not ended are rolled back
+// by the server, after TxOptions.Idle.
 func (c *Client) Close() error {
 	c.closed.Store(true)
+	c.rollbacks.Wait()
 	c.http.CloseIdleConnections()
 	return nil
 }
@@ -111,29 +114,11 @@ func (c *Client) Ping(ctx context.Context) error {
 		}
 		c.next()
 	}
+	if u, ok := err.(unreached); ok {
+		return u.err
+	}
 	return err
 }
 
 // next asks the next address from now on.
 func (c *Client) next() { c.current.Add(1) }
-
-// errNoTransactions is the answer of Begin, Update and View.
-func errNoTransactions(op string) error {
-	return &kahuna.Error{Op: op, Code: kahuna.CodeBadRequest, Message: "interactive transactions do not work over REST",
-		Hint: "send a script, which takes effect as a whole, or open the store inside the process"}
-}
-
-// Begin implements kahuna.Store. It fails with ErrBadRequest.
-func (c *Client) Begin(context.Context, *kahuna.TxOptions) (kahuna.Tx, error) {
-	return nil, errNoTransactions("begin")
-}
-
-// Update implements kahuna.Store. It fails with ErrBadRequest.
-func (c *Client) Update(context.Context, func(kahuna.Tx) error) error {
-	return errNoTransactions("update")
-}
-
-// View implements kahuna.Store. It fails with ErrBadRequest.
-func (c *Client) View(context.Context, func(kahuna.Tx) error) error {
-	return errNoTransactions("view")
-}

@@ -24,19 +24,104 @@ import (
 // TestSameAsEmbedded makes the same calls of a client and of a store, and
 // compares what they return.
 func TestSameAsEmbedded(t *testing.T) {
+	for name, o := range map[string]*client.Options{"keys": nil, "no keys": {NoIdempotencyKeys: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, _ := serve(t, o)
+			_, db := serve(t, nil)
+			same(t, spaceCalls(t.Context()), c, db)
+		})
+	}
+}
+
+// TestSameAsEmbeddedInTransactions does so inside of transactions, and
+// afterwards.
+func TestSameAsEmbeddedInTransactions(t *testing.T) {
+	t.Parallel()
 	c, _ := serve(t, nil)
 	_, db := serve(t, nil)
+	ctx := t.Context()
+	calls := spaceCalls(ctx)
+	for _, commit := range []bool{true, false} {
+		for _, o := range []*kahuna.TxOptions{nil, {Optimistic: true}, {ReadOnly: true, Timeout: time.Minute, Idle: time.Minute}} {
+			there, err := c.Begin(ctx, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			here, err := db.Begin(ctx, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, calls, there, here)
+			for _, source := range []string{"set run to_int(get run ?? 0) + 1 return [get run, 2.0, null]", "throw 'no', 'code'", "return @x", "set x uper(1)", "get none", "eset e 1"} {
+				got, gotErr := there.Run(ctx, source, nil, nil)
+				want, wantErr := here.Run(ctx, source, nil, nil)
+				if !sameError(gotErr, wantErr) || gotErr == nil && (got.Type != want.Type || got.Outcome != want.Outcome || !reflect.DeepEqual(texts(got), texts(want))) {
+					t.Errorf("%s: the client has %+v, %v\nthe store %+v, %v", source, got, gotErr, want, wantErr)
+				}
+			}
+			if commit {
+				gotErr, wantErr := there.Commit(ctx), here.Commit(ctx)
+				if !sameError(gotErr, wantErr) {
+					t.Errorf("commit: the client has %v, the store %v", gotErr, wantErr)
+				}
+			} else {
+				there.Rollback()
+				here.Rollback()
+			}
+			there.Rollback()
+			here.Rollback()
+			for range 2 {
+				gotErr, wantErr := there.Commit(ctx), here.Commit(ctx)
+				if !sameError(gotErr, wantErr) || !errors.Is(gotErr, kahuna.ErrTxDone) {
+					t.Errorf("commit again: the client has %v, the store %v", gotErr, wantErr)
+				}
+			}
+			_, _, gotErr := there.Get(ctx, "k")
+			_, _, wantErr := here.Get(ctx, "k")
+			if !sameError(gotErr, wantErr) {
+				t.Errorf("afterwards: the client has %v, the store %v", gotErr, wantErr)
+			}
+			same(t, calls[:200], c, db)
+		}
+	}
+}
+
+func texts(r *kahuna.Result) (all []string) {
+	for _, e := range r.Entries {
+		all = append(all, fmt.Sprint(e.Key, "|", e.Value, "|", e.Kind, e.Revision))
+	}
+	return all
+}
+
+// spaces is a store or a transaction.
+type spaces interface {
+	kahuna.Space
+	Ephemeral() kahuna.Space
+}
+
+func same(t *testing.T, calls []func(spaces) (any, error), there, here spaces) {
+	t.Helper()
+	for i, call := range calls {
+		got, gotErr := call(there)
+		want, wantErr := call(here)
+		if !reflect.DeepEqual(got, want) || !sameError(gotErr, wantErr) {
+			t.Errorf("call %d: the client has %v, %v\nthe store %v, %v", i, got, gotErr, want, wantErr)
+		}
+	}
+}
+
+// spaceCalls are calls of both spaces of a store.
+func spaceCalls(ctx context.Context) (calls []func(s spaces) (any, error)) {
 	text, number := func(s string) *string { return &s }, func(n int64) *int64 { return &n }
 	sets := []*kahuna.SetOptions{nil, {NX: true}, {XX: true}, {NX: true, XX: true}, {Revision: number(0)}, {Revision: number(-1)}, {Revision: number(1)},
 		{Equals: text("v")}, {Equals: text("other")}, {XX: true, Revision: number(-1)}, {XX: true, Revision: number(2)}, {Equals: text("v"), Revision: number(2), TTL: time.Hour},
-		{TTL: time.Hour}, {KeepTTL: true}, {TTL: time.Minute, KeepTTL: true}, {TTL: -1}, {NoHistory: true}, {TTL: time.Hour + 1}}
+		{TTL: time.Hour}, {KeepTTL: true}, {TTL: time.Minute, KeepTTL: true}, {TTL: -1}, {NoHistory: true}, {TTL: time.Hour + 1},
+		{Equals: text("v"), TTL: time.Minute, KeepTTL: true}, {NX: true, TTL: time.Minute, KeepTTL: true}}
 	keys := []string{"k", "a/b", "a//b", "..", ".", "a/../b", "%", "ä €", "a?b#c", "\xff", "", "nul\x00"}
-	var calls []func(s kahuna.Store) (any, error)
 	add := func(f func(sp kahuna.Space) (any, error)) {
-		calls = append(calls, func(s kahuna.Store) (any, error) { return f(s) },
-			func(s kahuna.Store) (any, error) { return f(s.Ephemeral()) })
+		calls = append(calls, func(s spaces) (any, error) { return f(s) }, func(s spaces) (any, error) { return f(s.Ephemeral()) })
 	}
-	ctx := t.Context()
 	for _, key := range keys {
 		get := func(sp kahuna.Space) (any, error) {
 			e, ok, err := sp.Get(ctx, key)
@@ -65,13 +150,7 @@ func TestSameAsEmbedded(t *testing.T) {
 		add(func(sp kahuna.Space) (any, error) { return listed(sp.Range(ctx, "a", "b", o)) })
 		add(func(sp kahuna.Space) (any, error) { return listed(sp.Range(ctx, "", "", o)) })
 	}
-	for i, call := range calls {
-		got, gotErr := call(c)
-		want, wantErr := call(db)
-		if !reflect.DeepEqual(got, want) || !sameError(gotErr, wantErr) {
-			t.Errorf("call %d: the client has %v, %v\nthe store %v, %v", i, got, gotErr, want, wantErr)
-		}
-	}
+	return calls
 }
 
 // written is a result without its time.
@@ -129,9 +208,6 @@ func TestTypedErrors(t *testing.T) {
 	var here, there *kahuna.Error
 	if !errors.As(err, &here) || !errors.As(runErr, &there) || here.Detail() != there.Detail() || !reflect.DeepEqual(here.Diagnostics, there.Diagnostics) {
 		t.Errorf("compiled here: %v\ncompiled there: %v", err, runErr)
-	}
-	if _, err := c.Begin(ctx, nil); !errors.Is(err, kahuna.ErrBadRequest) {
-		t.Errorf("Begin: %v", err)
 	}
 	canceled, cancel := context.WithCancel(ctx)
 	cancel()
@@ -199,9 +275,19 @@ func TestLostAnswers(t *testing.T) {
 	if e, _, err := db.Get(t.Context(), "n"); err != nil || e.Value != "1" {
 		t.Errorf("n is %q, %v: it was sent again", e.Value, err)
 	}
-	c, _ = lossy(t, 1, nil)
+	c, _ = lossy(t, 1, &client.Options{NoIdempotencyKeys: true})
 	if _, err = c.Set(t.Context(), "k", "v", nil); !errors.Is(err, kahuna.ErrOutcomeUnknown) {
-		t.Errorf("set: %v", err)
+		t.Errorf("set without a key: %v", err)
+	}
+	c, _ = lossy(t, 3, nil)
+	for i, write := range []func() (kahuna.WriteResult, error){
+		func() (kahuna.WriteResult, error) { return c.Set(t.Context(), "k", "v", &kahuna.SetOptions{NX: true}) },
+		func() (kahuna.WriteResult, error) { return c.Extend(t.Context(), "k", time.Hour) },
+		func() (kahuna.WriteResult, error) { return c.Delete(t.Context(), "k") },
+	} {
+		if w, err := write(); err != nil || !w.Done {
+			t.Errorf("write %d: %+v, %v", i, w, err)
+		}
 	}
 	// A definite answer to the second sending says nothing of the first.
 	c, _ = lossy(t, 1, nil)

@@ -17,8 +17,11 @@
 // otherwise; so a server that restarts is not noticed by callers with time left.
 // For anything else a lost answer is kahuna.ErrOutcomeUnknown.
 //
-// # What is missing
+// # Transactions
 //
-// Interactive transactions (Begin, Update, View) fail with
-// kahuna.ErrBadRequest: over this protocol, a script does what they do.
+// An interactive transaction lives on the server that began it. Its operations
+// have numbers, and the server does each of them once, so they are sent again
+// like reads, the commit included. When that server ends, the transaction ends
+// with ErrConflict, and Update and View run it again; only when the server ends
+// in the middle of the commit, the outcome is unknown.
 package client

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"kahuna"
@@ -20,10 +21,12 @@ func (c *Client) Run(ctx context.Context, source string, params kahuna.Params, o
 			return nil, err
 		}
 	}
-	return c.run(ctx, source, params, o)
+	return c.run(ctx, source, nil, params, o)
 }
 
-func (c *Client) run(ctx context.Context, source string, params kahuna.Params, o *kahuna.RunOptions) (*kahuna.Result, error) {
+// run runs a script. hash, when not nil, is that of the source: then the server
+// takes the script that it keeps.
+func (c *Client) run(ctx context.Context, source string, hash *hash, params kahuna.Params, o *kahuna.RunOptions) (*kahuna.Result, error) {
 	run, err := restwire.RunOf(source, params, o)
 	if err != nil {
 		return nil, err
@@ -32,16 +35,15 @@ func (c *Client) run(ctx context.Context, source string, params kahuna.Params, o
 	if run.IdempotencyKey == "" && !reads && !c.opts.NoIdempotencyKeys {
 		run.IdempotencyKey = rand.Text()
 	}
-	body, err := restwire.EncodeRun(run)
-	if err != nil {
+	r := &request{op: "run", method: "POST", path: "/v1/run", mediaType: "application/json", reads: reads, safe: reads || run.IdempotencyKey != ""}
+	if r.body, r.whole, err = hash.bodies(run); err != nil {
 		return nil, &kahuna.Error{Op: "run", Code: kahuna.CodeBadParameter, Message: err.Error()}
 	}
-	r := &request{op: "run", method: "POST", path: "/v1/run", body: body, mediaType: "application/json",
-		reads: reads, safe: reads || run.IdempotencyKey != ""}
 	a, err := c.send(ctx, r)
 	if err != nil {
 		return nil, err
 	}
+	hash.sent()
 	var res restwire.Result
 	if err := restwire.Decode(a.body, &res); err != nil {
 		return nil, r.unreadable(err)
@@ -67,17 +69,48 @@ func (c *Client) Compile(source string) (kahuna.Program, error) {
 		return nil, restwire.ErrorOf(err)
 	}
 	c.programs.keep(source, !p.CanWrite())
-	return &program{c, p}, nil
+	return &program{c: c, p: p, hash: hash{text: restwire.HashOf(source)}}, nil
+}
+
+// hash is what a script is called by.
+type hash struct {
+	text string
+	kept atomic.Bool // the server was sent the script
+}
+
+// bodies returns the body of a request that calls the script by its hash, and
+// the one to send when the server does not have it; of the latter alone, when it
+// was not sent yet. With a nil hash the script goes as it is.
+func (h *hash) bodies(run *restwire.Run) (body, whole []byte, err error) {
+	if h == nil {
+		body, err = restwire.EncodeRun(run)
+		return body, nil, err
+	}
+	run.Hash = h.text
+	if whole, err = restwire.EncodeRun(run); err != nil || !h.kept.Load() {
+		return whole, nil, err
+	}
+	run.Script = ""
+	body, err = restwire.EncodeRun(run)
+	return body, whole, err
+}
+
+// sent notes that the server has the script.
+func (h *hash) sent() {
+	if h != nil && !h.kept.Load() {
+		h.kept.Store(true)
+	}
 }
 
 // program is the Program of a Client.
 type program struct {
-	c *Client
-	p *script.Program
+	c    *Client
+	p    *script.Program
+	hash hash
 }
 
 func (p *program) Run(ctx context.Context, params kahuna.Params, o *kahuna.RunOptions) (*kahuna.Result, error) {
-	return p.c.run(ctx, p.p.Source(), params, o)
+	return p.c.run(ctx, p.p.Source(), &p.hash, params, o)
 }
 
 func (p *program) Source() string { return p.p.Source() }

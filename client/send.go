@@ -26,11 +26,16 @@ type request struct {
 	reads     bool // it changes nothing
 	safe      bool // it may be sent again though it may have taken effect
 	mediaType string
+	base      string // the only server to ask; empty for any
+	// whole is the body to send when the server does not know the script that body
+	// names.
+	whole []byte
 }
 
 // answer is what a server said, with a status below 400, or one that the caller
 // knows to take: 404 and 412 of a key.
 type answer struct {
+	base   string
 	status int
 	header http.Header
 	body   []byte
@@ -41,6 +46,9 @@ type answer struct {
 // tries is what is known of the sendings of one request so far.
 type tries struct {
 	lost bool // one may have taken effect, and was not answered
+	// definite tells that the last answer holds for all sendings: it is of an
+	// operation that the server does once.
+	definite bool
 }
 
 // The pauses between two sendings, which are drawn between half and all of a
@@ -49,13 +57,15 @@ const (
 	pauseFirst = 20 * time.Millisecond
 	pauseMost  = time.Second
 	answerMost = 512 << 20 // bytes
+	// retryDefault is how long a request without a deadline is sent again.
+	retryDefault = 10 * time.Second
 )
 
 // send sends r until it is answered, its time is over, or sending it again might
 // do it twice.
 func (c *Client) send(ctx context.Context, r *request) (*answer, error) {
 	var t tries
-	end := time.Now().Add(c.opts.RetryFor)
+	end := c.retryUntil(ctx)
 	for pause := pauseFirst; ; pause = min(2*pause, pauseMost) {
 		if c.closed.Load() {
 			return nil, r.uncertain(&t, &kahuna.Error{Op: r.op, Key: r.key, Code: kahuna.CodeClosed, Message: "the client is closed"})
@@ -64,18 +74,36 @@ func (c *Client) send(ctx context.Context, r *request) (*answer, error) {
 		if err == nil {
 			return a, nil
 		}
+		if r.whole != nil && isCode(err, restwire.CodeNoScript) {
+			r.body, r.whole = r.whole, nil
+			pause = pauseFirst / 2
+			continue
+		}
 		if !again(err) || t.lost && !r.safe || time.Now().Add(pause).After(end) {
 			return nil, r.uncertain(&t, err)
 		}
-		c.next()
+		if r.base == "" {
+			c.next()
+		}
 		timer := time.NewTimer(pause/2 + rand.N(pause/2))
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return nil, r.uncertain(&t, r.canceled(ctx, &t))
+			return nil, r.uncertain(&t, r.canceled(ctx))
 		}
 	}
+}
+
+// retryUntil returns when a request is no longer sent again.
+func (c *Client) retryUntil(ctx context.Context) time.Time {
+	switch deadline, ok := ctx.Deadline(); {
+	case c.opts.RetryFor != 0:
+		return time.Now().Add(c.opts.RetryFor)
+	case ok:
+		return deadline
+	}
+	return time.Now().Add(retryDefault)
 }
 
 // unreached is an error of the way to the server and back.
@@ -84,6 +112,14 @@ type unreached struct{ err *kahuna.Error }
 func (u unreached) Error() string { return u.err.Error() }
 
 func (u unreached) Unwrap() error { return u.err }
+
+// base returns the address that is asked now.
+func (c *Client) base() string { return c.urls[int(c.current.Load())%len(c.urls)] }
+
+func isCode(err error, code kahuna.Code) bool {
+	var e *kahuna.Error
+	return errors.As(err, &e) && e.Code == code
+}
 
 // again reports whether an error passes.
 func again(err error) bool {
@@ -101,7 +137,7 @@ func (r *request) uncertain(t *tries, err error) error {
 		err = u.err
 	}
 	var e *kahuna.Error
-	if !t.lost || r.reads || errors.As(err, &e) && e.Outcome != kahuna.NotApplied {
+	if !t.lost || r.reads || t.definite || errors.As(err, &e) && e.Outcome != kahuna.NotApplied {
 		return err
 	}
 	return &kahuna.Error{Op: r.op, Key: r.key, Code: kahuna.CodeOutcomeUnknown, Outcome: kahuna.Unknown,
@@ -109,7 +145,7 @@ func (r *request) uncertain(t *tries, err error) error {
 		Hint:    "read what is there, or send scripts with an idempotency key", Err: err}
 }
 
-func (r *request) canceled(ctx context.Context, t *tries) error {
+func (r *request) canceled(ctx context.Context) error {
 	e := &kahuna.Error{Op: r.op, Key: r.key, Code: kahuna.CodeCanceled, Message: "the call was canceled", Err: context.Cause(ctx)}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		e.Message = "the caller's time is over"
@@ -119,7 +155,11 @@ func (r *request) canceled(ctx context.Context, t *tries) error {
 
 // once sends r once. t is told when it may have taken effect without an answer.
 func (c *Client) once(ctx context.Context, r *request, t *tries) (*answer, error) {
-	base := c.urls[int(c.current.Load())%len(c.urls)]
+	base := r.base
+	if base == "" {
+		base = c.base()
+	}
+	t.definite = false
 	var reached atomic.Bool
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { reached.Store(true) }})
 	req, err := http.NewRequestWithContext(traced, r.method, base+r.path, bytes.NewReader(r.body))
@@ -144,7 +184,7 @@ func (c *Client) once(ctx context.Context, r *request, t *tries) (*answer, error
 	if err != nil {
 		t.lost = t.lost || reached.Load()
 		if ctx.Err() != nil {
-			return nil, r.canceled(ctx, t)
+			return nil, r.canceled(ctx)
 		}
 		return nil, unreached{r.noAnswer(base, err)}
 	}
@@ -167,10 +207,11 @@ func reason(err error) error {
 
 // read reads an answer.
 func (r *request) read(base string, res *http.Response, body []byte, t *tries) (*answer, error) {
-	a := &answer{status: res.StatusCode, header: res.Header, body: body}
+	a := &answer{base: base, status: res.StatusCode, header: res.Header, body: body}
 	if a.status < 300 || a.status == http.StatusNotModified {
 		return a, nil
 	}
+	t.definite = res.Header.Get(restwire.OperationHeader) != ""
 	code := res.Header.Get(restwire.CodeHeader)
 	if code == "" {
 		// A proxy, or no server of ours.

@@ -2,13 +2,13 @@ package client
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"kahuna"
 	"kahuna/internal/restwire"
@@ -68,17 +68,17 @@ func (s *space) Exists(ctx context.Context, key string) (bool, error) {
 
 // Set implements kahuna.Space.
 func (s *space) Set(ctx context.Context, key, value string, o *kahuna.SetOptions) (kahuna.WriteResult, error) {
-	r := s.request("set", "PUT", key)
-	r.body, r.mediaType = []byte(value), "application/octet-stream"
 	if o == nil {
-		return s.write(ctx, r)
+		o = &kahuna.SetOptions{}
 	}
 	if err := checkSet(key, o); err != nil {
 		return kahuna.WriteResult{}, err
 	}
-	if o.Equals != nil || o.XX && o.Revision != nil {
+	if s.keyed() || o.Equals != nil || o.XX && o.Revision != nil {
 		return s.setByScript(ctx, key, value, o)
 	}
+	r := s.request("set", "PUT", key)
+	r.body, r.mediaType = []byte(value), "application/octet-stream"
 	setHeaders(r.header, o)
 	return s.write(ctx, r)
 }
@@ -117,73 +117,36 @@ func setHeaders(h http.Header, o *kahuna.SetOptions) {
 	}
 }
 
-// setByScript sets a key under conditions for which there are no headers.
-func (s *space) setByScript(ctx context.Context, key, value string, o *kahuna.SetOptions) (kahuna.WriteResult, error) {
-	if o.KeepTTL && o.TTL > 0 {
-		return kahuna.WriteResult{}, &kahuna.Error{Op: "set", Key: key, Code: kahuna.CodeBadRequest,
-			Message: "over REST, Equals and XX with Revision do not go with KeepTTL and TTL together", Hint: "leave one of them out, or use a script"}
-	}
-	source, params := "set @key @value", kahuna.Params{"key": key, "value": value}
-	if s.ephemeral {
-		source = "eset @key @value"
-	}
-	clause := func(on bool, text, name string, x any) {
-		if on {
-			source += " " + text
-			if name != "" {
-				source += " @" + name
-				params[name] = x
-			}
-		}
-	}
-	clause(o.NX, "nx", "", nil)
-	clause(o.XX, "xx", "", nil)
-	if o.Equals != nil {
-		clause(true, "cmp", "equals", *o.Equals)
-	}
-	if o.Revision != nil {
-		clause(true, "cmprev", "revision", *o.Revision)
-	}
-	clause(o.TTL > 0, "ex", "ttl", (o.TTL + time.Millisecond - 1).Milliseconds())
-	clause(o.KeepTTL, "keepttl", "", nil)
-	clause(o.NoHistory, "norev", "", nil)
-	res, err := s.c.Run(ctx, source, params, nil)
-	if err != nil {
-		return kahuna.WriteResult{}, named(err, "set", key)
-	}
-	w := kahuna.WriteResult{Done: res.Type == kahuna.TypeSet, Revision: res.Revision()}
-	if w.Done {
-		w.Time = res.First().Modified
-	}
-	return w, nil
-}
-
-// named returns the error of a script as that of a call.
-func named(err error, op, key string) error {
-	var e *kahuna.Error
-	if !errors.As(err, &e) {
-		return err
-	}
-	n := *e
-	n.Op, n.Key, n.Line, n.Column, n.Source = op, key, 0, 0, ""
-	if n.Code == kahuna.CodeBadParameter { // all others are right
-		n.Code = kahuna.CodeBadKey
-	}
-	return &n
-}
-
 // Delete implements kahuna.Space.
 func (s *space) Delete(ctx context.Context, key string) (kahuna.WriteResult, error) {
+	if s.keyed() {
+		return s.byScript(ctx, "delete", key, "delete @key", kahuna.Params{})
+	}
 	return s.write(ctx, s.request("delete", "DELETE", key))
+}
+
+func checkLife(key string, ttl time.Duration) error {
+	if ttl >= 0 {
+		return nil
+	}
+	return &kahuna.Error{Op: "extend", Key: key, Code: kahuna.CodeBadRequest,
+		Message: "the time to live must not be negative, got " + ttl.String(), Hint: "0 is for ever; Delete ends a key now"}
+}
+
+// validKey reports whether a text can be a key, its length aside.
+func validKey(key string) bool {
+	return key != "" && utf8.ValidString(key) && strings.IndexByte(key, 0) < 0
 }
 
 // Extend implements kahuna.Space.
 func (s *space) Extend(ctx context.Context, key string, ttl time.Duration) (kahuna.WriteResult, error) {
-	r := s.request("extend", "PATCH", key)
-	if ttl < 0 {
-		return kahuna.WriteResult{}, &kahuna.Error{Op: "extend", Key: key, Code: kahuna.CodeBadRequest,
-			Message: "the time to live must not be negative, got " + ttl.String(), Hint: "0 is for ever; Delete ends a key now"}
+	if err := checkLife(key, ttl); err != nil {
+		return kahuna.WriteResult{}, err
 	}
+	if s.keyed() {
+		return s.extendByScript(ctx, key, ttl)
+	}
+	r := s.request("extend", "PATCH", key)
 	r.header.Set("Kahuna-TTL", ttl.String())
 	return s.write(ctx, r)
 }
@@ -191,7 +154,7 @@ func (s *space) Extend(ctx context.Context, key string, ttl time.Duration) (kahu
 func (s *space) write(ctx context.Context, r *request) (kahuna.WriteResult, error) {
 	a, err := s.c.send(ctx, r)
 	if err != nil {
-		return kahuna.WriteResult{}, err
+		return failedWrite(err), err
 	}
 	if a.problem != nil {
 		w := kahuna.WriteResult{Revision: -1}
@@ -227,6 +190,14 @@ const pageKeys = 500
 
 // rows reads pages as the loop asks for them.
 func (s *space) rows(ctx context.Context, op string, q url.Values, o *kahuna.RangeOptions) iter.Seq2[kahuna.Entry, error] {
+	return pages(op, o, func(opts *kahuna.RangeOptions, after string, limit int) (*restwire.Page, error) {
+		return s.page(ctx, op, q, opts, after, limit)
+	})
+}
+
+// pages reads pages, of at most limit keys behind after, as the loop asks for
+// them.
+func pages(op string, o *kahuna.RangeOptions, read func(o *kahuna.RangeOptions, after string, limit int) (*restwire.Page, error)) iter.Seq2[kahuna.Entry, error] {
 	var opts kahuna.RangeOptions
 	if o != nil {
 		opts = *o
@@ -238,7 +209,11 @@ func (s *space) rows(ctx context.Context, op string, q url.Values, o *kahuna.Ran
 		}
 		after, left := opts.After, opts.Limit
 		for {
-			page, err := s.page(ctx, op, q, &opts, after, left)
+			limit := pageKeys
+			if opts.Limit > 0 {
+				limit = min(limit, left)
+			}
+			page, err := read(&opts, after, limit)
 			if err != nil {
 				yield(kahuna.Entry{}, err)
 				return
@@ -262,11 +237,7 @@ func (s *space) rows(ctx context.Context, op string, q url.Values, o *kahuna.Ran
 	}
 }
 
-func (s *space) page(ctx context.Context, op string, where url.Values, o *kahuna.RangeOptions, after string, left int) (*restwire.Page, error) {
-	limit := pageKeys
-	if o.Limit > 0 {
-		limit = min(limit, left)
-	}
+func (s *space) page(ctx context.Context, op string, where url.Values, o *kahuna.RangeOptions, after string, limit int) (*restwire.Page, error) {
 	q := url.Values{"limit": {strconv.Itoa(limit)}}
 	for name, values := range where {
 		q[name] = values

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -290,6 +291,78 @@ func TestPortInUse(t *testing.T) {
 	var failed *exec.ExitError
 	if !errors.As(err, &failed) || failed.ExitCode() != exitFailed || !strings.Contains(string(out), "port 0 takes a free one") {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// TestRestart: a server that ends and begins again is not noticed by callers
+// with time left: those of scripts, of one that is stopped in its middle, of
+// writes of single keys, and of transactions.
+func TestRestart(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	port := freePort(t)
+	args := []string{"--data", dir, "--http", port, "--drain", "20ms"}
+	p := start(t, args...)
+	c, err := client.Open("http://"+port, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	var over atomic.Bool
+	var load sync.WaitGroup
+	done := make([]atomic.Int64, 4)
+	for i, call := range []func(n int64) error{
+		func(int64) error {
+			_, err := c.Run(ctx, "set script to_int(get script ?? 0) + 1", nil, nil)
+			return err
+		},
+		func(n int64) error {
+			w, err := c.Set(ctx, "point", fmt.Sprint(n+1), &kahuna.SetOptions{Revision: new(n - 1)})
+			if err == nil && !w.Done {
+				err = fmt.Errorf("revision %d, want %d", w.Revision, n-1)
+			}
+			return err
+		},
+		func(n int64) error {
+			return c.Update(ctx, func(tx kahuna.Tx) error {
+				_, err := tx.Run(ctx, "set tx to_int(get tx ?? 0) + 1", nil, nil)
+				return err
+			})
+		},
+		func(int64) error {
+			_, err := c.Run(ctx, "begin (timeout=60000) set long to_int(get long ?? 0) + 1 sleep 100ms commit end", nil, nil)
+			return err
+		},
+	} {
+		load.Go(func() {
+			for !over.Load() {
+				if err := call(done[i].Load()); err != nil {
+					t.Errorf("call %d: %v", i, err)
+					return
+				}
+				done[i].Add(1)
+			}
+		})
+	}
+	for range 2 {
+		for i := range done {
+			for n := done[i].Load(); done[i].Load() < n+2 && !t.Failed(); {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		p.signal(syscall.SIGTERM)
+		if status := p.wait(); status != 0 {
+			t.Errorf("exit status %d", status)
+		}
+		p = start(t, args...)
+	}
+	over.Store(true)
+	load.Wait()
+	for i, key := range []string{"script", "point", "tx", "long"} {
+		if e, _, err := c.Get(ctx, key); err != nil || e.Value != fmt.Sprint(done[i].Load()) {
+			t.Errorf("%s is %s, %v; %d were acknowledged", key, e.Value, err, done[i].Load())
+		}
 	}
 }
 

@@ -15,6 +15,10 @@ const ProblemType = "application/problem+json"
 // no body.
 const CodeHeader = "Kahuna-Code"
 
+// OperationHeader is the header that has the number of the operation of a
+// transaction that an answer is of. Such an answer holds for all sendings.
+const OperationHeader = "Kahuna-Operation"
+
 // The codes of the REST face that no error of a store has.
 const (
 	CodeNotFound        = "does_not_exist"   // the key does not exist
@@ -23,7 +27,9 @@ const (
 	CodeMethod          = "method_not_allowed"
 	CodeTooLarge        = "too_large" // the body
 	CodeMediaType       = "unsupported_media_type"
-	CodeHost            = "wrong_host" // the server does not answer to this name
+	CodeNoTransaction   = "no_such_transaction" // it is unknown, or forgotten
+	CodeNoScript        = "no_such_script"      // no script with this hash is kept
+	CodeHost            = "wrong_host"          // the server does not answer to this name
 )
 
 // Problem is an error: a problem document of RFC 9457 with what an
@@ -76,6 +82,8 @@ var statuses = map[string]struct {
 	string(kahuna.CodeBadRequest):        {400, "The request makes no sense"},
 	CodeNotFound:                         {404, "The key does not exist"},
 	CodeNoRoute:                          {404, "Nothing is here"},
+	CodeNoTransaction:                    {404, "There is no such transaction"},
+	CodeNoScript:                         {404, "The script is not kept"},
 	CodeMethod:                           {405, "The method is not allowed here"},
 	string(kahuna.CodeThrow):             {409, "The script refused"},
 	string(kahuna.CodeRollback):          {409, "The script rolled back"},
@@ -146,6 +154,8 @@ func (p *Problem) Kahuna() *kahuna.Error {
 	switch p.Code {
 	case CodeTooLarge:
 		e.Code = kahuna.CodeLimit
+	case CodeNoTransaction: // it can be run again from its beginning
+		e.Code = kahuna.CodeConflict
 	case CodeNoRoute, CodeMethod, CodeMediaType, CodeHost:
 		e.Code = kahuna.CodeBadRequest
 	}

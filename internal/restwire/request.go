@@ -1,7 +1,9 @@
 package restwire
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,7 +21,10 @@ import (
 
 // Run is a request to run a script.
 type Run struct {
-	Script string `json:"script"`
+	Script string `json:"script,omitzero"`
+	// Hash is the SHA-256 of the script in hexadecimal. With the script it has the
+	// server keep it, without it the server takes the one that it has kept.
+	Hash string `json:"hash,omitzero"`
 	// Params are typed: 3 is an int64, 3.0 a float64.
 	Params map[string]jsontext.Value `json:"params,omitzero"`
 	// ParamsBase64 are texts that are not UTF-8.
@@ -36,13 +41,28 @@ func DecodeRun(data []byte) (*Run, error) {
 	err := json.Unmarshal(data, &r, json.RejectUnknownMembers(true))
 	switch {
 	case errors.Is(err, json.ErrUnknownName):
-		return nil, fmt.Errorf("%w; the members are script, params, paramsBase64, timeout, admissionWait, priority and idempotencyKey", err)
+		return nil, fmt.Errorf("%w; the members are script, hash, params, paramsBase64, timeout, admissionWait, priority and idempotencyKey", err)
 	case err != nil:
 		return nil, err
-	case r.Script == "":
-		return nil, errors.New("the member script is missing or empty")
 	}
-	return &r, nil
+	return &r, r.check()
+}
+
+// check refuses a request without a script.
+func (r *Run) check() error {
+	switch {
+	case r.Script == "" && r.Hash == "":
+		return errors.New("the member script is missing or empty")
+	case r.Hash != "" && r.Script != "" && r.Hash != HashOf(r.Script):
+		return errors.New("hash is not the SHA-256 of script, in lower case hexadecimal")
+	}
+	return nil
+}
+
+// HashOf returns what Run.Hash is for a script.
+func HashOf(source string) string {
+	sum := sha256.Sum256([]byte(source))
+	return hex.EncodeToString(sum[:])
 }
 
 // Decode returns the parameters and the options. The error says what is wrong
@@ -84,7 +104,7 @@ func duration(name, text string) (time.Duration, error) {
 		return 0, nil
 	}
 	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 && name == "timeout" {
+	if err != nil || d < 0 && name != "admissionWait" {
 		return 0, fmt.Errorf("%s must be a time with its unit, such as 5s or 250ms, got %q", name, text)
 	}
 	return d, nil

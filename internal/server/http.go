@@ -46,7 +46,7 @@ func (s *Server) httpServer(h http.Handler, idle time.Duration) *http.Server {
 
 // newWeb returns the handler of REST, health and metrics.
 func (s *Server) newWeb() http.Handler {
-	api := rest.New(s.store, rest.Options{Patience: s.opts.Patience, Observe: s.Observer("rest")})
+	s.api = rest.New(s.store, rest.Options{Patience: s.opts.Patience, Context: s.work, Observe: s.Observer("rest")})
 	original := origrest.New(s.wire, origrest.Options{Patience: s.opts.Patience, Logger: s.opts.Logger, Observe: s.Observer("original-rest")})
 	metrics := promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: s.opts.Patience})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -73,7 +73,7 @@ func (s *Server) newWeb() http.Handler {
 				original.ServeHTTP(w, r)
 				return
 			}
-			api.ServeHTTP(w, r)
+			s.api.ServeHTTP(w, r)
 		}
 	})
 }

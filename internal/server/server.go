@@ -16,6 +16,7 @@ import (
 	"kahuna"
 	"kahuna/internal/server/grpcapi"
 	"kahuna/internal/server/wire"
+	"kahuna/internal/server/rest"
 )
 
 // Front is one protocol on one address.
@@ -68,6 +69,7 @@ type Server struct {
 	web      http.Handler // of REST, health and metrics
 	wire     *wire.Service
 	grpc     *grpcapi.Server
+	api      *rest.Handler
 	storeErr func() error // why the store does not write, or nil
 	// work is the context of all requests; stop ends it.
 	work context.Context
@@ -141,6 +143,7 @@ func (s *Server) Add(name, addr string, f Front) {
 func (s *Server) Run(drain, leave <-chan struct{}) error {
 	defer s.wire.Close()
 	defer s.stop()
+	defer s.api.Close()
 	if len(s.fronts) == 0 {
 		return errors.New("every listener is switched off; give at least one an address, such as --http 127.0.0.1:2070")
 	}

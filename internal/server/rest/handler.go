@@ -25,6 +25,9 @@ type Options struct {
 	// Patience is how long a client may take to send a body, or to read an answer:
 	// 30 s.
 	Patience time.Duration
+	// Context is that of interactive transactions, whose operations go on when
+	// their request is gone: nil is one that does not end.
+	Context context.Context
 	// Observe, when not nil, is told of every call that was answered: its name, its
 	// result ("ok" or the code of the error), and how long it took.
 	Observe func(call, result string, took time.Duration)
@@ -33,9 +36,11 @@ type Options struct {
 // Handler answers requests with what a store says. It is safe for concurrent
 // use.
 type Handler struct {
-	store  kahuna.Store
-	opts   Options
-	bodies atomic.Int64 // bytes
+	store    kahuna.Store
+	opts     Options
+	bodies   atomic.Int64 // bytes
+	programs *programs
+	sessions sessions
 }
 
 // New returns a Handler for store.
@@ -52,8 +57,14 @@ func New(store kahuna.Store, o Options) *Handler {
 	if o.Observe == nil {
 		o.Observe = func(string, string, time.Duration) {}
 	}
-	return &Handler{store: store, opts: o}
+	if o.Context == nil {
+		o.Context = context.Background()
+	}
+	return &Handler{store: store, opts: o, programs: newPrograms(10_000, 64<<20), sessions: sessions{byID: map[string]*session{}}}
 }
+
+// Close rolls back the interactive transactions, and waits for their operations.
+func (h *Handler) Close() { h.sessions.close() }
 
 // Routes are the paths with their methods.
 func Routes() map[string][]string {
@@ -61,6 +72,8 @@ func Routes() map[string][]string {
 		"/v1/run":        {"POST"},
 		"/v1/keys":       {"GET"},
 		"/v1/keys/{key}": {"GET", "HEAD", "PUT", "PATCH", "DELETE"},
+		"/v1/tx":         {"POST"},
+		"/v1/tx/{id}":    {"POST", "DELETE"},
 	}
 }
 
@@ -93,14 +106,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The multiplexer of net/http cleans paths, but a key may be "a//b" or "..".
 	path := r.URL.EscapedPath()
 	key, ofKey := strings.CutPrefix(path, "/v1/keys/")
+	id, ofTx := strings.CutPrefix(path, "/v1/tx/")
 	route := path
-	if ofKey {
+	switch {
+	case ofKey:
 		route = "/v1/keys/{key}"
+	case ofTx:
+		route = "/v1/tx/{id}"
 	}
 	methods, ok := Routes()[route]
 	if !ok {
 		c.problem(restwire.NewProblem(restwire.CodeNoRoute, "there is nothing at "+strconv.Quote(r.URL.Path),
-			"POST /v1/run runs a script, /v1/keys/KEY is a key, /v1/keys lists keys"))
+			"POST /v1/run runs a script, /v1/keys/KEY is a key, /v1/keys lists keys, POST /v1/tx begins a transaction"))
 		return
 	}
 	if !contains(methods, r.Method) {
@@ -119,6 +136,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.run()
 	case "/v1/keys":
 		c.list()
+	case "/v1/tx":
+		c.beginTx()
+	case "/v1/tx/{id}":
+		if r.Method == http.MethodDelete {
+			c.rollbackTx(id)
+		} else {
+			c.inTx(id)
+		}
 	default:
 		c.key(key)
 	}

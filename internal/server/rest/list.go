@@ -36,12 +36,21 @@ func (c *call) list() {
 	if !ok {
 		return
 	}
-	page := restwire.Page{Entries: []restwire.Entry{}}
+	page, err := pageOf(rows, limit)
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	c.answer(page)
+}
+
+// pageOf returns the first rows, at most limit, and of no more than pageBytes.
+func pageOf(rows iter.Seq2[kahuna.Entry, error], limit int) (*restwire.Page, error) {
+	page := &restwire.Page{Entries: []restwire.Entry{}}
 	size, last := 0, ""
 	for e, err := range rows {
 		if err != nil {
-			c.fail(err)
-			return
+			return nil, err
 		}
 		if len(page.Entries) == limit || size >= pageBytes {
 			page.Next = last
@@ -51,7 +60,7 @@ func (c *call) list() {
 		size += len(e.Key) + len(e.Value)
 		last = e.Key
 	}
-	c.answer(&page)
+	return page, nil
 }
 
 func (c *call) rangeOptions() (*kahuna.RangeOptions, bool) {

@@ -21,9 +21,11 @@ func face(t testing.TB, o Options) (*httptest.Server, *kahuna.DB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewServer(New(db, o))
+	h := New(db, o)
+	s := httptest.NewServer(h)
 	t.Cleanup(func() {
 		s.Close()
+		h.Close()
 		if err := db.Close(); err != nil {
 			t.Error(err)
 		}
@@ -200,7 +202,7 @@ func TestRun(t *testing.T) {
 		{request: "POST /v1/run?timeout=20ms", body: "sleep 10s", status: 504, says: []string{`"code":"timeout"`}},
 		{request: "POST /v1/run", headers: []string{asJSON}, body: `{"script":"return 1","timeout":"5"}`, status: 400, says: []string{"a time with its unit"}},
 		{request: "POST /v1/run", headers: []string{asJSON}, body: `{"script":"return 1","priority":"urgent"}`, status: 400, says: []string{"background, low"}},
-		{request: "POST /v1/run", headers: []string{asJSON}, body: `{"script":"return 1","param":{}}`, status: 400, says: []string{"the members are script, params"}},
+		{request: "POST /v1/run", headers: []string{asJSON}, body: `{"script":"return 1","param":{}}`, status: 400, says: []string{"the members are script, hash, params"}},
 		{request: "POST /v1/run", headers: []string{asJSON}, body: `{"params":{}}`, status: 400, says: []string{"script is missing"}},
 		{request: "POST /v1/run", headers: []string{asJSON}, body: `{"script":"return 1","script":"return 2"}`, status: 400, says: []string{"duplicate"}},
 		{request: "POST /v1/run", headers: []string{asJSON}, body: `{"script":"return @a","params":{"a":1,"a":2}}`, status: 400, says: []string{"duplicate"}},
@@ -211,6 +213,10 @@ func TestRun(t *testing.T) {
 		{request: "POST /v1/run", headers: []string{asJSON}, body: `{"script":"return @a","params":{"a":1},"paramsBase64":{"a":"AA=="}}`, status: 400, says: []string{"twice"}},
 		{request: "POST /v1/run", headers: []string{asJSON}, body: `{"script":"return @a","paramsBase64":{"a":"?"}}`, status: 400, says: []string{"base64"}},
 		{request: "POST /v1/run", headers: []string{asJSON}, body: `{"script":"return 1"} x`, status: 400},
+		{request: "POST /v1/run", headers: []string{asJSON}, body: `{"hash":"` + restwire.HashOf("return 7") + `"}`, status: 404, says: []string{`"code":"no_such_script"`}},
+		{request: "POST /v1/run", headers: []string{asJSON}, body: `{"script":"return 7","hash":"` + restwire.HashOf("return 7") + `"}`, status: 200, says: []string{`"value":7`}},
+		{request: "POST /v1/run", headers: []string{asJSON}, body: `{"hash":"` + restwire.HashOf("return 7") + `"}`, status: 200, says: []string{`"value":7`}},
+		{request: "POST /v1/run", headers: []string{asJSON}, body: `{"script":"return 8","hash":"` + restwire.HashOf("return 7") + `"}`, status: 400, says: []string{"is not the SHA-256 of script"}},
 		{request: "POST /v1/run", headers: []string{"Content-Type: image/png"}, body: "return 1", status: 415},
 		{request: "POST /v1/run", body: strings.Repeat(" ", 1<<20+1), status: 413, says: []string{"more than 1048576 bytes"}},
 		{request: "POST /v1/run?x=1", body: "return 1", status: 400},

@@ -58,7 +58,41 @@ func (c *call) run() {
 		c.problem(restwire.NewProblem(string(code), err.Error(), ""))
 		return
 	}
-	c.execute(req.Script, params, o)
+	program, err := c.h.program(req)
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	var res *kahuna.Result
+	if program == nil {
+		res, err = c.h.store.Run(c.r.Context(), req.Script, params, o)
+	} else {
+		res, err = program.Run(c.r.Context(), params, o)
+	}
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	c.answer(restwire.ResultOf(res))
+}
+
+// program returns the script of a request that has a hash, nil for one without.
+func (h *Handler) program(req *restwire.Run) (kahuna.Program, error) {
+	if req.Hash == "" {
+		return nil, nil
+	}
+	if p := h.programs.get(req.Hash); p != nil {
+		return p, nil
+	}
+	if req.Script == "" {
+		return nil, &kahuna.Error{Op: "run", Code: restwire.CodeNoScript, Message: "no script with this hash is kept", Hint: "send its text with the hash once more"}
+	}
+	p, err := h.store.Compile(req.Script)
+	if err != nil {
+		return nil, err
+	}
+	h.programs.keep(req.Hash, p)
+	return p, nil
 }
 
 // plain returns the request of a script sent as text. Its parameters are those
@@ -72,13 +106,4 @@ func (c *call) plain(source string) *restwire.Run {
 		}
 	}
 	return req
-}
-
-func (c *call) execute(source string, params kahuna.Params, o *kahuna.RunOptions) {
-	res, err := c.h.store.Run(c.r.Context(), source, params, o)
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	c.answer(restwire.ResultOf(res))
 }
