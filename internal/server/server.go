@@ -15,8 +15,8 @@ import (
 
 	"kahuna"
 	"kahuna/internal/server/grpcapi"
-	"kahuna/internal/server/wire"
 	"kahuna/internal/server/rest"
+	"kahuna/internal/server/wire"
 )
 
 // Front is one protocol on one address.
