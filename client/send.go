@@ -79,6 +79,10 @@ func (c *Client) send(ctx context.Context, r *request) (*answer, error) {
 			pause = pauseFirst / 2
 			continue
 		}
+		if r.safe && isCode(err, kahuna.CodeOutcomeUnknown) {
+			t.lost = true // the server was stopped in the middle, most likely
+			err = unreached{asError(err)}
+		}
 		if !again(err) || t.lost && !r.safe || time.Now().Add(pause).After(end) {
 			return nil, r.uncertain(&t, err)
 		}
@@ -115,6 +119,14 @@ func (u unreached) Unwrap() error { return u.err }
 
 // base returns the address that is asked now.
 func (c *Client) base() string { return c.urls[int(c.current.Load())%len(c.urls)] }
+
+func asError(err error) *kahuna.Error {
+	var e *kahuna.Error
+	if !errors.As(err, &e) {
+		e = &kahuna.Error{Code: kahuna.CodeOutcomeUnknown, Outcome: kahuna.Unknown, Message: err.Error(), Err: err}
+	}
+	return e
+}
 
 func isCode(err error, code kahuna.Code) bool {
 	var e *kahuna.Error

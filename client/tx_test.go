@@ -14,6 +14,7 @@ import (
 
 	"kahuna"
 	"kahuna/client"
+	"kahuna/internal/restwire"
 	"kahuna/internal/server/rest"
 )
 
@@ -278,6 +279,45 @@ func TestScriptsByHash(t *testing.T) {
 	}
 	if whole.Load() != 2 || hashes.Load() != 5 {
 		t.Errorf("%d were sent whole, %d by hash", whole.Load(), hashes.Load())
+	}
+}
+
+// TestUnknownOutcome: a server that was stopped while a script was committing
+// says that the outcome is unknown; the script is sent again with its key.
+func TestUnknownOutcome(t *testing.T) {
+	_, db := serve(t, nil)
+	h := rest.New(db, rest.Options{})
+	var calls atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if calls.Add(1) > 1 {
+			h.ServeHTTP(w, r)
+			return
+		}
+		h.ServeHTTP(httptest.NewRecorder(), r)
+		p := restwire.NewProblem(string(kahuna.CodeOutcomeUnknown), "context canceled while committing", "")
+		p.Outcome = "unknown"
+		data, err := restwire.Encode(p)
+		if err != nil {
+			t.Error(err)
+		}
+		w.Header().Set(restwire.CodeHeader, p.Code)
+		w.WriteHeader(p.Status)
+		_, _ = w.Write(data)
+	}))
+	t.Cleanup(s.Close)
+	for _, o := range []*client.Options{nil, {NoIdempotencyKeys: true}} {
+		calls.Store(0)
+		c, err := client.Open(s.URL, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Run(t.Context(), count, nil, nil)
+		if o == nil && err != nil || o != nil && !errors.Is(err, kahuna.ErrOutcomeUnknown) {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+	if e, _, err := db.Get(t.Context(), "n"); err != nil || e.Value != "2" {
+		t.Errorf("n is %s, %v", e.Value, err)
 	}
 }
 

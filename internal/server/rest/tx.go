@@ -173,13 +173,7 @@ func (h *Handler) do(s *session, op *restwire.Operation) reply {
 		p := restwire.NewProblem(string(wrong.code), wrong.Error(), "")
 		return reply{problem: p}
 	case err != nil:
-		if errors.Is(err, kahuna.ErrCanceled) {
-			var stopped *kahuna.Error
-			if errors.As(context.Cause(s.ctx), &stopped) {
-				err = stopped
-			}
-		}
-		p := restwire.ProblemOf(err)
+		p := s.stopped(err)
 		if over(err) {
 			s.end(p)
 		}
@@ -188,14 +182,38 @@ func (h *Handler) do(s *session, op *restwire.Operation) reply {
 	return encode(a)
 }
 
+// stopped returns the problem of an operation. One that the end of the server
+// stopped can be sent again: the transaction is over, and the next server says
+// so.
+func (s *session) stopped(err error) *restwire.Problem {
+	if errors.Is(err, kahuna.ErrCanceled) {
+		var stopped *kahuna.Error
+		if errors.As(context.Cause(s.ctx), &stopped) {
+			err = stopped
+		}
+	}
+	return restwire.ProblemOf(err)
+}
+
 // badOperation is an operation that makes no sense.
 type badOperation struct {
 	error
 	code kahuna.Code
 }
 
+// commitGrace is how long a commit may take to become durable when the server is
+// to end.
+const commitGrace = time.Second
+
 func (s *session) commit(a *restwire.Answer) reply {
-	err := s.tx.Commit(s.ctx)
+	if s.ctx.Err() != nil {
+		s.end(s.stopped(&kahuna.Error{Op: "commit", Code: kahuna.CodeCanceled, Message: "the transaction was stopped"}))
+		return reply{problem: s.why}
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(s.ctx))
+	defer cancel()
+	defer context.AfterFunc(s.ctx, func() { time.AfterFunc(commitGrace, cancel) })()
+	err := s.tx.Commit(ctx)
 	if err != nil {
 		p := restwire.ProblemOf(err)
 		s.end(p)
