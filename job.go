@@ -42,7 +42,9 @@ func newJob() *job { return jobs.Get().(*job) }
 
 func (j *job) free() {
 	j.job.Request = nil
-	j.db, j.program, j.done = nil, nil, nil
+	if j.done != nil {
+		j.db, j.program, j.done = nil, nil, nil
+	}
 	j.script.Call.Reset()
 	j.script.Interrupt.Reset()
 	j.script.Result.Reset()

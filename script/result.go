@@ -170,10 +170,17 @@ func (r *Result) Revision() int64 { return r.First().Revision }
 // entries for RunInto.
 func (r *Result) Reset() {
 	const entriesKept = 64
-	clear(r.Entries)
-	if r.Entries = r.Entries[:0]; cap(r.Entries) > entriesKept {
+	if cap(r.Entries) > entriesKept {
 		r.Entries = nil
 	}
+	for i := range r.Entries {
+		e := &r.Entries[i]
+		if e.Key != "" || e.Value != "" { // a write of what it was would cost as much
+			e.Key, e.Value = "", ""
+		}
+		e.HasValue, e.Kind, e.Revision, e.Expires, e.Modified = false, 0, 0, 0, 0
+	}
+	r.Entries = r.Entries[:0]
 	if r.Warnings != nil {
 		r.Warnings = nil
 	}

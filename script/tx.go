@@ -153,7 +153,9 @@ func (i *Interrupt) Stop(err error) { i.err.CompareAndSwap(nil, &err) }
 // Reset makes the Interrupt ready for another run. It must not be used
 // meanwhile.
 func (i *Interrupt) Reset() {
-	i.Yield = nil
+	if i.Yield != nil {
+		i.Yield = nil
+	}
 	if i.err.Load() != nil {
 		i.err.Store(nil)
 	}
