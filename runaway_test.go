@@ -204,7 +204,7 @@ func BenchmarkFastBudget(b *testing.B) {
 			var took []time.Duration
 			for range b.N {
 				start := time.Now()
-				if _, _, err := db.node.Runner.Partition.Fast(work, nil, start.UnixMilli(), nil); err != script.ErrSlowPath {
+				if _, _, err := db.node.Runner.Partition.Fast(context.Background(), work, nil, start.UnixMilli(), nil); err != script.ErrSlowPath {
 					b.Fatal(err)
 				}
 				took = append(took, time.Since(start))

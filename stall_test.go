@@ -2,7 +2,9 @@ package kahuna
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -178,6 +180,46 @@ func BenchmarkStall(b *testing.B) {
 			if n := len(waits); n > 0 {
 				b.ReportMetric(float64(waits[n-1].Microseconds()), "max-µs")
 				b.ReportMetric(float64(waits[n*999/1000].Microseconds()), "p99.9-µs")
+			}
+		})
+	}
+}
+
+// BenchmarkCancelReads measures how long each kind of read goes on after its
+// context was canceled, somewhere in its course: the longest, and the median.
+func BenchmarkCancelReads(b *testing.B) {
+	db := openStall(b)
+	for _, r := range stallReads {
+		b.Run(r.name, func(b *testing.B) {
+			start := time.Now()
+			if err := r.read(context.Background(), db, 0); err != nil {
+				b.Fatal(err)
+			}
+			took := time.Since(start)
+			rng := rand.New(rand.NewPCG(1, 1))
+			var waits []time.Duration
+			for i := 1; b.Loop(); i++ {
+				ctx, cancel := context.WithCancel(context.Background())
+				done := make(chan error)
+				go func() { done <- r.read(ctx, db, i) }()
+				select {
+				case <-time.After(time.Duration(rng.Int64N(int64(took)))):
+					canceled := time.Now()
+					cancel()
+					if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+						b.Fatal(err)
+					}
+					waits = append(waits, time.Since(canceled))
+				case err := <-done:
+					if cancel(); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			slices.Sort(waits)
+			if n := len(waits); n > 0 {
+				b.ReportMetric(float64(waits[n-1].Microseconds()), "max-µs")
+				b.ReportMetric(float64(waits[n/2].Microseconds()), "median-µs")
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"context"
 	"strconv"
 	"testing"
 
@@ -59,7 +60,7 @@ type bench struct {
 
 // run runs work in the executor.
 func (p *bench) run(work Work) {
-	if _, _, err := p.Fast(work, nil, 1, nil); err != nil {
+	if _, _, err := p.Fast(context.Background(), work, nil, 1, nil); err != nil {
 		p.b.Fatal(err)
 	}
 }

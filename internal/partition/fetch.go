@@ -1,6 +1,8 @@
 package partition
 
 import (
+	"cmp"
+	"context"
 	"errors"
 
 	"kahuna/internal/kv"
@@ -61,8 +63,9 @@ func (tx *Tx) miss(n need) error {
 }
 
 // fetchFor reads what a run needs. It returns script.ErrSlowPath when that is
-// too much for the executor. The mutex is not held.
-func (p *Partition) fetchFor(f *fetched, n *need) (*fetched, error) {
+// too much for the executor, and ctx.Err() when ctx ends first. The mutex is not
+// held.
+func (p *Partition) fetchFor(ctx context.Context, f *fetched, n *need) (*fetched, error) {
 	if n.key != "" {
 		p.mu.Lock()
 		p.fetch(n.key)
@@ -73,11 +76,11 @@ func (p *Partition) fetchFor(f *fetched, n *need) (*fetched, error) {
 		f = &fetched{}
 	}
 	if n.part != nil {
-		r, err := p.readPart(*n.part)
+		r, err := p.readPart(ctx, *n.part)
 		f.parts = append(f.parts, r)
 		return f, err
 	}
-	got, err := p.readPasts(*n.past)
+	got, err := p.readPasts(ctx, *n.past)
 	if f.pasts == nil {
 		f.pasts = map[past]*pastRows{}
 	}
@@ -86,9 +89,10 @@ func (p *Partition) fetchFor(f *fetched, n *need) (*fetched, error) {
 }
 
 // readPasts reads the past for a run in the executor.
-func (p *Partition) readPasts(k past) (*pastRows, error) {
+func (p *Partition) readPasts(ctx context.Context, k past) (*pastRows, error) {
 	got := &pastRows{}
-	tx := &Tx{p: p, now: k.n, slow: &slowRead{rowsMax: p.opts.FastRows}}
+	poll := func(int64) error { return ctx.Err() }
+	tx := &Tx{p: p, now: k.n, slow: &slowRead{rowsMax: p.opts.FastRows, poll: poll}}
 	if k.ranged {
 		got.err = tx.readPastRange(k.part, k.n, func(row script.Row) error {
 			got.rows = append(got.rows, row)
@@ -107,8 +111,8 @@ func (p *Partition) readPasts(k past) (*pastRows, error) {
 		}
 	}
 	got.dep = tx.dep
-	if got.err == script.ErrSlowPath {
-		return got, got.err
+	if got.err == script.ErrSlowPath || got.err != nil && ctx.Err() != nil {
+		return got, cmp.Or(ctx.Err(), got.err)
 	}
 	return got, nil
 }

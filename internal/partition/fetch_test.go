@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -66,7 +67,7 @@ func TestReadDisk(t *testing.T) {
 	armed.Store(true)
 	done := make(chan error)
 	go func() {
-		_, _, err := p.Fast(shows("k/0", "1"), nil, 1, nil)
+		_, _, err := p.Fast(context.Background(), shows("k/0", "1"), nil, 1, nil)
 		done <- err
 	}()
 	<-reached
@@ -122,7 +123,7 @@ func TestFetchOutdated(t *testing.T) {
 		if used := p.rows["k/0"] == c; used != test.used {
 			t.Errorf("%s: what was read is used: %v", name, used)
 		}
-		if _, _, err := p.Fast(shows("k/0", test.want), nil, 1, nil); err != nil {
+		if _, _, err := p.Fast(context.Background(), shows("k/0", test.want), nil, 1, nil); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -198,7 +199,7 @@ func TestFastMisses(t *testing.T) {
 		p.commit(true)
 		p.evictAll()
 		before := p.Stats().CacheMisses
-		_, _, err := p.Fast(workFunc(func(tx *Tx) error {
+		_, _, err := p.Fast(context.Background(), workFunc(func(tx *Tx) error {
 			for i := range n {
 				if _, err := tx.Get(kv.Persistent, longKey(i)); err != nil {
 					return err

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -20,7 +21,7 @@ func (p *bench) visits(t *testing.T, k Part, slow bool) (rows int, got string) {
 	})
 	err := error(script.ErrSlowPath)
 	if !slow {
-		_, _, err = p.Fast(read, nil, 1000, nil)
+		_, _, err = p.Fast(context.Background(), read, nil, 1000, nil)
 	}
 	if err == script.ErrSlowPath {
 		ticket := p.Acquire(&LockSet{Ranges: []Range{k.Range}})

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"context"
 	"errors"
 	"reflect"
 	"strings"
@@ -34,7 +35,7 @@ func TestForgetLate(t *testing.T) {
 	}
 	run := func(value string, nowMs int64) {
 		t.Helper()
-		if _, _, err := p.Fast(answer(value), nil, nowMs, req); err != nil {
+		if _, _, err := p.Fast(context.Background(), answer(value), nil, nowMs, req); err != nil {
 			t.Fatal(err)
 		}
 	}

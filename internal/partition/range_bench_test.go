@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -32,7 +33,7 @@ func BenchmarkFirstRow(b *testing.B) {
 				read := workFunc(func(tx *Tx) error {
 					return tx.Read(k, 0, func(script.Row) error { return nil })
 				})
-				if _, _, err := p.Fast(read, nil, 1000, nil); err == script.ErrSlowPath {
+				if _, _, err := p.Fast(context.Background(), read, nil, 1000, nil); err == script.ErrSlowPath {
 					ticket := p.Acquire(&LockSet{Ranges: []Range{k.Range}})
 					if _, _, err := p.Slow(read, ticket, SlowOptions{Now: func() int64 { return 1000 }, Poll: func(int64) error { return nil }}, nil); err != nil {
 						b.Fatal(err)
@@ -41,7 +42,7 @@ func BenchmarkFirstRow(b *testing.B) {
 				}
 				b.ReportAllocs()
 				for b.Loop() {
-					if _, _, err := p.Fast(read, nil, 1000, nil); err != nil {
+					if _, _, err := p.Fast(context.Background(), read, nil, 1000, nil); err != nil {
 						b.Fatal(err)
 					}
 				}

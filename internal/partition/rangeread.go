@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"context"
 	"slices"
 
 	"kahuna/internal/keyorder"
@@ -56,14 +57,15 @@ func (p *Partition) endWatch(r *rangeRead) {
 }
 
 // readPart reads a part of a range and leaves it watched. It returns
-// script.ErrSlowPath when it comes to more rows than the executor may. The mutex
-// is not held.
-func (p *Partition) readPart(k Part) (*rangeRead, error) {
+// script.ErrSlowPath when it comes to more rows than the executor may, and
+// ctx.Err() when ctx ends first. The mutex is not held.
+func (p *Partition) readPart(ctx context.Context, k Part) (*rangeRead, error) {
 	r := p.watch(&k)
 	p.mu.Lock()
 	now := p.clock.Last().Millis() // the run's is not earlier
 	p.mu.Unlock()
 	c := newCursor(p, &k, now)
+	c.poll = ctx.Err
 	gaps := gapFinder{p: p, part: &k, all: c.left, now: now, watch: r}
 	defer func() { gaps.end(r.err == nil && c.end, c.dep, false) }()
 	visited, bytes := 0, 0
@@ -72,7 +74,7 @@ func (p *Partition) readPart(k Part) (*rangeRead, error) {
 		r.err = c.next(p.opts.FastRows + 1 - visited)
 		r.dep = c.dep
 		if r.err != nil {
-			return r, nil // the run fails with it
+			return r, ctx.Err() // nil: the run fails with r.err
 		}
 		for i := range c.rows {
 			row := &c.rows[i]

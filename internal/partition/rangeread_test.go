@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -118,7 +119,7 @@ func TestReadsLeaveTheMutex(t *testing.T) {
 // runOn runs f on one of the paths, with what it reads locked on the slow one.
 func (p *bench) runOn(slow bool, f workFunc) error {
 	if !slow {
-		_, _, err := p.Fast(f, nil, 1000, nil)
+		_, _, err := p.Fast(context.Background(), f, nil, 1000, nil)
 		return err
 	}
 	k := kv.Persistent
@@ -181,13 +182,13 @@ func TestRangeReadMoment(t *testing.T) {
 		if err != errMissing {
 			t.Fatal(err)
 		}
-		f, err := p.fetchFor(nil, missing)
+		f, err := p.fetchFor(context.Background(), nil, missing)
 		for err == nil {
 			for range rng.IntN(20) {
 				step()
 			}
 			if _, _, missing, err = p.fast(work, nil, 1000, nil, f, true); err == errMissing {
-				f, err = p.fetchFor(f, missing)
+				f, err = p.fetchFor(context.Background(), f, missing)
 			} else {
 				break
 			}
@@ -232,7 +233,7 @@ func TestRangeReadVoid(t *testing.T) {
 		p := onDisk(t, vfs.NewMem())
 		p.run(put("k/0", "2")) // not durable when it is read
 		part := Part{Range: Range{Space: kv.Persistent, Text: "k"}}
-		f, err := p.fetchFor(nil, &need{part: &part})
+		f, err := p.fetchFor(context.Background(), nil, &need{part: &part})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -430,7 +431,7 @@ func testPartInTransaction(t *testing.T, space kv.Space, desc bool, key string, 
 		if err != nil {
 			t.Fatal(name, err)
 		}
-		_, _, err = p.Fast(write(key), nil, 1000, nil)
+		_, _, err = p.Fast(context.Background(), write(key), nil, 1000, nil)
 		if name == "locks" {
 			var blocked *Blocked
 			if errors.As(err, &blocked) != conflict || err != nil && !conflict {

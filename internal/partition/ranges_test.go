@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -27,7 +28,7 @@ func isConflict(err error) bool {
 // change runs f in the executor.
 func (p *Partition) change(t *testing.T, f func(tx *Tx) error) {
 	t.Helper()
-	if _, _, err := p.Fast(workFunc(f), nil, 1000, nil); err != nil {
+	if _, _, err := p.Fast(context.Background(), workFunc(f), nil, 1000, nil); err != nil {
 		t.Fatal(err)
 	}
 }

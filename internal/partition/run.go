@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -48,14 +49,15 @@ func (*Restart) Error() string { return errRestart.Error() }
 // *Blocked, *Busy, or why the partition does not run scripts.
 //
 // What is not in memory is read without the mutex, and work is done again from
-// the start.
-func (p *Partition) Fast(work Work, ticket *Ticket, nowMs int64, req *Request) (res *script.Result, done Done, err error) {
+// the start. Only that may take long: when ctx ends meanwhile, Fast returns
+// ctx.Err(), and nothing was done.
+func (p *Partition) Fast(ctx context.Context, work Work, ticket *Ticket, nowMs int64, req *Request) (res *script.Result, done Done, err error) {
 	var f *fetched
 	for n := 0; ; n++ {
 		var missing *need
 		res, done, missing, err = p.fast(work, ticket, nowMs, req, f, n < fetchesMax)
 		if err == errMissing {
-			if f, err = p.fetchFor(f, missing); err == nil {
+			if f, err = p.fetchFor(ctx, f, missing); err == nil {
 				runtime.Gosched() // this took long; others may have waited
 				continue
 			}

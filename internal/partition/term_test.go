@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -113,7 +114,7 @@ func late(p *bench, next func(), slow bool) error {
 	if slow {
 		_, _, err = p.Slow(put("k", "3"), ticket, slowOptions(), nil)
 	} else {
-		_, _, err = p.Fast(put("k", "3"), ticket, 1000, nil)
+		_, _, err = p.Fast(context.Background(), put("k", "3"), ticket, 1000, nil)
 	}
 	return err
 }
@@ -175,7 +176,7 @@ func TestLocksAndDiskFailure(t *testing.T) {
 	}
 	_, err := writer.Commit()
 	wantCode(t, "the writer", err, script.CodeStorage)
-	_, _, err = p.Fast(put("k", "3"), script1, 1000, nil)
+	_, _, err = p.Fast(context.Background(), put("k", "3"), script1, 1000, nil)
 	wantCode(t, "the script", err, script.CodeStorage)
 	if n := p.Stats().Locks; n != 0 {
 		t.Errorf("%d locks are left", n)
@@ -207,12 +208,12 @@ func TestFinal(t *testing.T) {
 			if p.Lead(2, 0) {
 				t.Error("it leads again")
 			}
-			if _, _, err := p.Fast(shows("k", "1"), nil, 1000, nil); c.read == "" && err != nil {
+			if _, _, err := p.Fast(context.Background(), shows("k", "1"), nil, 1000, nil); c.read == "" && err != nil {
 				t.Errorf("a read: %v", err)
 			} else if c.read != "" {
 				wantCode(t, "a read", err, c.read)
 			}
-			_, _, err := p.Fast(put("k", "2"), nil, 1000, nil)
+			_, _, err := p.Fast(context.Background(), put("k", "2"), nil, 1000, nil)
 			wantCode(t, "a write", err, c.write)
 		})
 	}
@@ -223,13 +224,13 @@ func TestFinal(t *testing.T) {
 func TestPostponed(t *testing.T) {
 	t.Parallel()
 	p := onStore(t, 1<<20)
-	_, first, err := p.Fast(put("k", "1"), nil, 1000, nil)
+	_, first, err := p.Fast(context.Background(), put("k", "1"), nil, 1000, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := p.Take()
 	p.Postponed(b)
-	_, second, err := p.Fast(put("k", "2"), nil, 1000, nil)
+	_, second, err := p.Fast(context.Background(), put("k", "2"), nil, 1000, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

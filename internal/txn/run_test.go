@@ -69,7 +69,7 @@ func TestReadWaits(t *testing.T) {
 			t.Parallel()
 			r, _ := runner(t, openStore(t))
 			p := r.Partition
-			if _, _, err := p.Fast(put(kv.Persistent, "k"), nil, r.Now(), nil); err != nil {
+			if _, _, err := p.Fast(context.Background(), put(kv.Persistent, "k"), nil, r.Now(), nil); err != nil {
 				t.Fatal(err)
 			}
 			ran := make(chan struct{})

@@ -25,14 +25,12 @@ type Answer func(*script.Result, error)
 // The job must stay as it is until answer is called.
 func (r *Runner) Start(ctx context.Context, j *Job, answer Answer) bool {
 	if err := ctx.Err(); err != nil {
-		if j.Request == nil {
-			answer(nil, canceled(err))
-			return true
-		}
-		go func() { answer(r.giveUp(ctx, j, canceled(err))) }()
-		return false
+		return r.giveUpLater(ctx, j, err, answer)
 	}
-	res, done, err := r.first(j)
+	res, done, err := r.first(ctx, j)
+	if err != nil && err == ctx.Err() {
+		return r.giveUpLater(ctx, j, err, answer)
+	}
 	if err != nil && again(err) {
 		go func() { answer(r.contended(ctx, j, err)) }()
 		return false
@@ -46,6 +44,16 @@ func (r *Runner) Start(ctx context.Context, j *Job, answer Answer) bool {
 	}
 	r.completions.add(ctx, r, completion{res: res, err: err, done: done, answer: answer})
 	return true
+}
+
+// giveUpLater is Start of a job whose context has ended with err.
+func (r *Runner) giveUpLater(ctx context.Context, j *Job, err error, answer Answer) bool {
+	if j.Request == nil {
+		answer(nil, canceled(err))
+		return true
+	}
+	go func() { answer(r.giveUp(ctx, j, canceled(err))) }()
+	return false
 }
 
 // completion is an answer that waits for its batch.

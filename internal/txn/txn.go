@@ -76,7 +76,10 @@ func (r *Runner) Run(ctx context.Context, j *Job) (*script.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return r.giveUp(ctx, j, canceled(err))
 	}
-	res, done, err := r.first(j)
+	res, done, err := r.first(ctx, j)
+	if err != nil && err == ctx.Err() {
+		return r.giveUp(ctx, j, canceled(err))
+	}
 	if err == nil || !again(err) {
 		return r.answer(ctx, res, done, err)
 	}
@@ -84,7 +87,7 @@ func (r *Runner) Run(ctx context.Context, j *Job) (*script.Result, error) {
 }
 
 // first runs the job in the executor, if it may run there.
-func (r *Runner) first(j *Job) (*script.Result, partition.Done, error) {
+func (r *Runner) first(ctx context.Context, j *Job) (*script.Result, partition.Done, error) {
 	if j.Sleeps || j.Path == Slow {
 		return nil, partition.Done{}, script.ErrSlowPath
 	}
@@ -98,7 +101,7 @@ func (r *Runner) first(j *Job) (*script.Result, partition.Done, error) {
 	if measured {
 		start = time.Now()
 	}
-	res, done, err := r.Partition.Fast(j.Work, nil, now, j.Request)
+	res, done, err := r.Partition.Fast(ctx, j.Work, nil, now, j.Request)
 	if measured {
 		r.Waits.Executor.since(start)
 	}
@@ -354,7 +357,12 @@ func (a *attempt) once() (*script.Result, partition.Done, error) {
 		}
 	}
 	if !a.slow {
-		return p.Fast(a.j.Work, ticket, a.r.Now(), a.j.Request)
+		res, done, err := p.Fast(a.ctx, a.j.Work, ticket, a.r.Now(), a.j.Request)
+		if err != nil && err == a.ctx.Err() {
+			<-a.stopped
+			err = a.why.Err()
+		}
+		return res, done, err
 	}
 	if a.j.Request != nil {
 		if res, done, err := p.Reserve(a.j.Request); res != nil || err != nil {
