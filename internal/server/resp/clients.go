@@ -168,10 +168,14 @@ func (c *conn) describe() string {
 	if c.about.last != nil {
 		last = strings.ToLower(c.about.last.name)
 	}
-	now, in, out := c.server.now, len(c.in), len(c.out)+c.g.OutboundBuffered()
+	fd := -1
+	if !c.away() {
+		fd = c.g.Fd()
+	}
+	now, in, out := c.server.now, len(c.in), len(c.out)+c.outbound()
 	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=0 psub=0 ssub=0 multi=%d watch=%d "+
 		"qbuf=%d qbuf-free=%d obl=%d oll=%d omem=%d tot-mem=%d events=r cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
-		c.id, c.remote, c.local, c.g.Fd(), c.about.name, int((now - c.about.opened).Seconds()), int((now - c.about.active).Seconds()), flags,
+		c.id, c.remote, c.local, fd, c.about.name, int((now - c.about.opened).Seconds()), int((now - c.about.active).Seconds()), flags,
 		c.space, queued, len(c.watch), in, cap(c.in)-in, len(c.out), len(c.queue)-c.first, out, in+out, last, resp, c.about.library,
 		c.about.libVersion)
 }

@@ -1,6 +1,8 @@
 package resp
 
 import (
+	"context"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +17,7 @@ import (
 type conn struct {
 	server *Server
 	g      gnet.Conn
+	loop   gnet.EventLoop
 	id     int64
 	remote string
 	local  string
@@ -48,6 +51,11 @@ type conn struct {
 	held    atomic.Int64 // bytes of answers that wait for those before them
 	flooded atomic.Bool  // held is over the bound, so that answers were dropped
 	output  outputWatch
+
+	// socket is that of a parked connection, which gnet does not have; returning
+	// tells that it is on its way back.
+	socket    *os.File
+	returning bool
 }
 
 // The states of a slot.
@@ -144,7 +152,7 @@ func (c *conn) started(s *slot, ran bool) {
 	}
 }
 
-// wake has the loop call traffic.
+// wake has the loop call Run.
 func (c *conn) wake() {
 	if c.woken.Swap(true) {
 		return
@@ -153,7 +161,7 @@ func (c *conn) wake() {
 	s.wakes.RLock()
 	defer s.wakes.RUnlock()
 	if !s.stopped {
-		_ = c.g.Wake(nil) // fails when the loop has ended
+		_ = c.loop.Execute(context.Background(), c) // fails when the loop has ended
 	}
 }
 
@@ -165,37 +173,57 @@ func (c *conn) traffic(data []byte) gnet.Action {
 	if len(data) > 0 {
 		c.about.active = s.now
 	}
+	c.borrow()
 	c.drain()
-	before := len(c.in)
-	in := data
-	if before > 0 {
-		c.in = append(c.in, data...)
-		in = c.in
-	}
-	n := c.run(in)
+	c.feed(data)
 	if c.closed { // by a write that failed
 		return gnet.None
-	}
-	if before > 0 {
-		c.in = c.in[:copy(c.in, c.in[n:])]
-	} else {
-		c.in = append(c.in, data[n:]...)
-	}
-	if len(c.in) == 0 && cap(c.in) > 64<<10 {
-		c.in = nil
 	}
 	grows := c.noteWaiting()
 	c.drain()
 	switch {
-	case c.killed || !c.flush():
+	case c.killed || c.closed || !c.flush():
 		return gnet.Close
 	case grows && c.floods():
 		return gnet.Close
 	case (c.closing || s.draining.Load()) && c.first == len(c.queue):
 		return gnet.Close
+	case c.tooEarly() && c.park():
+		return gnet.Close
 	}
 	return gnet.None
 }
+
+// feed runs what has waited and data. The loop's scratch joins the two, so that a
+// connection keeps memory for nothing but the rest.
+func (c *conn) feed(data []byte) {
+	s := c.server
+	switch {
+	case len(c.in) == 0:
+		n := c.run(data)
+		if n < len(data) && !c.closed {
+			c.in = append(c.in, data[n:]...)
+		}
+	case len(c.in) <= scratchMost:
+		s.scratch = append(append(s.scratch[:0], c.in...), data...)
+		n := c.run(s.scratch)
+		if !c.closed {
+			c.in = append(c.in[:0], s.scratch[n:]...)
+		}
+	default:
+		c.in = append(c.in, data...)
+		n := c.run(c.in)
+		c.in = c.in[:copy(c.in, c.in[min(n, len(c.in)):])]
+	}
+	if len(c.in) == 0 && cap(c.in) > keepMost {
+		c.in = nil
+	}
+}
+
+const (
+	scratchMost = 64 << 10 // of a rest that is copied to run it
+	keepMost    = 1 << 10  // of a buffer that a connection keeps while it rests
+)
 
 // noteWaiting counts what waits to be run, and reports whether it is more than
 // before.
@@ -249,8 +277,12 @@ func (c *conn) run(in []byte) (n int) {
 			c.drain()
 			c.args = nil
 		}
-		if len(c.out) > 256<<10 && !c.flush() {
-			c.killed = true
+		if len(c.out) > 256<<10 {
+			if c.away() {
+				break
+			}
+			c.killed = !c.flush()
+			c.borrow()
 		}
 	}
 	if c.closing || c.killed || s.draining.Load() {
@@ -300,7 +332,7 @@ func (c *conn) drain() {
 	}
 	if c.first == len(c.queue) {
 		c.queue, c.first = c.queue[:0], 0
-		if cap(c.queue) > 1024 {
+		if cap(c.queue) > 128 {
 			c.queue = nil
 		}
 	} else if c.first > 64 && c.first > len(c.queue)/2 {
@@ -310,18 +342,31 @@ func (c *conn) drain() {
 	}
 }
 
+// borrow takes the buffer for output that connections share, if c has none.
+func (c *conn) borrow() {
+	if c.out == nil {
+		c.out, c.server.spareOut = c.server.spareOut[:0], nil
+	}
+}
+
+// giveBack leaves the buffer, which is written, to the next connection.
+func (c *conn) giveBack() {
+	if n := cap(c.out); n > cap(c.server.spareOut) && n <= spareMost {
+		c.server.spareOut = c.out[:0]
+	}
+	c.out = nil
+}
+
+const spareMost = 1 << 20
+
 // flush writes the output. It reports false when the other side does not read
 // it, or is gone.
 func (c *conn) flush() bool {
 	if len(c.out) > 0 {
-		_, err := c.g.Write(c.out)
-		if cap(c.out) > 64<<10 {
-			c.out = nil
-		}
-		c.out = c.out[:0]
-		if err != nil {
+		if _, err := c.g.Write(c.out); err != nil {
 			return false
 		}
 	}
+	c.giveBack()
 	return c.output.check(c)
 }

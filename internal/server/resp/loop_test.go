@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"context"
 	"net"
 	"strings"
 	"testing"
@@ -39,9 +40,17 @@ func (f *fakeConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (f *fakeConn) Wake(gnet.AsyncCallback) error {
+func (f *fakeConn) EventLoop() gnet.EventLoop { return fakeLoop{f: f} }
+
+// fakeLoop is the loop of a fakeConn: it notes that the connection was woken.
+type fakeLoop struct {
+	gnet.EventLoop
+	f *fakeConn
+}
+
+func (l fakeLoop) Execute(context.Context, gnet.Runnable) error {
 	select {
-	case f.woken <- struct{}{}:
+	case l.f.woken <- struct{}{}:
 	default:
 	}
 	return nil

@@ -88,6 +88,7 @@ var gauges = []gauge{
 	{desc("connections", "Open connections."), func(s *Server) int64 { return s.open.Load() }},
 	{desc("input_buffered_bytes", "Bytes that connections have sent and that were not run."), func(s *Server) int64 { return s.input.Load() }},
 	{desc("output_buffered_bytes", "Bytes of answers that connections did not read, as far as noted."), func(s *Server) int64 { return s.output.Load() }},
+	{desc("parked_connections", "Connections that send faster than their requests can be run, and have to wait."), func(s *Server) int64 { return s.parked.Load() }},
 	{desc("scripts", "Scripts kept for EVALSHA."), func(s *Server) int64 { return int64(s.scripts.count()) }},
 }
 

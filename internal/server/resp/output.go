@@ -29,7 +29,7 @@ func (o *outputWatch) full(c *conn) bool {
 // check notes how much c has not read. It reports false when c is to be cut off.
 func (o *outputWatch) check(c *conn) bool {
 	s := c.server
-	n := int64(c.g.OutboundBuffered())
+	n := int64(c.outbound())
 	s.output.Add(n - o.counted)
 	o.counted = n
 	why := ""
@@ -74,7 +74,7 @@ func (s *Server) outputOver() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
-		n := int64(c.g.OutboundBuffered())
+		n := int64(c.outbound())
 		s.output.Add(n - c.output.counted)
 		c.output.counted = n
 	}

@@ -84,9 +84,20 @@ func parseAll(pieces [][]byte) (requests []string) {
 // FuzzParser: any bytes, in one piece or in many, give the same requests, and no
 // argument lies outside of them.
 func FuzzParser(f *testing.F) {
-	for _, seed := range []string{"", "PING\r\n", "*1\r\n$4\r\nPING\r\n", "*1\r\n$-2\r\n", "*-1\r\n", "*2\r\n$1\r\na\r\n$0\r\n\r\n",
-		"*99999999999999999999\r\n", "$3\r\nabc\r\n", "set 'a\\'b' \"\\x4g\"\n", "*1\n$1\na\n", "*1\r\n$3\r\nabcd\r\n", "\x00\x01\xff\r\n"} {
+	for _, seed := range []string{
+		"", "\r\n", "\n", "PING\r\n", "PING\nPING\n", "  set  k v  \r\n", "PING", // inline, whole and not
+		"set 'a\\'b' \"\\x4g\"\n", "set \"\\x41\\n\\r\\t\\b\\a\\\\\" ''\r\n", "get 'a\r\n", "get \"a\"b\r\n", "a\"b\"\r\n", "get \"\\", "get \"\\x4",
+		strings.Repeat("x", testBounds.inline) + "\r\n", strings.Repeat("x", testBounds.inline+1), // of the greatest length, and longer
+		"*1\r\n$4\r\nPING\r\n", "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n*1\r\n$4\r\nPING\r\nPING\r\n", // whole
+		"*2\r\n$1\r\na\r\n$0\r\n\r\n", "*1\r\n$3\r\na\r\n\r\n", "*1\r\n$2\r\n\r\n\r\n", // no bytes, and bytes of the protocol
+		"*0\r\n", "*-1\r\n", "*-0\r\n*1\r\n$1\r\na\r\n", "*\r\n", "*+1\r\n$1\r\na\r\n", "*01\r\n$01\r\na\r\n", "* 1\r\n", // counts
+		"*99999999999999999999\r\n", "*9999999\r\n", "*1", "*1\r", "*1\n$1\na\n", "*1x\r\n", strings.Repeat("*1", 20),
+		"*1\r\n$-1\r\n", "*1\r\n$-2\r\n", "*1\r\n$\r\n", "*1\r\n$9999999999\r\n", "*1\r\n$3\r\nab", "*1\r\n$3\r\nabc", "*1\r\n$3\r\nabc\r", // lengths
+		"*1\r\n$3\r\nabcd\r\n", "*1\r\n$3\r\nabc\n\n", "*1\r\n:1\r\n", "*1\r\n+a\r\n", "*1\r\n*1\r\n$1\r\na\r\n", "$3\r\nabc\r\n",
+		"\x00\x01\xff\r\n", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", // another protocol
+	} {
 		f.Add([]byte(seed), uint8(1))
+		f.Add([]byte(seed), uint8(255))
 	}
 	f.Fuzz(func(t *testing.T, in []byte, size uint8) {
 		whole := parseAll([][]byte{in})
@@ -188,23 +199,99 @@ func TestSlowReader(t *testing.T) {
 	dial(t, addr).do("+PONG\r\n", "PING")
 }
 
-// TestFastSender: who sends more than can be run is cut off, with a line in the
-// log.
+// TestFastSender: a connection that sends more than can be run is made to wait,
+// and gets all its answers.
 func TestFastSender(t *testing.T) {
-	var log logged
-	s, addr := serve(t, Options{Logger: log.logger(), InputBytes: 1 << 20})
+	s, addr := serve(t, Options{InputBytes: 1 << 20})
 	c := dial(t, addr)
-	c.send(request("EVAL", "begin (timeout=\"100000\")\nsleep 90s\nend", "0"))
-	ping := []byte(strings.Repeat(request("PING"), 10000))
+	c.send(request("EVAL", "sleep 200ms\nreturn 'slept'", "0"))
+	const n = 400_000
+	ping := []byte(strings.Repeat(request("PING"), n/100))
+	sent := make(chan error, 1)
+	go func() {
+		var err error
+		for range 100 {
+			if err == nil {
+				_, err = c.Write(ping)
+			}
+		}
+		sent <- err
+	}()
+	c.expect("$5\r\nslept\r\n")
+	pong := strings.Repeat("+PONG\r\n", 1000)
+	for range n / 1000 {
+		c.expect(pong)
+	}
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+	c.do("+PONG\r\n", "PING")
+	if s.input.Load() != 0 || s.parked.Load() != 0 {
+		t.Errorf("input %d, parked %d", s.input.Load(), s.parked.Load())
+	}
+}
+
+// TestParked: a connection whose request takes long does not fill the memory; it
+// ends with the server, and when it is killed.
+func TestParked(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	s, addr := serve(t, Options{InputBytes: 1 << 20, Context: ctx})
+	c, killer := dial(t, addr), dial(t, addr)
+	flood := func(c *rawClient) <-chan error {
+		c.send(request("EVAL", "begin (timeout=100000)\nset k 1\nsleep 90s\ncommit\nend", "0"))
+		ping, ended := []byte(strings.Repeat(request("PING"), 10000)), make(chan error, 1)
+		go func() {
+			for {
+				if _, err := c.Write(ping); err != nil {
+					ended <- err
+					return
+				}
+			}
+		}()
+		return ended
+	}
+	ended := flood(c)
+	eventually(t, func() bool { return s.parked.Load() == 1 })
+	if n := s.input.Load(); n > 1<<20 {
+		t.Errorf("%d bytes wait", n)
+	}
+	killer.send(request("CLIENT", "LIST"))
+	if got := killer.answer(); !strings.Contains(got, "fd=-1") {
+		t.Errorf("a parked connection is listed as %q", got)
+	}
+	killer.do(":1\r\n", "CLIENT", "KILL", "ID", "1")
+	<-ended
+	eventually(t, func() bool { return s.open.Load() == 1 && s.parked.Load() == 0 && s.input.Load() == 0 })
+
+	other := flood(dial(t, addr))
+	eventually(t, func() bool { return s.parked.Load() == 1 })
+	cancel()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	<-other
+	if s.open.Load() != 0 || s.parked.Load() != 0 {
+		t.Errorf("open %d, parked %d", s.open.Load(), s.parked.Load())
+	}
+}
+
+// TestEndless: a connection that sends for ever and never reads is cut off.
+func TestEndless(t *testing.T) {
+	var log logged
+	s, addr := serve(t, Options{Logger: log.logger(), InputBytes: 1 << 20, OutputBytes: 1 << 20})
+	c := dial(t, addr)
+	c.do("+OK\r\n", "SET", "k", strings.Repeat("v", 1<<18))
+	get := []byte(strings.Repeat(request("GET", "k"), 1000))
 	for {
-		if _, err := c.Write(ping); err != nil {
+		if _, err := c.Write(get); err != nil {
 			break
 		}
 	}
-	if !strings.Contains(log.String(), "faster than its requests can be run") {
+	if !strings.Contains(log.String(), "faster than its requests can be run") && !strings.Contains(log.String(), "does not read its answers") {
 		t.Errorf("log: %s", log.String())
 	}
-	eventually(t, func() bool { return s.input.Load() == 0 })
+	eventually(t, func() bool { return s.input.Load() == 0 && s.output.Load() == 0 })
 }
 
 func eventually(t *testing.T, f func() bool) {

@@ -104,6 +104,7 @@ type Server struct {
 	input    atomic.Int64 // bytes of all connections that wait to be run
 	output   atomic.Int64 // bytes of answers that they have not read, as far as noted
 	open     atomic.Int64 // connections
+	parked   atomic.Int64 // of them
 	requests atomic.Int64
 	tallies  [familyCount]tally
 
@@ -113,6 +114,8 @@ type Server struct {
 	lastID   int64
 	monitors []*conn
 	slow     slowLog
+	// scratch and spareOut are buffers that the connections share.
+	scratch, spareOut []byte
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
@@ -213,9 +216,17 @@ func (s *Server) stop() error {
 	}
 	select {
 	case <-s.ended:
+		s.endParked()
 		return nil
 	case <-time.After(stopMost):
 		return errors.New("the event loop does not end")
+	}
+}
+
+// endParked ends the connections that gnet does not have. The loop has ended.
+func (s *Server) endParked() {
+	for _, c := range s.all() {
+		s.end(c)
 	}
 }
 
@@ -232,8 +243,11 @@ func (s *Server) OnBoot(engine gnet.Engine) gnet.Action {
 // OnOpen begins a connection.
 func (s *Server) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
 	s.tick()
+	if c, ok := g.Context().(*conn); ok {
+		return nil, c.returned(g)
+	}
 	s.lastID++
-	c := &conn{server: s, g: g, id: s.lastID, parser: newParser(s.bounds), about: about{opened: s.now, active: s.now}}
+	c := &conn{server: s, g: g, loop: g.EventLoop(), id: s.lastID, parser: newParser(s.bounds), about: about{opened: s.now, active: s.now}}
 	c.remote, c.local = g.RemoteAddr().String(), g.LocalAddr().String()
 	s.mu.Lock()
 	full, draining := len(s.conns) >= s.o.Connections, s.draining.Load()
@@ -256,8 +270,18 @@ func (s *Server) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
 // OnClose ends a connection. Requests of it that run go on.
 func (s *Server) OnClose(g gnet.Conn, _ error) gnet.Action {
 	c, ok := g.Context().(*conn)
-	if !ok {
-		return gnet.None
+	if ok && !c.away() {
+		s.end(c)
+	}
+	return gnet.None
+}
+
+// end ends c.
+func (s *Server) end(c *conn) {
+	if c.socket != nil {
+		_ = c.socket.Close()
+		c.socket = nil
+		s.parked.Add(-1)
 	}
 	s.input.Add(-int64(c.waiting))
 	c.closed, c.in, c.out, c.multi, c.watch, c.waiting = true, nil, nil, nil, nil, 0
@@ -270,7 +294,6 @@ func (s *Server) OnClose(g gnet.Conn, _ error) gnet.Action {
 		s.open.Add(-1)
 	}
 	s.noteEmpty()
-	return gnet.None
 }
 
 // noteEmpty notes that the server drains and has no connection. Held: mu.
