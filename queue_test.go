@@ -97,39 +97,3 @@ func TestHeadsMindTime(t *testing.T) {
 		t.Fatalf("the first is %q after that was deleted", got)
 	}
 }
-
-// BenchmarkFirstOfBucket reads the first row of buckets of different lengths,
-// and of one with deleted rows in front: the cost is the same.
-func BenchmarkFirstOfBucket(b *testing.B) {
-	for _, c := range []struct{ rows, dead int }{{10, 0}, {1000, 0}, {100_000, 0}, {10, 100_000}} {
-		b.Run(fmt.Sprintf("%d rows behind %d dead", c.rows, c.dead), func(b *testing.B) {
-			db := openTest(b, b.TempDir(), nil)
-			fill := func(from, n int) {
-				for n > 0 {
-					piece := min(n, 5000)
-					if _, err := db.Run(b.Context(), "for i in @from..(@from + @n - 1) do set (concat('q/', i)) i end return 1",
-						Params{"from": from, "n": piece}, nil); err != nil {
-						b.Fatal(err)
-					}
-					from, n = from+piece, n-piece
-				}
-			}
-			fill(1_000_000, c.dead)
-			for left := c.dead; left > 0; left -= 5000 {
-				if _, err := db.Run(b.Context(), "delete by bucket q limit 5000", nil, nil); err != nil {
-					b.Fatal(err)
-				}
-			}
-			fill(5_000_000, c.rows)
-			p, err := db.Compile("get by bucket q limit 1")
-			if err != nil {
-				b.Fatal(err)
-			}
-			for b.Loop() {
-				if _, err := p.Run(b.Context(), nil, nil); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}

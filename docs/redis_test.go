@@ -1,8 +1,14 @@
 package docs
 
 import (
+	"bufio"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"kahuna/script"
@@ -37,4 +43,65 @@ func TestRedisTables(t *testing.T) {
 	if found < 45 {
 		t.Errorf("only %d examples were found", found)
 	}
+}
+
+// TestRedisCommands runs the commands of redis.md that begin with "$ redis-cli" on
+// a server, and compares what they print.
+func TestRedisCommands(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("redis-cli"); err != nil && os.Getenv("CI") == "" {
+		t.Skip("redis-cli is not installed; .ci/run installs it")
+	}
+	port := startServer(t)
+	found := 0
+	for _, b := range blocks(read(t, "redis.md")) {
+		if b.kind != "sh" {
+			continue
+		}
+		for _, step := range strings.Split("\n"+b.text, "\n$ ")[1:] {
+			line, want, _ := strings.Cut(step, "\n")
+			out, _ := exec.Command("sh", "-c", strings.Replace(line, "2079", port, 1)).CombinedOutput()
+			if strings.TrimSpace(string(out)) != strings.TrimSpace(want) {
+				t.Errorf("$ %s\nprints\n%s\nnot\n%s", line, out, want)
+			}
+			found++
+		}
+	}
+	if found != 3 {
+		t.Errorf("%d commands were found", found)
+	}
+}
+
+var listens = regexp.MustCompile(`protocol=redis address=127\.0\.0\.1:(\d+)`)
+
+// startServer starts a server in memory that ends with the test, and returns the
+// port of the protocol of Redis.
+func startServer(t *testing.T) (port string) {
+	t.Helper()
+	bin := filepath.Join(t.TempDir(), "kahuna-server")
+	if out, err := exec.Command("go", "build", "-o", bin, "../cmd/kahuna-server").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	server := exec.Command(bin, "--memory", "--http", "", "--grpc", "", "--redis", "127.0.0.1:0")
+	log, err := server.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = server.Process.Signal(syscall.SIGTERM)
+		_, _ = io.Copy(io.Discard, log)
+		if err := server.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	for lines := bufio.NewScanner(log); lines.Scan(); {
+		if m := listens.FindStringSubmatch(lines.Text()); m != nil {
+			return m[1]
+		}
+	}
+	t.Fatal("the server does not listen")
+	return ""
 }

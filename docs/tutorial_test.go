@@ -57,7 +57,7 @@ func TestTutorial(t *testing.T) {
 			commands++
 		}
 	}
-	if files != 5 || commands != 9 {
+	if files != 5 || commands != 13 {
 		t.Errorf("%d files and %d commands were found", files, commands)
 	}
 }

@@ -40,6 +40,7 @@ func localCommand(entry string) (word, rest string) {
 		return "", ""
 	}
 	word, rest, _ = strings.Cut(entry, " ")
+	word = strings.TrimSuffix(word, "()") // as in exit()
 	bare := strings.TrimLeft(word, `:\.`)
 	if len(word)-len(bare) > 1 {
 		return "", ""

@@ -115,6 +115,7 @@ func TestSession(t *testing.T) {
 		{"exit with a semicolon", []any{add, "exit ;", add}, "pp", "1"},
 		{"exit in a block", []any{"if true then", "exit", "end", add}, "pmmpp", "1"},
 		{"quit", []any{" quit ", add}, "p", "0"},
+		{"exit()", []any{add, "exit()", add}, "pp", "1"},
 		{"exit is no script", []any{"exit now", add}, "ppp", "1"},
 		{"help and clear", []any{"help", "clear", add}, "pppp", "1"},
 		{"too long", []any{"set count '" + strings.Repeat("x", sourceMax) + "'", add}, "ppp", "1"},

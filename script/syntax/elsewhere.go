@@ -42,6 +42,7 @@ var elsewhere = func() map[string]struct {
 	add(skipLine, "a script answers with 'return'", "print", "println", "printf", "echo", "puts", "console", "log")
 	add(skipLine, "a script stands alone; there is nothing to import", "import", "require", "include", "use", "using")
 	add(skipLine, "there is no SQL; a key is read with 'get', many with 'get by bucket' or 'scan by prefix'", "select", "where")
+	add(skipLine, "keys are listed by 'get by bucket b', 'scan by prefix p' or 'scan by prefix \"\" limit 100'", "show", "list", "ls", "dir", "describe")
 	add(skipLine, "there are no tables; 'set' makes a key", "create", "alter", "drop", "truncate")
 	add(skipLine, "a script takes effect whole or not at all, without these words", "multi", "exec", "watch", "unwatch", "discard")
 	add(skipLine, "write 'set k to_int(get k) + 1'", "incr", "incrby", "incrbyfloat")
