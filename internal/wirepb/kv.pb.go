@@ -3781,7 +3781,8 @@ type KeyValueParameter struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           string                 `protobuf:"bytes,1,opt,name=Key,proto3" json:"Key,omitempty"`
 	Value         *string                `protobuf:"bytes,2,opt,name=Value,proto3,oneof" json:"Value,omitempty"`
-	Json          *string                `protobuf:"bytes,100,opt,name=Json,proto3,oneof" json:"Json,omitempty"` // a value of any type, as JSON; goes before Value
+	Json          *string                `protobuf:"bytes,100,opt,name=Json,proto3,oneof" json:"Json,omitempty"`   // a value of any type, as JSON; goes before Value
+	Bytes         []byte                 `protobuf:"bytes,101,opt,name=Bytes,proto3,oneof" json:"Bytes,omitempty"` // a text of any bytes; goes before both
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3835,6 +3836,13 @@ func (x *KeyValueParameter) GetJson() string {
 		return *x.Json
 	}
 	return ""
+}
+
+func (x *KeyValueParameter) GetBytes() []byte {
+	if x != nil {
+		return x.Bytes
+	}
+	return nil
 }
 
 // TryExecuteTransactionScriptResponse is the result of a script. Types below 99, and DOES_NOT_EXIST, are a script that committed; Reason tells why any other did not.
@@ -7033,13 +7041,15 @@ const file_wirepb_kv_proto_rawDesc = "" +
 	"\x0fAdmissionWaitMs\x18f \x01(\x05H\x02R\x0fAdmissionWaitMs\x88\x01\x01B\a\n" +
 	"\x05_HashB\x11\n" +
 	"\x0f_IdempotencyKeyB\x12\n" +
-	"\x10_AdmissionWaitMs\"l\n" +
+	"\x10_AdmissionWaitMs\"\x91\x01\n" +
 	"\x11KeyValueParameter\x12\x10\n" +
 	"\x03Key\x18\x01 \x01(\tR\x03Key\x12\x19\n" +
 	"\x05Value\x18\x02 \x01(\tH\x00R\x05Value\x88\x01\x01\x12\x17\n" +
-	"\x04Json\x18d \x01(\tH\x01R\x04Json\x88\x01\x01B\b\n" +
+	"\x04Json\x18d \x01(\tH\x01R\x04Json\x88\x01\x01\x12\x19\n" +
+	"\x05Bytes\x18e \x01(\fH\x02R\x05Bytes\x88\x01\x01B\b\n" +
 	"\x06_ValueB\a\n" +
-	"\x05_Json\"\xd6\x02\n" +
+	"\x05_JsonB\b\n" +
+	"\x06_Bytes\"\xd6\x02\n" +
 	"#TryExecuteTransactionScriptResponse\x12#\n" +
 	"\n" +
 	"ServedFrom\x18\x01 \x01(\tH\x00R\n" +

@@ -67,6 +67,10 @@ func parametersOf(list []*wirepb.KeyValueParameter) (kahuna.Params, *failure) {
 		if _, twice := params[name]; twice {
 			return nil, invalid(fmt.Sprintf("parameter @%s is given twice", name))
 		}
+		if p.Bytes != nil {
+			params[name] = string(p.Bytes)
+			continue
+		}
 		if p.Json == nil {
 			params[name] = p.GetValue()
 			continue
