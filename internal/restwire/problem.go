@@ -112,6 +112,15 @@ var statuses = map[string]struct {
 	string(kahuna.CodeBackup):            {500, "The backup failed"},
 }
 
+// Codes returns the HTTP status of every code.
+func Codes() map[string]int {
+	all := map[string]int{}
+	for code, s := range statuses {
+		all[code] = s.status
+	}
+	return all
+}
+
 // ProblemOf returns err as it is sent, with its HTTP status.
 func ProblemOf(err error) *Problem {
 	var e *kahuna.Error

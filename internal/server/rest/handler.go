@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	_ "embed" // for OpenAPI
 	"errors"
 	"net/http"
 	"net/url"
@@ -66,6 +67,11 @@ func New(store kahuna.Store, o Options) *Handler {
 // Close rolls back the interactive transactions, and waits for their operations.
 func (h *Handler) Close() { h.sessions.close() }
 
+// OpenAPI describes the face in OpenAPI 3.1. A test holds it against the server.
+//
+//go:embed openapi.yaml
+var OpenAPI []byte
+
 // Routes are the paths with their methods.
 func Routes() map[string][]string {
 	return map[string][]string{
@@ -74,6 +80,8 @@ func Routes() map[string][]string {
 		"/v1/keys/{key}": {"GET", "HEAD", "PUT", "PATCH", "DELETE"},
 		"/v1/tx":         {"POST"},
 		"/v1/tx/{id}":    {"POST", "DELETE"},
+
+		"/v1/openapi.yaml": {"GET"},
 	}
 }
 
@@ -117,7 +125,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	methods, ok := Routes()[route]
 	if !ok {
 		c.problem(restwire.NewProblem(restwire.CodeNoRoute, "there is nothing at "+strconv.Quote(r.URL.Path),
-			"POST /v1/run runs a script, /v1/keys/KEY is a key, /v1/keys lists keys, POST /v1/tx begins a transaction"))
+			"POST /v1/run runs a script, /v1/keys/KEY is a key, /v1/keys lists keys, POST /v1/tx begins a transaction, GET /v1/openapi.yaml describes all"))
 		return
 	}
 	if !contains(methods, r.Method) {
@@ -136,6 +144,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.run()
 	case "/v1/keys":
 		c.list()
+	case "/v1/openapi.yaml":
+		c.name = "openapi"
+		if c.known() {
+			c.send(http.StatusOK, "application/yaml", OpenAPI)
+		}
 	case "/v1/tx":
 		c.beginTx()
 	case "/v1/tx/{id}":

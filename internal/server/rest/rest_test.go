@@ -68,6 +68,7 @@ func (e *exchange) do(t *testing.T, url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	conforms(t, req, e.body, res, data)
 	text := string(data)
 	if res.StatusCode != e.status || e.answer != "" && text != e.answer {
 		t.Errorf("%s %q: status %d, want %d; body\n%s\nwant\n%s", e.request, e.body, res.StatusCode, e.status, text, e.answer)
