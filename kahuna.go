@@ -145,3 +145,16 @@ func (db *DB) Prefix(ctx context.Context, prefix string, o *RangeOptions) iter.S
 func (db *DB) Range(ctx context.Context, start, end string, o *RangeOptions) iter.Seq2[Entry, error] {
 	return db.persistent.Range(ctx, start, end, o)
 }
+
+// HoldHistory keeps the history from since on readable for longer than
+// Options.HistoryAge, until it is called again: with a later time, or with the
+// zero Time, which holds nothing. What was collected before does not come back.
+// Options.HistoryRevisions bounds the revisions of a key all the same, and the
+// ephemeral space its bytes. A store that is opened again holds nothing.
+func (db *DB) HoldHistory(since time.Time) {
+	ms := int64(-1)
+	if !since.IsZero() {
+		ms = max(since.UnixMilli(), 0)
+	}
+	db.node.HoldHistory(ms)
+}

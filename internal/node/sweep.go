@@ -123,6 +123,10 @@ func (n *Node) pruneRound() {
 	}
 }
 
+// HoldHistory keeps what was readable at sinceMs or later from being collected by
+// its age; -1 ends that.
+func (n *Node) HoldHistory(sinceMs int64) { n.group.part.HoldHistory(sinceMs) }
+
 // order proposes what a sweep step ordered and waits until it is durable. The
 // store may still show it: each step goes on where the one before it ended.
 func (n *Node) order(done partition.Done, err error) error {
@@ -147,7 +151,7 @@ func (n *Node) sweepEphemeral() (bool, error) {
 }
 
 func (n *Node) purgeRows() (bool, error) {
-	cutoff := n.Now() - n.opts.Partition.RetentionMs
+	cutoff := n.group.part.Horizon(n.Now())
 	var keys []string
 	seen := 0
 	err := n.store.Dying(cutoff, n.dying, sweepRows, func(key string, at int64) error {
@@ -163,7 +167,7 @@ func (n *Node) purgeRows() (bool, error) {
 }
 
 func (n *Node) pruneHistory() (bool, error) {
-	before := hlc.At(max(0, n.Now()-n.opts.Partition.RetentionMs))
+	before := hlc.At(max(0, n.group.part.Horizon(n.Now())))
 	var old []partition.OldHistory
 	next, err := n.store.OldVersions(before, n.pruner.after, sweepScan, func(key string, revision int64) error {
 		old = append(old, partition.OldHistory{Key: key, Revision: revision})

@@ -21,7 +21,7 @@ func (p *Partition) Purge(keys []string, nowMs int64) (Done, error) {
 		return Done{}, refusal(p.stopped)
 	}
 	now := p.clock.Next(nowMs)
-	cutoff := now.Millis() - p.opts.RetentionMs
+	cutoff := p.Horizon(now.Millis())
 	for _, key := range keys { // what is gone from memory again, before collect locks line
 		if _, err := p.cell(key); err != nil {
 			return Done{}, err
@@ -108,7 +108,7 @@ func (p *Partition) SweepEphemeral(nowMs int64, n int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.clock.Next(nowMs)
-	return p.eph.sweep(now.Millis()-p.opts.RetentionMs, now, n, p.isLocked)
+	return p.eph.sweep(p.Horizon(now.Millis()), now, n, p.isLocked)
 }
 
 // collect runs each of n steps, which take the batch when they need it.

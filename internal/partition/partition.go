@@ -90,6 +90,9 @@ type Partition struct {
 	// untidy says that rows are left to evict: see tidy.
 	untidy atomic.Bool
 
+	// held is one more than the time from which on the history is held, 0 for none.
+	held atomic.Int64
+
 	// inLine counts those who wait in lock: a run outside the executor, which
 	// takes mu again and again, gives way to them.
 	inLine atomic.Int32

@@ -11,12 +11,14 @@ import (
 	"kahuna/internal/wirepb"
 )
 
-// holds are the snapshot holds. A hold is a promise that the history from its
-// timestamp on stays readable.
+// holds are the snapshot holds. While a hold lives, the store keeps the history
+// from its timestamp on, as far as kahuna.DB.HoldHistory does.
 type holds struct {
 	mu    sync.Mutex
 	byID  map[string]*hold
 	byKey map[holdKey]*hold
+	keep  func(since time.Time) // tells the store
+	timer *time.Timer           // for the end of the first lease, or nil
 }
 
 // holdKey is what makes a hold the same as an earlier one.
@@ -31,16 +33,64 @@ type hold struct {
 	ends time.Time
 }
 
-func (hs *holds) init() { hs.byID, hs.byKey = map[string]*hold{}, map[holdKey]*hold{} }
+func (hs *holds) init(keep func(since time.Time)) {
+	hs.byID, hs.byKey, hs.keep = map[string]*hold{}, map[holdKey]*hold{}, keep
+}
 
-func (hs *holds) close() {}
+func (hs *holds) close() {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	clear(hs.byID)
+	clear(hs.byKey)
+	hs.changed()
+}
+
+// changed tells the store from when on the history is held, and comes again when
+// the first lease ends. Held: mu.
+func (hs *holds) changed() {
+	if hs.timer != nil {
+		hs.timer.Stop()
+		hs.timer = nil
+	}
+	least, any := hs.floor()
+	if !any {
+		hs.keep(time.Time{})
+		return
+	}
+	hs.keep(time.UnixMilli(min(max(least.physical, 0), ever.UnixMilli())))
+	var ends time.Time
+	for _, h := range hs.byID {
+		if ends.IsZero() || h.ends.Before(ends) {
+			ends = h.ends
+		}
+	}
+	hs.timer = time.AfterFunc(time.Until(ends), func() {
+		hs.mu.Lock()
+		defer hs.mu.Unlock()
+		hs.expire(time.Now())
+	})
+}
+
+// floor returns the earliest timestamp that is held. Held: mu.
+func (hs *holds) floor() (least timestamp, any bool) {
+	for key := range hs.byKey {
+		if !any || key.at.before(least) {
+			least, any = key.at, true
+		}
+	}
+	return least, any
+}
 
 // expire forgets the holds that have ended. Held: mu.
 func (hs *holds) expire(now time.Time) {
+	n := len(hs.byID)
 	for _, h := range hs.byID {
 		if !now.Before(h.ends) {
 			hs.drop(h)
 		}
+	}
+	if len(hs.byID) != n {
+		hs.changed()
 	}
 }
 
@@ -77,6 +127,7 @@ func (s *Service) AcquireHold(_ context.Context, r *wirepb.AcquireSnapshotHoldRe
 		hs.byID[h.id], hs.byKey[key] = h, h
 	}
 	h.ends = now.Add(time.Duration(r.LeaseMs) * time.Millisecond)
+	hs.changed()
 	e := stamp(h.ends)
 	return &wirepb.AcquireSnapshotHoldResponse{Type: wirepb.KvType_KV_TYPE_SET, HoldId: h.id, LeaseExpiryNode: e.node, LeaseExpiryPhysical: e.physical,
 		LeaseExpiryCounter: e.counter}
@@ -98,6 +149,7 @@ func (s *Service) RenewHold(_ context.Context, r *wirepb.RenewSnapshotHoldReques
 		return &wirepb.RenewSnapshotHoldResponse{Type: typeDoesNotExist}
 	}
 	h.ends = now.Add(time.Duration(r.LeaseMs) * time.Millisecond)
+	hs.changed()
 	e := stamp(h.ends)
 	return &wirepb.RenewSnapshotHoldResponse{Type: wirepb.KvType_KV_TYPE_SET, LeaseExpiryNode: e.node, LeaseExpiryPhysical: e.physical, LeaseExpiryCounter: e.counter}
 }
@@ -113,6 +165,7 @@ func (s *Service) ReleaseHold(_ context.Context, r *wirepb.ReleaseSnapshotHoldRe
 		return &wirepb.ReleaseSnapshotHoldResponse{Type: typeDoesNotExist}
 	}
 	hs.drop(h)
+	hs.changed()
 	return &wirepb.ReleaseSnapshotHoldResponse{Type: wirepb.KvType_KV_TYPE_DELETED}
 }
 
@@ -122,13 +175,7 @@ func (s *Service) Floor(context.Context, *wirepb.GetSnapshotFloorRequest) *wirep
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	hs.expire(time.Now())
-	var least timestamp
-	first := true
-	for key := range hs.byKey {
-		if first || key.at.before(least) {
-			least, first = key.at, false
-		}
-	}
+	least, _ := hs.floor()
 	return &wirepb.GetSnapshotFloorResponse{Type: typeGet, EffectiveFloorNode: least.node, EffectiveFloorPhysical: least.physical,
 		EffectiveFloorCounter: least.counter, LiveHolds: int32(len(hs.byID))}
 }

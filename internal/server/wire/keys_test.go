@@ -466,3 +466,34 @@ func TestHolds(t *testing.T) {
 	is(t, "no holder", acquire("", 0, 0, 0, 5), typeInvalid)
 	is(t, "renew without a lease", b.RenewHold(b.ctx, &pb.RenewSnapshotHoldRequest{HoldId: "x"}), typeInvalid)
 }
+
+// TestHoldsTellTheStore: the store keeps what the earliest hold is of.
+func TestHoldsTellTheStore(t *testing.T) {
+	told := make(chan time.Time, 10)
+	s := &Service{opts: Options{Holds: 10}}
+	s.holds.init(func(since time.Time) { told <- since })
+	acquire := func(ms int64, lease int32) string {
+		return s.AcquireHold(t.Context(), &pb.AcquireSnapshotHoldRequest{HolderId: "h", TimestampPhysical: ms, LeaseMs: lease}).HoldId
+	}
+	is := func(ms int64) {
+		t.Helper()
+		want := time.Time{}
+		if ms > 0 {
+			want = time.UnixMilli(ms)
+		}
+		if got := <-told; !got.Equal(want) {
+			t.Errorf("told %v, want %v", got, want)
+		}
+	}
+	acquire(2000, 60_000)
+	is(2000)
+	early := acquire(1000, 60_000)
+	is(1000)
+	s.ReleaseHold(t.Context(), &pb.ReleaseSnapshotHoldRequest{HoldId: early})
+	is(2000)
+	acquire(500, 1)
+	is(500)
+	is(2000) // when the lease is over, without a call
+	s.holds.close()
+	is(0)
+}

@@ -72,7 +72,7 @@ func New(db *kahuna.DB, o Options) *Service {
 	s.working, s.stop = context.WithCancel(context.Background())
 	s.locks.init()
 	s.sessions.init(o.Transactions)
-	s.holds.init()
+	s.holds.init(db.HoldHistory)
 	return s
 }
 
