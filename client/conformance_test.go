@@ -8,6 +8,7 @@ import (
 
 	"kahuna"
 	"kahuna/client"
+	"kahuna/examples"
 	"kahuna/internal/answer"
 	"kahuna/internal/server/rest"
 	"kahuna/spec"
@@ -57,4 +58,17 @@ func TestConformance(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRecipes runs the scripts of package examples through the client.
+func TestRecipes(t *testing.T) {
+	t.Parallel()
+	cases, err := examples.Cases()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.Run(t, cases, func(t *testing.T) spec.Runner {
+		c, _ := serve(t, nil)
+		return runner{c}
+	})
 }

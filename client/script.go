@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"unicode/utf8"
@@ -32,14 +33,15 @@ func (c *Client) run(ctx context.Context, source string, hash *hash, params kahu
 		return nil, err
 	}
 	reads := c.programs.reads(source)
-	if run.IdempotencyKey == "" && !reads && !c.opts.NoIdempotencyKeys {
+	own := run.IdempotencyKey == "" && !reads && !c.opts.NoIdempotencyKeys
+	if own {
 		run.IdempotencyKey = rand.Text()
 	}
-	r := &request{op: "run", method: "POST", path: "/v1/run", mediaType: "application/json", reads: reads, safe: reads || run.IdempotencyKey != ""}
-	if r.body, r.whole, err = hash.bodies(run); err != nil {
-		return nil, &kahuna.Error{Op: "run", Code: kahuna.CodeBadParameter, Message: err.Error()}
+	a, r, err := c.sendRun(ctx, run, hash, reads)
+	if own && tooLargeToRemember(err) {
+		run.IdempotencyKey = ""
+		a, r, err = c.sendRun(ctx, run, hash, reads)
 	}
-	a, err := c.send(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +55,24 @@ func (c *Client) run(ctx context.Context, source string, hash *hash, params kahu
 		return nil, r.unreadable(err)
 	}
 	return out, nil
+}
+
+// sendRun sends a script.
+func (c *Client) sendRun(ctx context.Context, run *restwire.Run, hash *hash, reads bool) (*answer, *request, error) {
+	r := &request{op: "run", method: "POST", path: "/v1/run", mediaType: "application/json", reads: reads, safe: reads || run.IdempotencyKey != ""}
+	var err error
+	if r.body, r.whole, err = hash.bodies(run); err != nil {
+		return nil, nil, &kahuna.Error{Op: "run", Code: kahuna.CodeBadParameter, Message: err.Error()}
+	}
+	a, err := c.send(ctx, r)
+	return a, r, err
+}
+
+// tooLargeToRemember reports whether a script was undone because its result does
+// not fit what is remembered for an idempotency key.
+func tooLargeToRemember(err error) bool {
+	var e *kahuna.Error
+	return errors.As(err, &e) && e.Code == kahuna.CodeLimit && e.Outcome == kahuna.NotApplied && strings.HasSuffix(e.Hint, "without a key")
 }
 
 // unreadable is the error of an answer that says that something was done.
@@ -86,6 +106,8 @@ func (h *hash) bodies(run *restwire.Run) (body, whole []byte, err error) {
 		body, err = restwire.EncodeRun(run)
 		return body, nil, err
 	}
+	source := run.Script
+	defer func() { run.Script = source }()
 	run.Hash = h.text
 	if whole, err = restwire.EncodeRun(run); err != nil || !h.kept.Load() {
 		return whole, nil, err

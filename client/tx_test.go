@@ -321,6 +321,25 @@ func TestUnknownOutcome(t *testing.T) {
 	}
 }
 
+// TestLargeResults: a result that cannot be remembered for a key is sent without
+// one, unless the key is the caller's.
+func TestLargeResults(t *testing.T) {
+	c, _ := serve(t, nil)
+	const source = "set k 1 return repeat('x', 5000000)"
+	p, err := c.Compile(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if res, err := p.Run(t.Context(), nil, nil); err != nil || len(res.Text()) != 5_000_000 {
+			t.Errorf("got %v", err)
+		}
+	}
+	if _, err := c.Run(t.Context(), source, nil, &kahuna.RunOptions{IdempotencyKey: "own"}); !errors.Is(err, kahuna.ErrLimit) {
+		t.Errorf("with a key of the caller: %v", err)
+	}
+}
+
 // TestDeadlines: a call is sent again as long as its context has time left, and
 // not for longer than the options say.
 func TestDeadlines(t *testing.T) {
