@@ -244,14 +244,20 @@ func (t *Interactive) call(ctx context.Context, in *script.Interrupt, timeout ti
 // it may hold locks that others wait for (Invariant ADM-1).
 func (t *Interactive) watch(ctx context.Context, in *script.Interrupt, now time.Time) (end func()) {
 	stopped := make(chan struct{})
-	var once sync.Once
+	var mu sync.Mutex
+	var over bool // or stopped
 	stop := func(why error) {
-		in.Stop(why)
-		once.Do(func() { close(stopped) })
+		mu.Lock()
+		defer mu.Unlock()
+		if !over {
+			over = true
+			in.Stop(why)
+			close(stopped)
+		}
 	}
 	unwatch := context.AfterFunc(ctx, func() { stop(canceled(ctx.Err())) })
 	expired := timedOut(t.limit.Milliseconds())
-	over := time.AfterFunc(t.until.Sub(now), func() { stop(expired) })
+	timer := time.AfterFunc(t.until.Sub(now), func() { stop(expired) })
 	t.yield = func(made int64) {
 		if t.pass == nil { // it is a long one
 			t.pass = t.r.Admission.NewPass()
@@ -266,8 +272,13 @@ func (t *Interactive) watch(ctx context.Context, in *script.Interrupt, now time.
 			t.pass.Leave()
 			t.pass = nil
 		}
-		over.Stop()
+		timer.Stop()
 		unwatch()
+		// What could not be taken back any more comes too late from here on: in
+		// belongs to the next script then.
+		mu.Lock()
+		over = true
+		mu.Unlock()
 	}
 }
 

@@ -1,6 +1,8 @@
 package txn
 
 import (
+	"context"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -201,5 +203,28 @@ func TestNextTerm(t *testing.T) {
 	want(t, "its commit", before.Commit(t.Context()), script.CodeRetry, script.NotApplied)
 	if err := after.Commit(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestStoppedTooLate: what stops a script of a transaction right when it ends does
+// not stop the next one, whose Interrupt is the same.
+func TestStoppedTooLate(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // who stops it runs when this goroutine yields
+	r, _ := runner(t, nil)
+	tx := begin(t, r, InteractiveOptions{Idle: time.Minute, Timeout: time.Minute})
+	defer tx.Rollback()
+	for range 100 {
+		ctx, cancel := context.WithCancel(t.Context())
+		var in script.Interrupt
+		if err := tx.call(ctx, &in, 0, func() error { cancel(); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		in.Reset()
+		for range 3 {
+			runtime.Gosched()
+		}
+		if err := in.Err(); err != nil {
+			t.Fatalf("the next script is stopped: %v", err)
+		}
 	}
 }
