@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -12,6 +13,8 @@ import (
 // flags is the command line.
 type flags struct {
 	Embedded    string        `help:"Directory of the store; made when missing. Without it workloads run on a store in memory." placeholder:"DIR"`
+	Connect     string        `short:"c" help:"Address of a server to run workloads on: http://127.0.0.1:2070, redis://127.0.0.1:2079 or grpc://127.0.0.1:2072. They write rows of their own into its store, as key/0." placeholder:"URL"`
+	Keyed       bool          `help:"Over HTTP: send scripts that write with an idempotency key, as kahuna/client does unless told not to."`
 	Existing    bool          `help:"Run the workload in a store that DIR has already. It writes rows of its own, as key/0, over those that are there."`
 	Concurrency int           `help:"Callers at once. Default: 64, with --rate 1024." placeholder:"N"`
 	Duration    time.Duration `default:"10s" help:"How long to measure."`
@@ -85,6 +88,14 @@ func (f *flags) checkWorkload(name string) error {
 			return usagef("--%s must be at least %d, got %d", c.flag, c.at, c.value)
 		}
 	}
+	switch remote := f.Connect != ""; {
+	case remote && f.Embedded != "":
+		return usagef("--embedded and -c exclude each other: one opens a store in this process, the other asks a server")
+	case remote && f.RowCache != 0:
+		return usagef("--row-cache is for a store in this process")
+	case f.Keyed && !strings.HasPrefix(f.Connect, "http"):
+		return usagef("--keyed is for -c http://...")
+	}
 	if f.Existing && f.Embedded == "" {
 		return usagef("--existing is for --embedded DIR")
 	}
@@ -119,7 +130,7 @@ func (f *flags) checkTargets(parsed *kong.Context) error {
 			continue
 		}
 		switch name := given.Flag.Name; name {
-		case "existing", "concurrency", "duration", "warmup", "keys", "value-size", "ephemeral", "rate", "seed", "row-cache",
+		case "connect", "keyed", "existing", "concurrency", "duration", "warmup", "keys", "value-size", "ephemeral", "rate", "seed", "row-cache",
 			"cpuprofile", "memprofile":
 			return usagef("--%s is for workloads: targets sets its own", name)
 		}

@@ -3,6 +3,7 @@
 //
 //	kahuna-bench --embedded DIR leaky-bucket --concurrency 64 --duration 10s
 //	kahuna-bench --embedded DIR targets
+//	kahuna-bench -c redis://127.0.0.1:2079 leaky-bucket
 //
 // A workload says how many scripts a second there were and how long each took.
 // Without --rate every caller sends its next script when the last is answered
@@ -102,7 +103,7 @@ func runWorkload(ctx context.Context, f *flags, name string, stdout, stderr io.W
 	if err := f.checkExisting(); err != nil {
 		return err
 	}
-	db, err := openStore(f)
+	db, err := openSubject(ctx, f)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ type result struct {
 	Workload    string  `json:"workload"`
 	Ephemeral   bool    `json:"ephemeral,omitempty"`
 	Memory      bool    `json:"memory,omitempty"` // the store has no files
+	Server      string  `json:"server,omitempty"` // its address, when it is no store in this process
 	Concurrency int     `json:"concurrency"`
 	Keys        int     `json:"keys"`
 	Rate        int     `json:"rate,omitempty"`
@@ -50,8 +51,8 @@ type latencies struct {
 }
 
 // measure runs the workload and collects the latencies.
-func measure(ctx context.Context, f *flags, db *kahuna.DB, w *workload, stderr io.Writer) (*result, error) {
-	r := &result{Workload: w.name, Ephemeral: f.Ephemeral, Memory: f.Embedded == "", Concurrency: f.callers(), Keys: w.keys, Rate: f.Rate,
+func measure(ctx context.Context, f *flags, db subject, w *workload, stderr io.Writer) (*result, error) {
+	r := &result{Workload: w.name, Ephemeral: f.Ephemeral, Memory: f.Embedded == "" && f.Connect == "", Server: f.Connect, Concurrency: f.callers(), Keys: w.keys, Rate: f.Rate,
 		HarnessNs: harnessCost(ctx, w, f.Seed)}
 	callers := newCallers(r.Concurrency, f.Seed)
 	call := w.call(ctx)
@@ -74,12 +75,12 @@ func measure(ctx context.Context, f *flags, db *kahuna.DB, w *workload, stderr i
 	if err != nil {
 		return nil, err
 	}
-	before, begin := db.Stats(), time.Now()
+	before, begin := statsOf(db), time.Now()
 	p = showProgress(stderr, w.name, f.Duration, db)
 	r.Unsent = loop(f.Duration)
 	p.stop()
 	r.Seconds = time.Since(begin).Seconds()
-	r.count(before, db.Stats())
+	r.count(before, statsOf(db))
 	r.collect(total(callers))
 	if err := errors.Join(profile.stop(), writeAllocations(f.MemProfile), ctx.Err()); err != nil {
 		return nil, err
@@ -156,11 +157,15 @@ func (r *result) print(w io.Writer, asJSON bool) error {
 	case r.Memory:
 		space = "persistent space in memory"
 	}
+	counted := fmt.Sprintf(", %.1f to a batch, %d fsyncs", r.Batch, r.Fsyncs)
+	if r.Server != "" {
+		space, counted = space+" space of "+r.Server, ""
+	}
 	text := fmt.Sprintf(`%s: %s, %d callers, %d keys, %s, %.1f s
-  %.0f scripts/s (%d done, %d failed), %.1f to a batch, %d fsyncs
+  %.0f scripts/s (%d done, %d failed)%s
   latency µs: %v
   of which the harness %.2f
-`, r.Workload, space, r.Concurrency, r.Keys, loop, r.Seconds, r.PerSecond, r.Scripts, r.Failed, r.Batch, r.Fsyncs,
+`, r.Workload, space, r.Concurrency, r.Keys, loop, r.Seconds, r.PerSecond, r.Scripts, r.Failed, counted,
 		r.latencies, r.HarnessNs/1000)
 	if r.Lag != nil {
 		text += fmt.Sprintf("  of which sent late: %v\n", r.Lag)

@@ -6,8 +6,6 @@ import (
 	"os"
 	"sync"
 	"time"
-
-	"kahuna"
 )
 
 // progress is a line on a terminal that tells every second how it is going.
@@ -17,7 +15,7 @@ type progress struct {
 }
 
 // showProgress begins one, when w is a terminal.
-func showProgress(w io.Writer, what string, d time.Duration, db *kahuna.DB) *progress {
+func showProgress(w io.Writer, what string, d time.Duration, db subject) *progress {
 	p := &progress{done: make(chan struct{})}
 	if isTerminal(w) {
 		p.wg.Go(func() { p.show(w, what, time.Now().Add(d), db) })
@@ -25,17 +23,17 @@ func showProgress(w io.Writer, what string, d time.Duration, db *kahuna.DB) *pro
 	return p
 }
 
-func (p *progress) show(w io.Writer, what string, until time.Time, db *kahuna.DB) {
+func (p *progress) show(w io.Writer, what string, until time.Time, db subject) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	last := db.Stats()
+	last := statsOf(db)
 	for {
 		select {
 		case <-p.done:
 			fmt.Fprint(w, "\r\x1b[K")
 			return
 		case <-tick.C:
-			s := db.Stats()
+			s := statsOf(db)
 			ran, synced := s.FastPath+s.SlowPath-last.FastPath-last.SlowPath, s.Fsyncs-last.Fsyncs
 			fmt.Fprintf(w, "\r\x1b[K%s: %d scripts/s, %d fsyncs/s, %v to go", what, ran, synced,
 				max(0, time.Until(until)).Round(time.Second))

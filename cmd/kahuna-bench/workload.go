@@ -185,14 +185,14 @@ const (
 )
 
 // prepare compiles the script and fills the store.
-func (w *workload) prepare(ctx context.Context, db *kahuna.DB) error {
+func (w *workload) prepare(ctx context.Context, db subject) error {
 	if err := w.compile(db); err != nil {
 		return err
 	}
 	return w.fillStore(ctx, db)
 }
 
-func (w *workload) compile(db *kahuna.DB) (err error) {
+func (w *workload) compile(db subject) (err error) {
 	if w.program, err = db.Compile(w.source); err != nil {
 		return fmt.Errorf("the script does not compile: %w", err)
 	}
@@ -200,7 +200,7 @@ func (w *workload) compile(db *kahuna.DB) (err error) {
 }
 
 // fillStore gives the keys their first values.
-func (w *workload) fillStore(ctx context.Context, db *kahuna.DB) error {
+func (w *workload) fillStore(ctx context.Context, db subject) error {
 	if w.fill == "" {
 		return nil
 	}
