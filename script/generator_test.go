@@ -2,7 +2,10 @@ package script_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"kahuna/script/check"
 )
 
 // generator makes random scripts that are well formed: every variable is
@@ -302,8 +305,27 @@ func (g *generator) list() string {
 	return fmt.Sprintf("%s(%s, %s, %s)", g.one("insert", "slice"), array, g.one("0", "1"), g.one("1", "2", "x"))
 }
 
+// anyFunctions are all functions of which a script gets the same each time.
+var anyFunctions = slices.DeleteFunc(check.FunctionNames(), func(name string) bool { return name == "random" || name == "uuid" })
+
+// anyCall is a call of any function, with as many arguments as it takes.
+func (g *generator) anyCall() string {
+	f, _ := check.Lookup(g.one(anyFunctions...))
+	n := f.Min
+	if f.Accepts(n+1) && g.pick(3) == 2 {
+		n++
+	}
+	args := make([]string, n)
+	for i := range args {
+		args[i] = g.one("'a,b'", "'b'", "'b'", "'%Y'", "'YQ=='", "2", "0", "i", "1.5", "x", "m", "[2, 1]", "@list", "(get a)")
+	}
+	return f.Name + "(" + strings.Join(args, ", ") + ")"
+}
+
 func (g *generator) call() string {
-	switch g.pick(8) {
+	switch g.pick(9) {
+	case 7:
+		return g.anyCall()
 	case 0:
 		return g.one("current_time()", "hlc()", "hlc_counter()")
 	case 1:
