@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -59,27 +58,28 @@ func (n note) args() (list []string) {
 	return list
 }
 
-// slowLog keeps the last requests that were slow. It belongs to the event loop.
+// slowLog keeps the last requests that were slow, in a ring: on a slow disk every
+// write is. It belongs to the event loop.
 type slowLog struct {
-	last int64
-	list []slow // newest last
+	last int64 // the id of the next one
+	kept int   // how many there are
+	ring [slowMost]slow
 }
 
 type slow struct {
 	id   int64
-	at   time.Time
+	at   time.Duration // of the server
 	took time.Duration
-	args []string
+	note note
 	addr string
 	name string
 }
 
 func (l *slowLog) add(c *conn, n note, took time.Duration) {
-	if len(l.list) == slowMost {
-		l.list = slices.Delete(l.list, 0, 1)
-	}
-	l.list = append(l.list, slow{l.last, time.Now(), took, n.args(), c.remote, c.about.name})
+	s := &l.ring[l.last%slowMost]
+	*s = slow{l.last, c.server.now, took, append(s.note[:0], n...), c.remote, c.about.name}
 	l.last++
+	l.kept = min(l.kept+1, slowMost)
 }
 
 // slowlog is SLOWLOG GET, LEN and RESET.
@@ -87,10 +87,10 @@ func slowlog(c *conn, args [][]byte) (op, error) {
 	l := &c.server.slow
 	switch sub := strings.ToUpper(string(args[1])); {
 	case sub == "LEN" && len(args) == 2:
-		return replying(func(w *writer) { w.int(int64(len(l.list))) }), nil
+		return replying(func(w *writer) { w.int(int64(l.kept)) }), nil
 	case sub == "RESET" && len(args) == 2:
 		return replying(func(w *writer) {
-			l.list = nil
+			l.kept = 0
 			w.ok()
 		}), nil
 	case sub == "GET" && len(args) <= 3:
@@ -102,26 +102,27 @@ func slowlog(c *conn, args [][]byte) (op, error) {
 			}
 			count = n
 		}
-		return replying(func(w *writer) { l.write(w, count) }), nil
+		return replying(func(w *writer) { l.write(w, count, c.server.started) }), nil
 	}
 	return op{}, subcommandError("SLOWLOG", args, "GET [count]", "LEN", "RESET")
 }
 
 // write writes the newest count requests; -1 are all.
-func (l *slowLog) write(w *writer, count int) {
-	n := len(l.list)
+func (l *slowLog) write(w *writer, count int, started time.Time) {
+	n := l.kept
 	if count >= 0 {
 		n = min(n, count)
 	}
 	w.array(n)
 	for i := range n {
-		s := &l.list[len(l.list)-1-i]
+		s := &l.ring[(l.last-1-int64(i))%slowMost]
 		w.array(6)
 		w.int(s.id)
-		w.int(s.at.Unix())
+		w.int(started.Add(s.at).Unix())
 		w.int(s.took.Microseconds())
-		w.array(len(s.args))
-		for _, a := range s.args {
+		args := s.note.args()
+		w.array(len(args))
+		for _, a := range args {
 			w.bulk(a)
 		}
 		w.bulk(s.addr)
