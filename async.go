@@ -132,12 +132,17 @@ func (a Async) start(ctx context.Context, w call, done func(w *call, err error))
 func (db *DB) callJob(space script.Space, w *call) *callJob {
 	w.space = space
 	j := newCallJob(w)
-	j.job.TimeoutMs, j.job.AdmissionMs = db.limits.TimeoutMs, db.opts.AdmissionWait.Milliseconds()
-	j.job.Path = txn.Auto
-	if db.opts.forceSlow {
-		j.job.Path = txn.Slow
-	}
+	db.bound(&j.job)
 	return j
+}
+
+// bound gives the job of a call its time and its path.
+func (db *DB) bound(j *txn.Job) {
+	j.TimeoutMs, j.AdmissionMs = db.limits.TimeoutMs, db.opts.AdmissionWait.Milliseconds()
+	j.Path = txn.Auto
+	if db.opts.forceSlow {
+		j.Path = txn.Slow
+	}
 }
 
 // answer returns the call as it ended; with err it has nothing to tell.

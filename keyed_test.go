@@ -99,7 +99,7 @@ func TestKeyedLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := keyedLoad{rate: 3000}
 		k.db = openFiles(t, vfs.NewMem(), Options{now: k.now, IdempotencyAge: 10 * time.Minute})
-		k.run(t, 15, func() {})
+		k.run(t, 9, func() {})
 		// Those of two rounds are young, those of another one may wait for a sweep.
 		for i, n := range k.keys {
 			if n > 4*float64(k.rate) {

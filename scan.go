@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"kahuna/internal/partition"
+	"kahuna/internal/txn"
 	"kahuna/script"
 )
 
@@ -52,7 +53,12 @@ func (s *space) Range(ctx context.Context, start, end string, o *RangeOptions) i
 }
 
 func (s *space) rows(ctx context.Context, r span, o *RangeOptions) iter.Seq2[Entry, error] {
-	return r.rows(o, func(w *call) error { return s.do(ctx, w) })
+	return r.rows(o, func(w *pageRead) error {
+		j := txn.Job{Work: w}
+		s.db.bound(&j)
+		_, err := s.db.node.Runner.Run(ctx, &j)
+		return err
+	})
 }
 
 func (s txSpace) Bucket(ctx context.Context, bucket string, o *RangeOptions) iter.Seq2[Entry, error] {
@@ -68,7 +74,7 @@ func (s txSpace) Range(ctx context.Context, start, end string, o *RangeOptions) 
 }
 
 func (s txSpace) rows(ctx context.Context, r span, o *RangeOptions) iter.Seq2[Entry, error] {
-	return r.rows(o, func(w *call) error { return s.do(ctx, w) })
+	return r.rows(o, func(w *pageRead) error { return s.tx.t.Do(ctx, w, nil) })
 }
 
 func bucketSpan(space script.Space, bucket string, limits *script.Limits) span {
@@ -89,8 +95,28 @@ func keysSpan(space script.Space, start, end string) span {
 	return span{op: "range", text: start, part: partition.Part{Range: partition.Keys(space, start, end)}}
 }
 
+// pageRead is the Work of reading a page. How far it reaches, and what it locks,
+// is known when it is done.
+type pageRead struct {
+	part partition.Part
+	asOf int64 // Unix milliseconds, 0 for now; a time to come becomes that of the first run
+	rows []script.Row
+}
+
+// Do reads the page.
+func (w *pageRead) Do(tx *partition.Tx, _ int64) (*script.Result, error) {
+	if w.asOf >= tx.Now() {
+		w.asOf = tx.Settle()
+	}
+	w.rows = w.rows[:0]
+	return nil, tx.Read(w.part, w.asOf, func(row script.Row) error {
+		w.rows = append(w.rows, row)
+		return nil
+	})
+}
+
 // rows iterates over r, a page at a time, each read by do.
-func (r span) rows(o *RangeOptions, do func(*call) error) iter.Seq2[Entry, error] {
+func (r span) rows(o *RangeOptions, do func(*pageRead) error) iter.Seq2[Entry, error] {
 	if o != nil {
 		r.choose(o)
 	}
@@ -99,7 +125,7 @@ func (r span) rows(o *RangeOptions, do func(*call) error) iter.Seq2[Entry, error
 			yield(Entry{}, r.err)
 			return
 		}
-		w := call{kind: callRead, part: r.part, asOf: r.asOf}
+		w := pageRead{part: r.part, asOf: r.asOf}
 		w.part.Bytes = pageBytes
 		for left, page := r.part.Limit, pageRowsFirst; ; page = min(2*page, pageRows) {
 			w.part.Limit = page

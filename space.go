@@ -98,16 +98,13 @@ func checkKey(op, key string, limits *script.Limits) error {
 
 // do checks the key and runs w.
 func (s *space) do(ctx context.Context, w *call) error {
-	if w.kind != callRead {
-		if err := checkKey(callNames[w.kind], w.key, &s.db.limits); err != nil {
-			return err
-		}
+	if err := checkKey(callNames[w.kind], w.key, &s.db.limits); err != nil {
+		return err
 	}
 	j := s.db.callJob(s.space, w)
 	defer j.free()
 	_, err := s.db.node.Runner.Run(ctx, &j.job)
 	w.row, w.write, w.time = j.call.row, j.call.write, j.result.Time
-	w.rows, w.asOf = j.call.rows, j.call.asOf
 	if err != nil {
 		w.forget()
 		return callErrorOf(callNames[w.kind], w.key, err)
@@ -129,10 +126,9 @@ const (
 	callGet
 	callDelete
 	callExtend
-	callRead
 )
 
-var callNames = [...]string{"set", "get", "delete", "extend", "range"}
+var callNames = [...]string{"set", "get", "delete", "extend"}
 
 // call is the Work of a point call.
 type call struct {
@@ -141,10 +137,6 @@ type call struct {
 	key   string
 	value string
 	set   script.SetOptions
-	// part is what a read of many keys asks for, as of asOf, in Unix milliseconds,
-	// if that is not 0. One as of a time to come is as of the time of the run.
-	part partition.Part
-	asOf int64
 	// result, when not nil, is the answer that a write gives the engine, which
 	// stamps it with the commit time.
 	result *script.Result
@@ -152,7 +144,6 @@ type call struct {
 	row   script.Row
 	write script.WriteResult
 	time  script.Timestamp // of the commit
-	rows  []script.Row
 }
 
 // Do runs the call.
@@ -169,15 +160,6 @@ func (w *call) Do(tx *partition.Tx, _ int64) (_ *script.Result, err error) {
 	case callExtend:
 		w.write, err = tx.Extend(w.space, w.key, w.set.TTL)
 		return w.result, err
-	case callRead:
-		if w.asOf >= tx.Now() {
-			w.asOf = tx.Settle()
-		}
-		w.rows = w.rows[:0]
-		err = tx.Read(w.part, w.asOf, func(row script.Row) error {
-			w.rows = append(w.rows, row)
-			return nil
-		})
 	}
 	return nil, err
 }
@@ -186,7 +168,6 @@ func (w *call) Do(tx *partition.Tx, _ int64) (_ *script.Result, err error) {
 // moment.
 func (w *call) forget() {
 	w.row, w.write = script.Row{Key: w.key, Revision: -1}, script.WriteResult{Revision: -1}
-	w.rows = nil
 }
 
 // entry is the answer of a read.
@@ -207,8 +188,6 @@ func (w *call) wrote() WriteResult {
 }
 
 func (w *call) lockSet() (s partition.LockSet) {
-	if w.kind != callRead { // how far a read reaches is known when it is done
-		s.AddPoint(partition.Point{Space: w.space, Key: w.key, Write: w.kind != callGet})
-	}
+	s.AddPoint(partition.Point{Space: w.space, Key: w.key, Write: w.kind != callGet})
 	return s
 }

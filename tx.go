@@ -209,10 +209,8 @@ func (s txSpace) Extend(ctx context.Context, key string, ttl time.Duration) (Wri
 }
 
 func (s txSpace) do(ctx context.Context, w *call) error {
-	if w.kind != callRead {
-		if err := checkKey(callNames[w.kind], w.key, &s.tx.db.limits); err != nil {
-			return err
-		}
+	if err := checkKey(callNames[w.kind], w.key, &s.tx.db.limits); err != nil {
+		return err
 	}
 	w.space = s.space
 	locks := w.lockSet()
