@@ -34,6 +34,9 @@ type Options struct {
 	// way: 4096, and 64 MiB. More are not read until some are answered.
 	InFlight      int
 	InFlightBytes int64
+	// Patience is how long the client of a batch stream may take to read an answer:
+	// 30 s. Then it is cut off.
+	Patience time.Duration
 }
 
 // Streams is how many calls one connection may have open. An http.Server in front
@@ -46,7 +49,7 @@ type Server struct {
 	opts     Options
 	service  *wire.Service
 	grpc     *grpc.Server
-	listener net.Listener
+	listener *bounded      // nil before Listen
 	draining chan struct{} // closed by Drain
 	drain    sync.Once
 	streams  sync.WaitGroup // readers of batch streams
@@ -74,6 +77,9 @@ func New(service *wire.Service, o Options) *Server {
 	}
 	if o.InFlightBytes == 0 {
 		o.InFlightBytes = 64 << 20
+	}
+	if o.Patience == 0 {
+		o.Patience = 30 * time.Second
 	}
 	s := &Server{opts: o, service: service, draining: make(chan struct{})}
 	s.grpc = grpc.NewServer(

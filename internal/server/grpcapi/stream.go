@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 )
@@ -34,6 +35,9 @@ type batch[Q, A any] struct {
 	mu      sync.Mutex
 	closed  bool // takes no more requests
 	running sync.WaitGroup
+	// slow is closed when the client has not read an answer for too long.
+	patience time.Duration
+	slow     chan struct{}
 }
 
 // reply is an answer with the bytes of its request.
@@ -54,7 +58,8 @@ func serveBatch[Q, A any](s *Server, stream batchStream[Q, A], answer func(*Q) *
 	if err := stream.SendHeader(nil); err != nil {
 		return err
 	}
-	b := &batch[Q, A]{stream: stream, answer: answer, out: make(chan reply[A], outQueue)}
+	b := &batch[Q, A]{stream: stream, answer: answer, out: make(chan reply[A], outQueue),
+		patience: s.opts.Patience, slow: make(chan struct{})}
 	b.budget.init(s.opts.InFlight, s.opts.InFlightBytes)
 	written := make(chan struct{})
 	go func() {
@@ -72,16 +77,40 @@ func serveBatch[Q, A any](s *Server, stream batchStream[Q, A], answer func(*Q) *
 	case err = <-read:
 	case <-s.draining:
 		err = status.Error(codes.Unavailable, "the server is ending")
+	case <-b.slow:
 	}
-	b.stop()
-	b.running.Wait()
-	close(b.out)
-	<-written
-	b.budget.end() // of a reader that waits for it
+	ended := make(chan struct{})
+	s.streams.Go(func() {
+		defer close(ended)
+		b.end()
+		<-written
+	})
+	select {
+	case <-ended:
+	case <-b.slow:
+		// The end of the stream would stand behind the answers: only the end of the
+		// connection ends it.
+		s.opts.Logger.Warn("a client is cut off: it does not read its answers", "protocol", "grpc", "for", b.patience.String())
+		if p, ok := peer.FromContext(stream.Context()); ok && s.listener != nil {
+			s.listener.cut(p.Addr.String())
+		}
+		return status.Error(codes.Unavailable, "the answers of this stream are not read")
+	}
 	if errors.Is(err, io.EOF) {
 		return nil // the client has half-closed
 	}
 	return err
+}
+
+// end waits until what is under way is answered, and the writer has no more to
+// come.
+func (b *batch[Q, A]) end() {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	b.budget.end() // of a reader that waits for it
+	b.running.Wait()
+	close(b.out)
 }
 
 // read takes requests until the stream ends, and returns why.
@@ -113,19 +142,16 @@ func (b *batch[Q, A]) begin() bool {
 	return true
 }
 
-func (b *batch[Q, A]) stop() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.closed = true
-}
-
-// write sends the answers. When the client has gone nobody waits for them, but
-// what has begun ends.
+// write sends the answers. When the client has gone, or was too slow, nobody waits
+// for them, but what has begun ends.
 func (b *batch[Q, A]) write() {
 	broken := false
+	late := time.AfterFunc(b.patience, func() { close(b.slow) })
+	late.Stop()
 	for r := range b.out {
 		if !broken {
-			broken = b.stream.Send(r.answer) != nil
+			late.Reset(b.patience)
+			broken = b.stream.Send(r.answer) != nil || !late.Stop()
 		}
 		b.budget.give(r.bytes)
 	}

@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -530,4 +532,53 @@ func TestClientGone(t *testing.T) {
 	if err := f.server.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestSlowReader: a client that sends and does not read is cut off, with a line in
+// the log; meanwhile the server does not read on without bound.
+func TestSlowReader(t *testing.T) {
+	var log lockedBuffer
+	f := serve(t, wire.Options{}, Options{Patience: 300 * time.Millisecond, InFlight: 100, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	s := f.stream()
+	s.send(setRequest(0, "k", strings.Repeat("x", 1<<20)))
+	s.recv()
+	for i := int32(1); ; i++ {
+		err := s.Send(&pb.BatchClientKeyValueRequest{Type: pb.KvBatchType_KV_BATCH_TYPE_GET, RequestId: i, Payload: &pb.BatchClientKeyValueRequest_TryGetKeyValue{
+			TryGetKeyValue: &pb.TryGetKeyValueRequest{Key: "k", Revision: -1, Durability: persistent}}})
+		if err != nil {
+			break
+		}
+	}
+	for {
+		if _, err := s.Recv(); err != nil {
+			if status.Code(err) != codes.Unavailable {
+				t.Error("the stream ended with", err)
+			}
+			break
+		}
+	}
+	if !strings.Contains(log.String(), "does not read its answers") {
+		t.Error("the log:", log.String())
+	}
+	other := f.stream()
+	other.send(setRequest(1, "j", "v"))
+	other.recv()
+}
+
+// lockedBuffer is a bytes.Buffer for several goroutines.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }

@@ -20,9 +20,12 @@ type answerMessage interface {
 
 // operation is one operation of a transaction, under way or answered.
 type operation struct {
-	print  [sha256.Size]byte // of its kind and content
-	done   chan struct{}     // closed when it is answered
-	answer proto.Message     // set before done is closed; nil when it is not remembered
+	print [sha256.Size]byte // of its kind and content
+	done  chan struct{}     // closed when it is answered
+	// Set before done is closed: whether it is remembered, and the answer, which a
+	// read does not keep.
+	kept   bool
+	answer proto.Message
 }
 
 // repeats reports whether an operation is executed anew when it comes again:
@@ -62,16 +65,16 @@ func operate[A answerMessage](s *Service, name txName, kind byte, r opMessage, f
 	answered := false
 	defer func() {
 		if !answered { // a panic, which goes on
-			x.answered(name.op, op, fail(fault("the server failed in the middle of the operation")))
+			x.answered(name.op, op, true, fail(fault("the server failed in the middle of the operation")))
 		}
 	}()
 	a := run(x)
 	answered = true
-	var kept proto.Message = a
-	if a.GetType() == typeMustRetry {
-		kept = nil
+	var kept proto.Message
+	if !repeats(kind) {
+		kept = a
 	}
-	x.answered(name.op, op, kept)
+	x.answered(name.op, op, a.GetType() != typeMustRetry, kept)
 	return a
 }
 
@@ -113,13 +116,13 @@ func (x *session) words() string {
 	return x.ended.String()
 }
 
-// answered notes the answer of an operation; nil is not to be remembered.
-func (x *session) answered(id opID, op *operation, answer proto.Message) {
+// answered notes the answer of an operation, unless it is not to be kept.
+func (x *session) answered(id opID, op *operation, keep bool, answer proto.Message) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.running--
-	op.answer = answer
-	if answer == nil {
+	op.kept, op.answer = keep, answer
+	if !keep {
 		delete(x.operations, id)
 	}
 	close(op.done)
@@ -136,11 +139,12 @@ func again[A answerMessage](x *session, op *operation, kind byte, fail func(*fai
 	case <-x.s.working.Done():
 		return fail(mustRetry("the server is ending"))
 	}
-	if op.answer == nil {
+	if !op.kept {
 		return fail(mustRetry("the operation was refused a moment ago"))
 	}
 	if repeats(kind) {
 		return run(x)
 	}
-	return op.answer.(A)
+	a, _ := op.answer.(A)
+	return a
 }

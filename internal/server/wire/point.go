@@ -351,7 +351,7 @@ func read[Q opMessage, A answerMessage](ctx context.Context, s *Service, name tx
 // get reads a key outside transactions. Who has it locked does not matter, unless
 // it has the whole bucket.
 func (s *Service) get(ctx context.Context, w which) (version, *failure) {
-	if w.revision == -1 && w.at.none() {
+	if w.revision == -1 && w.at.none() && s.open.Load() > 0 {
 		if c := s.locks.outsidePrefix(ctx, s.patience(0), point{w.durability, w.key}); c != nil {
 			return version{}, mustRetry(c.words())
 		}
