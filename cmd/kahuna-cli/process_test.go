@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // process is the command in a process of its own, fed by a pipe.
@@ -74,6 +75,8 @@ func (p *process) feed(script string) {
 // wait returns the exit status.
 func (p *process) wait() int {
 	p.t.Helper()
+	late := time.AfterFunc(2*time.Minute, func() { _ = p.cmd.Process.Kill() }) // which is status -1
+	defer late.Stop()
 	_, _ = io.Copy(io.Discard, p.out)
 	err := p.cmd.Wait()
 	var failed *exec.ExitError
