@@ -362,6 +362,23 @@ func TestStrangers(t *testing.T) {
 	if _, _, err := c.Get(t.Context(), "k"); !errors.Is(err, kahuna.ErrBadRequest) {
 		t.Errorf("got %v", err)
 	}
+	polite := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(polite.Close)
+	if c, err = client.Open(polite.URL, nil); err != nil {
+		t.Fatal(err)
+	}
+	for name, call := range map[string]func() error{
+		"get":    func() error { _, _, err := c.Get(t.Context(), "k"); return err },
+		"exists": func() error { _, err := c.Exists(t.Context(), "k"); return err },
+		"set":    func() error { _, err := c.Set(t.Context(), "k", "v", nil); return err },
+		"run":    func() error { _, err := c.Run(t.Context(), "return 1", nil, nil); return err },
+		"begin":  func() error { _, err := c.Begin(t.Context(), nil); return err },
+		"prefix": func() error { _, err := kahuna.Collect(c.Prefix(t.Context(), "", nil)); return err },
+	} {
+		if err := call(); err == nil {
+			t.Errorf("%s takes status 200 without more for an answer", name)
+		}
+	}
 }
 
 // TestParamsReachTheServer: every kind of parameter arrives as it is.

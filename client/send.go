@@ -62,7 +62,7 @@ const (
 )
 
 // send sends r until it is answered, its time is over, or sending it again might
-// do it twice.
+// do it twice (Invariant CLIENT-1).
 func (c *Client) send(ctx context.Context, r *request) (*answer, error) {
 	var t tries
 	end := c.retryUntil(ctx)

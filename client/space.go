@@ -63,7 +63,13 @@ func (s *space) Exists(ctx context.Context, key string) (bool, error) {
 	r := s.request("get", "HEAD", key)
 	r.reads, r.safe = true, true
 	a, err := s.c.send(ctx, r)
-	return err == nil && a.problem == nil, err
+	if err != nil || a.problem != nil {
+		return false, err
+	}
+	if _, err := revisionOf(a.header); err != nil {
+		return false, r.unreadable(err)
+	}
+	return true, nil
 }
 
 // Set implements kahuna.Space.

@@ -15,7 +15,7 @@ import (
 
 var (
 	// tags matches PART-1, TestInvariantPART5, REP-1 to REP-6, STORE-1, 2 and 4.
-	tags     = regexp.MustCompile(`\b(?:Test\w*?)?(PART|IDEM|LOCK|ADM|LOG|STORE|BACKUP|REP|SNAP|SYN|CHECK|SCRIPT|VALUE|OUT|CON|WIRE|GRPC)(-?)(\d)\b(?:((?:, \d)*) and (\d)\b| to (?:[A-Z]+-)?(\d)\b)?`)
+	tags     = regexp.MustCompile(`\b(?:Test\w*?)?(PART|IDEM|LOCK|ADM|LOG|STORE|BACKUP|REP|SNAP|SYN|CHECK|SCRIPT|VALUE|OUT|CON|SRV|REST|CLIENT|WIRE|GRPC)(-?)(\d)\b(?:((?:, \d)*) and (\d)\b| to (?:[A-Z]+-)?(\d)\b)?`)
 	tagRow   = regexp.MustCompile(`^\| ([A-Z]+-\d) \| [^|]+ \| ([^|]+) \| ([^|]+) \|$`)
 	quoted   = regexp.MustCompile("`([A-Za-z]\\w*)`")
 	goFile   = regexp.MustCompile(`[\w/]+\.go`)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"kahuna/internal/restwire"
@@ -48,6 +49,8 @@ func (s *Server) httpServer(h http.Handler, idle time.Duration) *http.Server {
 func (s *Server) newWeb() http.Handler {
 	s.api = rest.New(s.store, rest.Options{Patience: s.opts.Patience, Context: s.work, Observe: s.Observer("rest")})
 	original := origrest.New(s.wire, origrest.Options{Patience: s.opts.Patience, Logger: s.opts.Logger, Observe: s.Observer("original-rest")})
+	s.metrics.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "kahuna_http_transactions",
+		Help: "Interactive transactions over REST that are open."}, func() float64 { return float64(s.api.Transactions()) }))
 	metrics := promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: s.opts.Patience})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.metrics.underWay.Inc()

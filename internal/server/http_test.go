@@ -114,6 +114,26 @@ func TestHealth(t *testing.T) {
 	probe("/metrics", 200, "kahuna_http_requests_under_way 1\n")
 }
 
+// TestHostNames (Invariant SRV-2): a request that names the host by a name that
+// somebody else may have given it is refused, whatever it asks for.
+func TestHostNames(t *testing.T) {
+	for host, want := range map[string]bool{"localhost": true, "localhost:2070": true, "127.0.0.1": true, "127.8.0.1:1": true, "[::1]:2070": true, "[::1]": true,
+		"example.com": false, "127.0.0.1.example.com": false, "localhost.example.com:2070": false, "10.0.0.1": false, "": false, "0.0.0.0": false} {
+		for _, insecure := range []bool{false, true} {
+			s := New(memory(t), Options{Insecure: insecure})
+			for _, path := range []string{"/livez", "/metrics", "/v1/keys", "/v1/openapi.yaml"} {
+				r := httptest.NewRequest("GET", path, nil)
+				r.Host = host
+				w := httptest.NewRecorder()
+				s.web.ServeHTTP(w, r)
+				if status := w.Code; (status == 200) != (want || insecure) || status != 200 && status != http.StatusMisdirectedRequest {
+					t.Errorf("host %q, insecure %v, %s: status %d", host, insecure, path, status)
+				}
+			}
+		}
+	}
+}
+
 // TestPlaces: a connection over the bound is told so, in a form that clients
 // understand, and a place is free again when its connection is closed.
 func TestPlaces(t *testing.T) {

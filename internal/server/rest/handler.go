@@ -64,6 +64,13 @@ func New(store kahuna.Store, o Options) *Handler {
 	return &Handler{store: store, opts: o, programs: newPrograms(10_000, 64<<20), sessions: sessions{byID: map[string]*session{}}}
 }
 
+// Transactions returns how many interactive transactions are open.
+func (h *Handler) Transactions() int {
+	h.sessions.mu.Lock()
+	defer h.sessions.mu.Unlock()
+	return h.sessions.open
+}
+
 // Close rolls back the interactive transactions, and waits for their operations.
 func (h *Handler) Close() { h.sessions.close() }
 
@@ -137,6 +144,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var err error
 	if c.query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
 		c.badRequest("the query cannot be read: "+err.Error(), "write % as %25, & as %26, ; as %3B")
+		return
+	}
+	if route != "/v1/run" && r.Header.Get("Idempotency-Key") != "" {
+		c.badRequest("the header Idempotency-Key belongs to scripts: "+route+" would not heed it", "send a script that does the same to /v1/run, or number the operations of a transaction")
 		return
 	}
 	switch route {

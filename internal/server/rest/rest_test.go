@@ -153,6 +153,7 @@ func TestKeys(t *testing.T) {
 		{request: "GET /v1/keys/e?formt=json", status: 400, says: []string{`it may have space, format`}},
 		{request: "GET /v1/keys/e?format=xml", status: 400},
 		{request: "POST /v1/keys/e", body: "x", status: 405, has: []string{"Allow: GET, HEAD, PUT, PATCH, DELETE"}},
+		{request: "PUT /v1/keys/e", headers: []string{"Idempotency-Key: k"}, body: "x", status: 400, says: []string{"belongs to scripts"}},
 		{request: "GET /v2/keys", status: 404, says: []string{`"code":"no_such_resource"`}},
 		{request: "GET /v1/keys/e", headers: []string{"Origin: http://example.com"}, status: 400},
 	} {

@@ -116,7 +116,8 @@ func txDone(outcome kahuna.Outcome) *restwire.Problem {
 	return p
 }
 
-// operate does an operation once, however often it comes. Held: the turn of s.
+// operate does an operation once, however often it comes (Invariant REST-1).
+// Held: the turn of s.
 //
 // What only reads is done again, for a transaction sees the same rows every
 // time; of the rest the answer is remembered.
