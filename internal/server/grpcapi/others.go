@@ -2,6 +2,7 @@ package grpcapi
 
 import (
 	"context"
+	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -132,7 +133,10 @@ func (b *backups) ValidateChain(ctx context.Context, _ *pb.ValidateChainRequest)
 	return nil, none(ctx)
 }
 
-func (b *backups) Restore(ctx context.Context, _ *pb.RestoreRequest) (*pb.RestoreResponse, error) {
+func (b *backups) Restore(ctx context.Context, r *pb.RestoreRequest) (*pb.RestoreResponse, error) {
+	if strings.TrimSpace(r.TargetDir) == "" {
+		return nil, status.Error(codes.InvalidArgument, "the target directory is missing")
+	}
 	return nil, none(ctx)
 }
 

@@ -418,6 +418,11 @@ func TestLater(t *testing.T) {
 	if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "kahuna-cli backup") {
 		t.Error(err)
 	}
+	for dir, want := range map[string]codes.Code{" ": codes.InvalidArgument, "/x": codes.Unavailable} {
+		if _, err = pb.NewBackupsClient(f.conn).Restore(t.Context(), &pb.RestoreRequest{TargetDir: dir}); status.Code(err) != want {
+			t.Errorf("restore into %q: %v", dir, err)
+		}
+	}
 	cluster := pb.NewClusterClient(f.conn)
 	members, err := cluster.GetMembership(t.Context(), &pb.GetMembershipRequest{})
 	if err != nil || !members.Initialized || len(members.Members) != 1 || members.LocalRole != pb.MemberRole_MEMBER_ROLE_VOTER {
