@@ -80,7 +80,7 @@ func (j *job) answered(res *script.Result, err error) {
 
 // Get reads key. found is false when the key does not exist.
 func (a Async) Get(ctx context.Context, key string, done func(e Entry, found bool, err error)) bool {
-	return a.start(ctx, call{kind: callGet, key: key}, func(w *call, err error) { done(w.entry(), w.row.Found, err) })
+	return a.start(ctx, &call{kind: callGet, key: key}, done, nil)
 }
 
 // Set writes key. A condition that does not hold is no error: Done of the result
@@ -91,12 +91,12 @@ func (a Async) Set(ctx context.Context, key, value string, o *SetOptions, done f
 		done(WriteResult{}, err)
 		return true
 	}
-	return a.start(ctx, w, func(w *call, err error) { done(w.wrote(), err) })
+	return a.start(ctx, &w, nil, done)
 }
 
 // Delete deletes key. Done of the result is false when it did not exist.
 func (a Async) Delete(ctx context.Context, key string, done func(WriteResult, error)) bool {
-	return a.start(ctx, call{kind: callDelete, key: key}, func(w *call, err error) { done(w.wrote(), err) })
+	return a.start(ctx, &call{kind: callDelete, key: key}, nil, done)
 }
 
 // Extend makes key end ttl from now, earlier or later than before; 0 makes it
@@ -107,31 +107,47 @@ func (a Async) Extend(ctx context.Context, key string, ttl time.Duration, done f
 		done(WriteResult{}, err)
 		return true
 	}
-	return a.start(ctx, w, func(w *call, err error) { done(w.wrote(), err) })
+	return a.start(ctx, &w, nil, done)
 }
 
-// start checks the key and starts w.
-func (a Async) start(ctx context.Context, w call, done func(w *call, err error)) bool {
+// start checks the key and starts a copy of w, whose answer one of read and wrote
+// gets.
+func (a Async) start(ctx context.Context, w *call, read func(Entry, bool, error), wrote func(WriteResult, error)) bool {
+	j := a.db.callJob(a.space, w)
+	j.read, j.wrote = read, wrote
+	if j.answer == nil {
+		j.answer = j.answered
+	}
 	if err := checkKey(callNames[w.kind], w.key, &a.db.limits); err != nil {
-		w.forget()
-		done(&w, err)
+		j.answered(nil, err)
 		return true
 	}
-	j := a.db.callJob(a.space, &w)
-	return a.db.node.Runner.Start(ctx, &j.job, func(_ *script.Result, err error) {
-		w := j.answer(err)
-		if err != nil {
-			err = callErrorOf(callNames[w.kind], w.key, err)
-		}
-		j.free()
-		done(&w, err)
-	})
+	return a.db.node.Runner.Start(ctx, &j.job, j.answer)
 }
 
-// callJob returns a job that runs w in space.
+// answered gives the answer of a job that was started, and frees the job.
+func (j *callJob) answered(_ *script.Result, err error) {
+	w, read, wrote := &j.call, j.read, j.wrote
+	w.time = j.result.Time
+	if err != nil {
+		w.forget()
+		err = callErrorOf(callNames[w.kind], w.key, err)
+	}
+	if read != nil {
+		e, found := w.entry(), w.row.Found
+		j.free()
+		read(e, found, err)
+		return
+	}
+	r := w.wrote()
+	j.free()
+	wrote(r, err)
+}
+
+// callJob returns a job that runs a copy of w in space.
 func (db *DB) callJob(space script.Space, w *call) *callJob {
-	w.space = space
 	j := newCallJob(w)
+	j.call.space = space
 	db.bound(&j.job)
 	return j
 }
@@ -143,14 +159,4 @@ func (db *DB) bound(j *txn.Job) {
 	if db.opts.forceSlow {
 		j.Path = txn.Slow
 	}
-}
-
-// answer returns the call as it ended; with err it has nothing to tell.
-func (j *callJob) answer(err error) call {
-	w := j.call
-	w.time = j.result.Time
-	if err != nil {
-		w.forget()
-	}
-	return w
 }

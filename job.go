@@ -56,6 +56,12 @@ type callJob struct {
 	job    txn.Job
 	call   call
 	result script.Result
+
+	// Of a call that was started (Async): answer is answered, made once, and read
+	// or wrote is who gets it.
+	answer txn.Answer
+	read   func(Entry, bool, error)
+	wrote  func(WriteResult, error)
 }
 
 var callJobs = sync.Pool{New: func() any {
@@ -75,6 +81,9 @@ func newCallJob(w *call) *callJob {
 
 func (j *callJob) free() {
 	j.call = call{}
+	if j.read != nil || j.wrote != nil {
+		j.read, j.wrote = nil, nil
+	}
 	callJobs.Put(j)
 }
 
