@@ -48,6 +48,7 @@ func (db *DB) begin(ctx context.Context, o *TxOptions, age uint64) (*transaction
 		opts.Timeout = time.Minute
 	}
 	opts.Timeout = min(opts.Timeout, db.opts.Limits.TimeoutMax)
+	opts.Idle = min(opts.Idle, opts.Timeout) // who rests for longer has it ended, too
 	t, err := db.node.Runner.Begin(ctx, txn.InteractiveOptions{ReadOnly: opts.ReadOnly, Optimistic: opts.Optimistic,
 		Idle: opts.Idle, Timeout: opts.Timeout, Age: age})
 	if err != nil {

@@ -46,6 +46,8 @@ type answer struct {
 // tries is what is known of the sendings of one request so far.
 type tries struct {
 	lost bool // one may have taken effect, and was not answered
+	// since is when the first one was lost.
+	since time.Time
 	// definite tells that the last answer holds for all sendings: it is of an
 	// operation that the server does once.
 	definite bool
@@ -57,6 +59,9 @@ const (
 	pauseFirst = 20 * time.Millisecond
 	pauseMost  = time.Second
 	answerMost = 512 << 20 // bytes
+	// keyKept is how long a server remembers an idempotency key at least, but for
+	// the time that a request may be on its way.
+	keyKept = 9 * time.Minute
 	// retryDefault is how long a request without a deadline is sent again.
 	retryDefault = 10 * time.Second
 )
@@ -83,7 +88,11 @@ func (c *Client) send(ctx context.Context, r *request) (*answer, error) {
 			t.lost = true // the server was stopped in the middle, most likely
 			err = unreached{asError(err)}
 		}
-		if !again(err) || t.lost && !r.safe || time.Now().Add(pause).After(end) {
+		if t.lost && t.since.IsZero() {
+			t.since = time.Now()
+		}
+		forgotten := t.lost && !r.reads && time.Since(t.since) > keyKept
+		if !again(err) || t.lost && !r.safe || forgotten || time.Now().Add(pause).After(end) {
 			return nil, r.uncertain(&t, err)
 		}
 		if r.base == "" {

@@ -3,6 +3,7 @@ package partition
 import (
 	"fmt"
 
+	"kahuna/internal/kv"
 	"kahuna/script"
 )
 
@@ -231,8 +232,11 @@ func (s *Session) commit() (Done, error) {
 // Rollback gives up the locks; nothing remains.
 func (s *Session) Rollback() {
 	s.tx.p.mu.Lock()
-	defer s.tx.p.mu.Unlock()
 	s.release()
+	s.tx.p.mu.Unlock()
+	// It may be remembered for long: what it has read and written need not be.
+	s.tx.writes, s.tx.index, s.ranges, s.undo = nil, nil, nil, undoLog{}
+	s.tx.slow.reads, s.tx.slow.leases, s.tx.slow.row = nil, leases{}, kv.Row{}
 }
 
 // Age returns what to give Begin for another try, 0 without locks.

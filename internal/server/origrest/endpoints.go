@@ -171,9 +171,21 @@ func keyEndpoints(m map[string]*endpoint) {
 	}
 	m[kv+"get-by-range"] = byRange
 
-	script := on((*wire.Service).Script, "servedFrom type reason value revision expires values(key? value revision expires lastModified kind)")
+	script := on(executeScript, "servedFrom type reason value revision expires values(key? value revision expires lastModified kind)")
 	script.extra = firstEntry
 	m[kv+"try-execute-tx-script"] = script
+}
+
+// executeScript runs a script. A parameter without a value is null here, where it
+// is an empty text in gRPC.
+func executeScript(s *wire.Service, ctx context.Context, r *pb.TryExecuteTransactionScriptRequest) *pb.TryExecuteTransactionScriptResponse {
+	for _, p := range r.Parameters {
+		if p.Value == nil && p.Bytes == nil && p.Json == nil {
+			null := "null"
+			p.Json = &null
+		}
+	}
+	return s.Script(ctx, r)
 }
 
 // numbered is the member type of an answer that has none of its own.

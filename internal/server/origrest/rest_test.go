@@ -127,6 +127,10 @@ func TestExamples(t *testing.T) {
 			`{"servedFrom":null,"type":3,"reason":null,"value":"NDI=","revision":-1,"expires":{"n":0,"l":0,"c":0},` +
 				`"values":[{"key":null,"value":"NDI=","revision":-1,"expires":{"n":0,"l":0,"c":0},"lastModified":{"n":0,"l":0,"c":0},"kind":"int64"}],` +
 				`"detail":{"outcome":"applied","op":"return"}}`},
+		{"/v1/kv/try-execute-tx-script", `{"script":"cmV0dXJuIEBwID09IG51bGw=","parameters":[{"key":"@p","value":null}]}`,
+			`{"servedFrom":null,"type":3,"reason":null,"value":"dHJ1ZQ==","revision":-1,"expires":{"n":0,"l":0,"c":0},` +
+				`"values":[{"key":null,"value":"dHJ1ZQ==","revision":-1,"expires":{"n":0,"l":0,"c":0},"lastModified":{"n":0,"l":0,"c":0},"kind":"bool"}],` +
+				`"detail":{"outcome":"applied","op":"return"}}`},
 		// Names in any case, enums by name, and what is unknown.
 		{"/v1/kv/try-set", `{"Key":"greeting","VALUE":"aGVsbG8=","flags":"IfNotExists, NoRevision","durability":"Persistent","new":{"x":[1]}}`,
 			`{"servedFrom":null,"type":1,"revision":0,"lastModified":{"n":0,"l":0,"c":0}}`},

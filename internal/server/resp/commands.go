@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -63,12 +64,22 @@ func lookup(name []byte) *command {
 	return table[string(upper[:len(name)])]
 }
 
+// isHTTP reports whether a request is a line of HTTP: what follows may be what a
+// page in a browser makes up, and is not run.
+func isHTTP(name []byte) bool {
+	return bytes.EqualFold(name, []byte("POST")) || bytes.EqualFold(name, []byte("PUT")) || bytes.EqualFold(name, []byte("HOST:"))
+}
+
 // exec runs one request. args are valid until it returns.
 func (c *conn) exec(args [][]byte) {
 	cmd := lookup(args[0])
 	c.cmd = cmd
 	if cmd == nil {
 		c.refuse(unknown(args))
+		if isHTTP(args[0]) {
+			c.server.o.Logger.Warn("redis: connection closed: it speaks HTTP", "remote", c.remote)
+			c.closing = true
+		}
 		return
 	}
 	c.about.last = cmd

@@ -144,6 +144,9 @@ func (s *slot) done() {
 // started.
 func (c *conn) started(s *slot, ran bool) {
 	if s.state.Load() == slotDone {
+		if !ran && s.after != nil {
+			c.moved = s // what comes next is to see what it leaves behind
+		}
 		return
 	}
 	s.note = s.note.of(c.cmd, c.args)
@@ -275,6 +278,7 @@ func (c *conn) run(in []byte) (n int) {
 			c.args, c.begun = args, s.now
 			c.exec(args)
 			c.drain()
+			clear(args) // the parser's: what comes next may be short, and would keep the rest alive
 			c.args = nil
 		}
 		if len(c.out) > 256<<10 {

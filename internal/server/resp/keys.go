@@ -215,21 +215,26 @@ func (p pattern) match(key string) bool {
 	return err == nil && ok
 }
 
-// keysMost bounds the answer of KEYS.
-const keysMost = 1_000_000
+// keysMost and keysBytes bound the answer of KEYS.
+const (
+	keysMost  = 1_000_000
+	keysBytes = 64 << 20
+)
 
 func keys(c *conn, args [][]byte) (op, error) {
 	p, in := pattern(args[1]), c.in0()
 	return op{kind: opFunc, do: func(ctx context.Context, w *writer) {
 		var found []string
+		bytes := 0
 		for e, err := range in.Prefix(ctx, p.prefix(), nil) {
 			if err != nil {
 				w.failed(err)
 				return
 			}
 			if p.match(e.Key) {
-				if found = append(found, e.Key); len(found) > keysMost {
-					w.fail("LIMIT KEYS finds more than " + strconv.Itoa(keysMost) + " keys; use SCAN")
+				bytes += len(e.Key)
+				if found = append(found, e.Key); len(found) > keysMost || bytes > keysBytes {
+					w.fail(fmt.Sprintf("LIMIT KEYS finds more than %d keys, or %d bytes of them; use SCAN", keysMost, keysBytes))
 					return
 				}
 			}

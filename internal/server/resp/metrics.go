@@ -59,7 +59,7 @@ func (c *conn) count(cmd *command, begun time.Duration, code string, n note) {
 		if t.failed == nil {
 			t.failed = map[string]uint64{}
 		}
-		t.failed[code]++
+		t.failed[strings.ToLower(code)]++
 		t.mu.Unlock()
 	}
 	if took >= slowAfter && cmd != nil {
@@ -125,7 +125,7 @@ func (t *tally) collect(name string, ch chan<- prometheus.Metric) {
 	requests("ok", t.ok.Load())
 	t.mu.Lock()
 	for code, n := range t.failed {
-		requests(strings.ToLower(code), n)
+		requests(code, n)
 	}
 	t.mu.Unlock()
 	buckets, count, bound := make(map[float64]uint64, histogramBuckets), uint64(0), histogramFirst.Seconds()

@@ -96,7 +96,7 @@ func execute(c *conn, _ [][]byte) {
 		c.answer(func(w *writer) { w.fail("EXECABORT Transaction discarded because of previous errors.") })
 		return
 	}
-	db, space, v3 := c.server.db, c.space, c.v3
+	db, space, v3, most := c.server.db, c.space, c.v3, c.server.o.OutputBytes
 	c.start(&op{kind: opFunc, do: func(ctx context.Context, w *writer) {
 		answers, failed := writer{v3: v3}, ""
 		err := db.Update(ctx, func(tx kahuna.Tx) error {
@@ -108,6 +108,10 @@ func execute(c *conn, _ [][]byte) {
 				if err := m.ops[i].inTx(ctx, tx, space, &answers); err != nil {
 					failed = fmt.Sprintf("command %d (%s) ", i+1, m.names[i])
 					return err
+				}
+				if int64(len(answers.b)) > most {
+					failed = fmt.Sprintf("command %d (%s) ", i+1, m.names[i])
+					return &kahuna.Error{Code: kahuna.CodeLimit, Message: fmt.Sprintf("the answers have more than %d bytes", most)}
 				}
 			}
 			return nil

@@ -60,13 +60,17 @@ func (c *conn) unpark() error {
 	if err != nil {
 		return err
 	}
+	if n.RemoteAddr() == nil { // the client has reset it; gnet takes no such connection
+		_ = n.Close()
+		return net.ErrClosed
+	}
 	registered, err := c.loop.Enroll(gnet.NewContext(context.Background(), c), n)
 	if err != nil {
 		_ = n.Close()
 		return err
 	}
 	go func() {
-		if r := <-registered; r.Err != nil {
+		if r := <-registered; r.Err != nil || r.Conn == nil {
 			_ = c.loop.Execute(context.Background(), gnet.RunnableFunc(func(context.Context) error {
 				c.server.end(c)
 				return nil

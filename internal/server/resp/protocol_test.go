@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"kahuna"
 )
@@ -458,4 +459,58 @@ func TestManyLargeAnswers(t *testing.T) {
 		t.Errorf("not cut off: %s", log.String())
 	}
 	s.OnClose(f, nil)
+}
+
+// TestHTTP: what a page in a browser can send is not run, whatever stands in it.
+func TestHTTP(t *testing.T) {
+	_, addr := serve(t, Options{})
+	c := dial(t, addr)
+	c.do("+OK\r\n", "SET", "k", "v")
+	for _, first := range []string{"POST / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nhost: x\r\n", "PUT /k HTTP/1.1\r\n"} {
+		web := dial(t, addr)
+		web.send(first + "Content-Length: 9\r\n\r\nFLUSHDB\r\n")
+		web.expectEnd()
+	}
+	c.do("$1\r\nv\r\n", "GET", "k")
+}
+
+// TestLargeTransaction: the answers of a transaction are bounded while they are
+// made, and a transaction with more is undone.
+func TestLargeTransaction(t *testing.T) {
+	_, addr := serve(t, Options{OutputBytes: 1 << 20})
+	c := dial(t, addr)
+	c.do("+OK\r\n", "SET", "big", strings.Repeat("x", 300<<10))
+	c.do("+OK\r\n", "MULTI")
+	c.do("+QUEUED\r\n", "SET", "k", "v")
+	for range 100 {
+		c.do("+QUEUED\r\n", "GET", "big")
+	}
+	c.send(request("EXEC"))
+	if got := c.answer(); !strings.HasPrefix(got, "-EXECABORT Transaction undone as a whole: command 5 (GET) failed: ") {
+		t.Errorf("got %.200q", got)
+	}
+	c.do(":0\r\n", "EXISTS", "k")
+}
+
+// TestResultsOnce: a result is counted under one name, whoever found the error.
+func TestResultsOnce(t *testing.T) {
+	db, err := kahuna.OpenMemory(&kahuna.Options{Limits: kahuna.Limits{ValueBytes: 10}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	s, addr := serveStore(t, db, Options{})
+	c := dial(t, addr)
+	large := strings.Repeat("x", 11)
+	for _, args := range [][]string{{"SET", "k", large}, {"GETSET", "k", large}} {
+		c.send(request(args...))
+		if got := strings.ToLower(c.answer()); !strings.HasPrefix(got, "-limit ") {
+			t.Errorf("%s: %q", args[0], got)
+		}
+	}
+	r := prometheus.NewPedanticRegistry()
+	r.MustRegister(s)
+	if _, err := r.Gather(); err != nil {
+		t.Error(err)
+	}
 }

@@ -156,9 +156,13 @@ func (s *Server) Listen(addr string) (net.Addr, error) {
 	}
 	go func() {
 		defer close(s.ended)
-		s.failure = gnet.Run(s, "tcp://"+at.String(), gnet.WithNumEventLoop(1), gnet.WithTCPNoDelay(gnet.TCPNoDelay),
+		failure := gnet.Run(s, "tcp://"+at.String(), gnet.WithNumEventLoop(1), gnet.WithTCPNoDelay(gnet.TCPNoDelay),
 			gnet.WithTCPKeepAlive(5*time.Minute), gnet.WithReuseAddr(true),
 			gnet.WithLogger(gnetLogger{s.o.Logger}), gnet.WithLogLevel(logging.WarnLevel))
+		if failure == nil && !s.draining.Load() {
+			failure = errors.New("redis: the event loop has ended; are there too few file descriptors?")
+		}
+		s.failure = failure
 	}()
 	select {
 	case <-s.booted:

@@ -189,7 +189,7 @@ func lifetime(option, command string, text []byte) (time.Duration, error) {
 		return 0, invalid
 	}
 	if option == "EXAT" || option == "PXAT" {
-		ms -= time.Now().UnixMilli()
+		ms = max(ms-time.Now().UnixMilli(), -mostMillis)
 	}
 	return time.Duration(ms) * time.Millisecond, nil
 }

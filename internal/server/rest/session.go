@@ -23,17 +23,18 @@ const (
 	endedFor  = time.Minute
 	// rememberedMost bounds the bytes of all answers that are remembered.
 	rememberedMost = 64 << 20
-	// idleDefault is that of kahuna.TxOptions; grace is how much later a
+	// idleDefault and timeoutDefault are those of kahuna.TxOptions; grace is how much later a
 	// transaction is given up here than in the store, which says why.
-	idleDefault = 10 * time.Second
-	grace       = time.Second
+	idleDefault    = 10 * time.Second
+	timeoutDefault = time.Minute
+	grace          = time.Second
 )
 
 // remember keeps the answer to the last operation. Held: turn.
 func (s *session) remember(r reply) {
 	a := &s.all.remembered
 	if s.tx == nil { // an end is short
-		s.answer = r
+		s.answer, s.lost = r, false
 		return
 	}
 	a.Add(-int64(len(s.answer.body)))
@@ -95,7 +96,7 @@ func (a *sessions) begin(ctx context.Context, store kahuna.Store, o *kahuna.TxOp
 	if full {
 		return nil, nil
 	}
-	s := &session{all: a, id: rand.Text(), idle: cmp.Or(o.Idle, idleDefault), turn: make(chan struct{}, 1), used: time.Now()}
+	s := &session{all: a, id: rand.Text(), idle: min(cmp.Or(o.Idle, idleDefault), cmp.Or(o.Timeout, timeoutDefault)), turn: make(chan struct{}, 1), used: time.Now()}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	var err error
 	if s.tx, err = store.Begin(s.ctx, o); err != nil {

@@ -73,9 +73,11 @@ func (c *call) inTx(id string) {
 		c.fail(&kahuna.Error{Code: kahuna.CodeCanceled, Message: "the call was canceled"})
 		return
 	}
-	r := c.h.operate(s, op, sha256.Sum256(body))
-	s.rest()
-	s.give()
+	r := func() reply {
+		defer s.give() // after a panic, too
+		defer s.rest()
+		return c.h.operate(s, op, sha256.Sum256(body))
+	}()
 	if op.N > 0 {
 		c.w.Header().Set(restwire.OperationHeader, strconv.FormatInt(op.N, 10))
 	}

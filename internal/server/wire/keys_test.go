@@ -497,3 +497,22 @@ func TestHoldsTellTheStore(t *testing.T) {
 	s.holds.close()
 	is(0)
 }
+
+// TestGetManyIsBounded: what one small request asks for is not gathered when no
+// answer can have it.
+func TestGetManyIsBounded(t *testing.T) {
+	b := newBench(t, Options{})
+	is(t, "set", b.set("k", strings.Repeat("x", 1<<20)), tSet)
+	r := &pb.TryGetManyValuesRequest{}
+	for range 1000 {
+		r.Items = append(r.Items, &pb.TryManyValuesRequestItem{Key: "k", Revision: -1, Durability: persistent})
+	}
+	a := b.GetMany(b.ctx, r)
+	if len(a.Items) != len(r.Items) || a.Items[0].Type != typeErrored || a.Items[0].Value != nil || !strings.Contains(a.Items[0].Detail.GetMessage(), "fewer keys") {
+		t.Errorf("%d items, the first %v", len(a.Items), a.Items[0].Type)
+	}
+	r.Items = r.Items[:3]
+	if a := b.GetMany(b.ctx, r); a.Items[2].Type != typeGet || len(a.Items[2].Value) != 1<<20 {
+		t.Errorf("three of them: %v", a.Items[2].Type)
+	}
+}

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -155,12 +156,16 @@ func (s *Service) readMany(ctx context.Context, id, at timestamp, items []*wirep
 	if !id.none() {
 		return invalid("a read of several keys cannot be part of a transaction")
 	}
+	bytes := 0
 	for i, it := range items {
 		w := which{it.GetKey(), it.GetRevision(), it.GetDurability(), at}
 		f := w.check()
 		var v version
 		if f == nil {
 			v, f = s.get(ctx, w)
+		}
+		if bytes += len(it.GetKey()) + len(v.entry.Value) + rowOverhead; bytes > rowsBytes {
+			return errored(fmt.Sprintf("too much at once: an answer has at most %d bytes; ask for fewer keys", ReplyBytes))
 		}
 		one(i, v, f)
 	}
@@ -202,9 +207,10 @@ func (s *Service) GetMany(ctx context.Context, r *wirepb.TryGetManyValuesRequest
 		}
 	})
 	if f != nil {
-		for _, item := range a.Items {
-			item.Type, item.Detail = f.kind, f.detail
+		for i, it := range r.Items {
+			a.Items[i] = &wirepb.TryGetManyValuesResponseItem{Key: it.Key, Durability: it.Durability, Type: f.kind}
 		}
+		a.Items[0].Detail = f.detail
 	}
 	return a
 }

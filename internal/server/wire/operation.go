@@ -85,6 +85,10 @@ func (x *session) begin(id opID, print [sha256.Size]byte) (op *operation, first 
 		defer x.mu.Unlock()
 		return nil, false, aborted("the transaction has ended: " + x.words())
 	}
+	if x.committing {
+		defer x.mu.Unlock()
+		return nil, false, aborted("the transaction is being committed")
+	}
 	if op := x.operations[id]; op != nil {
 		defer x.mu.Unlock()
 		if op.print != print {

@@ -36,11 +36,13 @@ func (s *Service) Script(ctx context.Context, r *wirepb.TryExecuteTransactionScr
 			o.AdmissionWait = -1 // does not wait at all
 		}
 	}
-	leave, c := s.enterScript(ctx, source, params)
-	if c != nil {
-		return fail(&failure{typeAborted, words2detail(kahuna.CodeConflict, c.words(), "send it again after a pause", true)})
-	}
-	defer leave()
+	if o.IdempotencyKey == "" {
+		leave, c := s.enterScript(ctx, source, params)
+		if c != nil {
+			return fail(&failure{typeAborted, words2detail(kahuna.CodeConflict, c.words(), "send it again after a pause", true)})
+		}
+		defer leave()
+	} // else it may have been applied before: only the store knows
 	res, err := s.db.Run(ctx, source, params, o)
 	if err != nil {
 		return scriptFailed(err, since(start))

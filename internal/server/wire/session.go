@@ -58,6 +58,9 @@ type session struct {
 	operations map[opID]*operation
 	running    int
 	points     []point // that it has leases on, or had
+	// committing is set while the store commits: only who commits says then how the
+	// transaction has ended.
+	committing bool
 	ended      ending
 	why        string
 	endedAt    time.Time
@@ -209,10 +212,15 @@ func (s *Service) admit(ctx context.Context, waitMs int32) bool {
 // it, and gives up its locks.
 func (x *session) end(how ending, why string) {
 	x.mu.Lock()
-	if x.ended != open {
+	if x.ended != open || x.committing {
 		x.mu.Unlock()
 		return
 	}
+	x.over(how, why)
+}
+
+// over is end of a transaction that has not ended. Held: mu, which it gives back.
+func (x *session) over(how ending, why string) {
 	x.ended, x.why, x.endedAt = how, why, time.Now()
 	x.timer.Stop()
 	points := x.points
@@ -264,17 +272,24 @@ func (x *session) isOpen() bool {
 
 // commit commits. Held: finish.
 func (x *session) commit() {
+	x.mu.Lock()
+	if x.ended != open {
+		x.mu.Unlock()
+		return
+	}
+	x.committing = true
+	x.mu.Unlock()
 	err := x.tx.Commit(x.s.working)
-	if err == nil {
-		x.end(committed, "")
-		return
+	how, why := committed, ""
+	if err != nil {
+		f := failed(err)
+		how, why = unknownEnding, text(f.detail)
+		if f.detail.Outcome == wirepb.Outcome_OUTCOME_NOT_APPLIED {
+			how = abortedEnding
+		}
 	}
-	f := failed(err)
-	if f.detail.Outcome == wirepb.Outcome_OUTCOME_NOT_APPLIED {
-		x.end(abortedEnding, text(f.detail))
-		return
-	}
-	x.end(unknownEnding, text(f.detail))
+	x.mu.Lock()
+	x.over(how, why)
 }
 
 // Rollback ends a transaction without effect.

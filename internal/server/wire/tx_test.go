@@ -1,12 +1,14 @@
 package wire
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"kahuna"
 	pb "kahuna/internal/wirepb"
 )
 
@@ -428,4 +430,36 @@ func TestRefuseScripts(t *testing.T) {
 	is(t, "on other keys", b.script("let v = 1 set j v"), tSet)
 	is(t, "the end", b.set("go", "1"), tSet)
 	is(t, "the first", <-slow, typeGet)
+}
+
+// slowCommit is a transaction that is not told at once that it is committed.
+type slowCommit struct {
+	kahuna.Tx
+	meanwhile func()
+}
+
+func (t slowCommit) Commit(ctx context.Context) error {
+	err := t.Tx.Commit(ctx)
+	t.meanwhile()
+	return err
+}
+
+// TestOperationsWhileCommitting: what comes while the store commits does not make
+// a committed transaction an aborted one.
+func TestOperationsWhileCommitting(t *testing.T) {
+	b := newBench(t, Options{})
+	x := b.begin(&pb.StartTransactionRequest{})
+	is(t, "set", x.set("k", "v"), tSet)
+	is(t, "get", x.get("k"), typeGet)
+	again := x.op // a read is done again under its id
+	s := b.sessions.find(x.id, coordinator)
+	s.tx = slowCommit{s.tx, func() {
+		is(t, "a get meanwhile", x.get("k"), typeAborted)
+		x.op = again - 1
+		is(t, "the get again", x.get("k"), typeAborted)
+		s.end(abortedEnding, "its time is over")
+	}}
+	is(t, "commit", x.commit(), tCommit)
+	is(t, "commit again", x.commit(), tCommit)
+	is(t, "the key", b.get("k"), typeGet)
 }
