@@ -241,7 +241,7 @@ type TxOptions struct {
 	// that everything read was of one moment.
 	Optimistic bool
 	// Idle is how long the transaction may rest between two calls before it is
-	// rolled back: 10 s.
+	// rolled back: 10 s, cut to Timeout.
 	Idle time.Duration
 	// Timeout is the longest life of the transaction: 60 s, cut to
 	// Limits.TimeoutMax.
