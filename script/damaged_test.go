@@ -128,3 +128,17 @@ func TestOneMistake(t *testing.T) {
 		t.Errorf("%d of %d broken scripts have two errors:\n%s", len(more), broken, strings.Join(more, "\n\n"))
 	}
 }
+
+// TestDoubtfulCall checks that a call whose arguments are broken is not also
+// blamed for their number.
+func TestDoubtfulCall(t *testing.T) {
+	for _, source := range []string{
+		"let x = append([1] = eset c 1 nx)",
+		"let x = append([1] := 2)",
+	} {
+		diags := script.CheckSource(source, nil)
+		if len(diags) != 1 || diags[0].Code != script.CodeSyntax {
+			t.Errorf("%s: %v; want one syntax error", source, diags)
+		}
+	}
+}

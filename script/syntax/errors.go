@@ -24,9 +24,11 @@ type errorList struct {
 	// unclosed is where a string begins that is not closed, if there is one.
 	unclosed Pos
 	gaps     []Gap
-	// splitCalls are the names of calls whose parenthesis is on a later line.
-	// In a partial tree they are gaps: between the two a word may be missing.
-	splitCalls []Gap
+	// doubtfulCalls are the names of calls whose parenthesis is on a later
+	// line, or whose arguments have an error. In a partial tree they are gaps:
+	// a word may be missing between name and parenthesis, and the arguments may
+	// not be those that were meant.
+	doubtfulCalls []Gap
 }
 
 // add reports a syntax error, without its prefix, unless one stands at pos

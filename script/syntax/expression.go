@@ -354,9 +354,7 @@ func (p *parser) call() Expr {
 	p.next()
 	open := p.tok.pos
 	p.continues()
-	if open.Line > x.Pos.Line {
-		p.errs.splitCalls = append(p.errs.splitCalls, Gap{x.Pos.Offset, open.Offset})
-	}
+	faults := len(p.errs.list)
 	if !p.enter(open) {
 		return nil
 	}
@@ -364,6 +362,9 @@ func (p *parser) call() Expr {
 	ok := true
 	if p.tok.kind != tRParen {
 		x.Args, ok = p.arguments(tEOF)
+	}
+	if open.Line > x.Pos.Line || len(p.errs.list) > faults {
+		p.errs.doubtfulCalls = append(p.errs.doubtfulCalls, Gap{x.Pos.Offset, open.Offset})
 	}
 	p.leave()
 	if !ok || !p.closing(tRParen, open) {

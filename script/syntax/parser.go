@@ -40,7 +40,7 @@ func ParsePartial(src string, limits Limits) (*Script, []Diagnostic) {
 	s.Remarks = p.remarks
 	if s.Partial = p.errs.partial; s.Partial {
 		s.Nameless = p.nameless
-		s.Gaps = append(p.errs.gaps, p.errs.splitCalls...)
+		s.Gaps = append(p.errs.gaps, p.errs.doubtfulCalls...)
 	}
 	return s, p.errs.sorted()
 }
