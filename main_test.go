@@ -3,6 +3,8 @@ package kahuna
 import (
 	"flag"
 	"testing"
+
+	"kahuna/internal/seed"
 )
 
 var (
@@ -10,7 +12,8 @@ var (
 	flagSeeds = flag.Int("seeds", 0, "how many seeds seeded tests run (0: a few)")
 )
 
-// crashSeeds returns the seeds a test runs: those asked for, or the first few.
+// crashSeeds returns the seeds a test runs: those asked for, or a few from
+// seed.First on.
 func crashSeeds(t *testing.T, few int) []uint64 {
 	t.Helper()
 	if *flagSeed != 0 {
@@ -21,8 +24,9 @@ func crashSeeds(t *testing.T, few int) []uint64 {
 		n = *flagSeeds
 	}
 	seeds := make([]uint64, n)
+	first := seed.First()
 	for i := range seeds {
-		seeds[i] = uint64(i + 1)
+		seeds[i] = first + uint64(i)
 	}
 	return seeds
 }

@@ -25,6 +25,7 @@ var transfers = flag.Int("transfers", 400, "how many transfers go through the pr
 type swallower struct {
 	net.Listener
 	target    string
+	replies   atomic.Uint64
 	swallowed atomic.Int64
 	conns     sync.WaitGroup
 }
@@ -69,7 +70,7 @@ func (p *swallower) pass(conn net.Conn) {
 		if err != nil {
 			return
 		}
-		if rand.N(4) == 0 {
+		if rand.New(rand.NewPCG(1, p.replies.Add(1))).IntN(4) == 0 {
 			p.swallowed.Add(1)
 			return
 		}
@@ -114,10 +115,11 @@ return to_int(get @own)`)
 	for caller := range callers {
 		all.Go(func() {
 			own := fmt.Sprint("own/", caller)
+			rng := rand.New(rand.NewPCG(2, uint64(caller)))
 			for i := range *transfers / callers {
-				from := rand.N(accounts)
-				to := (from + 1 + rand.N(accounts-1)) % accounts
-				params := kahuna.Params{"from": fmt.Sprint("account/", from), "to": fmt.Sprint("account/", to), "n": rand.N(100), "own": own}
+				from := rng.IntN(accounts)
+				to := (from + 1 + rng.IntN(accounts-1)) % accounts
+				params := kahuna.Params{"from": fmt.Sprint("account/", from), "to": fmt.Sprint("account/", to), "n": rng.IntN(100), "own": own}
 				res, err := program.Run(ctx, params, nil)
 				if err != nil || res.Text() != fmt.Sprint(i+1) {
 					t.Errorf("transfer %d of caller %d: %v, %v", i, caller, res, err)

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"kahuna/internal/model"
+	_ "kahuna/internal/seed" // fixed seeds
 	"kahuna/script"
 )
 

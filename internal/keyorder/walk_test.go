@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"kahuna/internal/keyorder"
+	_ "kahuna/internal/seed" // fixed seeds
 )
 
 type fataler interface {

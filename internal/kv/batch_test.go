@@ -11,6 +11,7 @@ import (
 
 	"kahuna/internal/hlc"
 	"kahuna/internal/kv"
+	_ "kahuna/internal/seed" // fixed seeds
 )
 
 func genString(min int) *rapid.Generator[string] {

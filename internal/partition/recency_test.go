@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"kahuna/internal/kv"
+	_ "kahuna/internal/seed" // fixed seeds
 	"kahuna/script"
 )
 

@@ -9,6 +9,8 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
+
+	_ "kahuna/internal/seed" // fixed seeds
 )
 
 // TestAgainstMap drives a log and a map through the same operations, with

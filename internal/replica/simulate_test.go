@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"kahuna/internal/seed"
 )
 
 var (
@@ -33,15 +35,16 @@ func TestSimulation(t *testing.T) {
 		name := fmt.Sprintf("%dof%d", c.voters, c.size)
 		t.Run(name, func(t *testing.T) {
 			var sum stats
-			first, last := uint64(1), uint64(*simSeeds)
+			first := seed.First()
+			last := first + uint64(*simSeeds) - 1
 			if *simSeed != 0 {
 				first, last = *simSeed, *simSeed
 			}
-			for seed := first; seed <= last; seed++ {
-				st, trace, err := simulate(seed, c.size, c.voters, *simSteps, honest)
+			for n := first; n <= last; n++ {
+				st, trace, err := simulate(n, c.size, c.voters, *simSteps, honest)
 				if err != nil {
 					t.Fatalf("%v\nlast of the trace:\n%s\nreplay: go test ./internal/replica -run 'TestSimulation/%s' -sim.seed=%d -sim.steps=%d",
-						err, strings.Join(trace, "\n"), name, seed, *simSteps)
+						err, strings.Join(trace, "\n"), name, n, *simSteps)
 				}
 				sum = sum.add(st)
 			}

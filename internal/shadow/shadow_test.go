@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"pgregory.net/rapid"
 
+	_ "kahuna/internal/seed" // fixed seeds
 	"kahuna/internal/shadow"
 )
 

@@ -11,6 +11,7 @@ import (
 
 	"kahuna/internal/hlc"
 	"kahuna/internal/kv"
+	_ "kahuna/internal/seed" // fixed seeds
 	"kahuna/internal/store"
 )
 

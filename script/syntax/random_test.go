@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	_ "kahuna/internal/seed" // fixed seeds
 )
 
 // writer makes up correct scripts, with white space and comments anywhere.
