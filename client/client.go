@@ -4,9 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"net"
-	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,10 +27,15 @@ type Options struct {
 	// writes without one: their results are not remembered by the server, which
 	// costs less, and a lost answer is an unknown outcome.
 	NoIdempotencyKeys bool
-	// Connections bounds the connections to one server: 64. More calls wait.
+	// Connections bounds the connections to one server over HTTP: 64. More calls
+	// wait. Over gRPC it is how many connections are used in turn: 1, which is best
+	// unless values are large.
 	Connections int
-	// TLS says which certificates of servers at https addresses are trusted; nil
-	// trusts those that the machine does.
+	// InFlight bounds the calls under way on one connection of gRPC: 1024. More
+	// calls wait.
+	InFlight int
+	// TLS says which certificates of servers at https and grpcs addresses are
+	// trusted; nil trusts those that the machine does.
 	TLS *tls.Config
 }
 
@@ -41,7 +45,7 @@ type Client struct {
 	urls      []string
 	current   atomic.Uint32 // index of the one in use
 	opts      Options
-	http      *http.Client
+	transport transport
 	closed    atomic.Bool
 	programs  programs
 	ephemeral space
@@ -53,29 +57,32 @@ var _ kahuna.Store = (*Client)(nil)
 
 // Open returns a client for the server at a URL such as DefaultURL, or at one
 // of several, separated by commas: the next one is asked when one cannot be
-// reached. It makes no connection; Ping does. The error is ErrBadRequest for a
+// reached. http and https are the plain REST face, grpc://127.0.0.1:2072 is gRPC,
+// which costs less, and grpcs is gRPC over TLS; all addresses are of HTTP or all
+// of gRPC. Open makes no connection; Ping does. The error is ErrBadRequest for a
 // text that is no such list.
 func Open(urls string, o *Options) (*Client, error) {
 	c := &Client{}
 	if o != nil {
 		c.opts = *o
 	}
-	if c.opts.Connections <= 0 {
-		c.opts.Connections = 64
-	}
+	overGRPC := false
 	for text := range strings.SplitSeq(urls, ",") {
 		base, err := baseOf(strings.TrimSpace(text))
 		if err != nil {
 			return nil, err
 		}
 		c.urls = append(c.urls, base)
+		if g := strings.HasPrefix(base, "grpc"); len(c.urls) == 1 {
+			overGRPC = g
+		} else if g != overGRPC {
+			return nil, &kahuna.Error{Op: "open", Code: kahuna.CodeBadRequest, Message: "the addresses are of gRPC and of HTTP", Hint: "give those of one of them"}
+		}
 	}
-	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
-	c.http = &http.Client{
-		Transport: &http.Transport{DialContext: dialer.DialContext, MaxConnsPerHost: c.opts.Connections, MaxIdleConnsPerHost: c.opts.Connections,
-			IdleConnTimeout: time.Minute, DisableCompression: true, MaxResponseHeaderBytes: 64 << 10, TLSHandshakeTimeout: 5 * time.Second,
-			TLSClientConfig: c.opts.TLS},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	if overGRPC {
+		c.transport = newOverGRPC(&c.opts)
+	} else {
+		c.transport = newOverHTTP(&c.opts)
 	}
 	c.space = space{c: c}
 	c.ephemeral = space{c: c, ephemeral: true}
@@ -85,8 +92,9 @@ func Open(urls string, o *Options) (*Client, error) {
 // baseOf returns a URL without the slash at its end.
 func baseOf(text string) (string, error) {
 	u, err := url.Parse(text)
-	if err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.RawQuery == "" && u.Fragment == "" && u.User == nil {
-		return strings.TrimSuffix(text, "/"), nil
+	path := err == nil && (u.Path == "" || u.Path == "/" || strings.HasPrefix(u.Scheme, "http"))
+	if path && slices.Contains([]string{"http", "https", "grpc", "grpcs"}, u.Scheme) && u.Host != "" && u.RawQuery == "" && u.Fragment == "" && u.User == nil {
+		return u.Scheme + strings.TrimSuffix(text[len(u.Scheme):], "/"), nil
 	}
 	return "", &kahuna.Error{Op: "open", Code: kahuna.CodeBadRequest, Message: fmt.Sprintf("%q is no address of a server", text),
 		Hint: "write it like " + DefaultURL}
@@ -101,7 +109,7 @@ func (c *Client) Ephemeral() kahuna.Space { return &c.ephemeral }
 func (c *Client) Close() error {
 	c.closed.Store(true)
 	c.rollbacks.Wait()
-	c.http.CloseIdleConnections()
+	c.transport.close()
 	return nil
 }
 

@@ -24,22 +24,32 @@ import (
 // TestSameAsEmbedded makes the same calls of a client and of a store, and
 // compares what they return.
 func TestSameAsEmbedded(t *testing.T) {
-	for name, o := range map[string]*client.Options{"keys": nil, "no keys": {NoIdempotencyKeys: true}} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c, _ := serve(t, o)
-			_, db := serve(t, nil)
-			same(t, spaceCalls(t.Context()), c, db)
-		})
+	for protocolName, p := range protocols {
+		for name, o := range map[string]*client.Options{"keys": nil, "no keys": {NoIdempotencyKeys: true}} {
+			t.Run(protocolName+", "+name, func(t *testing.T) {
+				t.Parallel()
+				c, _ := p.serve(t, o)
+				_, db := serve(t, nil)
+				same(t, spaceCalls(t.Context()), c, db)
+			})
+		}
 	}
 }
 
 // TestSameAsEmbeddedInTransactions does so inside of transactions, and
 // afterwards.
 func TestSameAsEmbeddedInTransactions(t *testing.T) {
-	t.Parallel()
-	c, _ := serve(t, nil)
-	_, db := serve(t, nil)
+	for name, p := range protocols {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, _ := p.serve(t, nil)
+			_, db := serve(t, nil)
+			sameInTransactions(t, c, db)
+		})
+	}
+}
+
+func sameInTransactions(t *testing.T, c *client.Client, db *kahuna.DB) {
 	ctx := t.Context()
 	calls := spaceCalls(ctx)
 	for _, commit := range []bool{true, false} {
@@ -177,7 +187,20 @@ func sameError(a, b error) bool {
 
 // TestPagesAreRead: an iterator reads on behind a page.
 func TestPagesAreRead(t *testing.T) {
-	c, db := serve(t, nil)
+	forProtocols(t, func(t *testing.T, c *client.Client, db *kahuna.DB) { testPages(t, c, db) })
+}
+
+// forProtocols calls f with a client over each protocol.
+func forProtocols(t *testing.T, f func(t *testing.T, c *client.Client, db *kahuna.DB)) {
+	for name, p := range protocols {
+		t.Run(name, func(t *testing.T) {
+			c, db := p.serve(t, nil)
+			f(t, c, db)
+		})
+	}
+}
+
+func testPages(t *testing.T, c *client.Client, db *kahuna.DB) {
 	for i := range 1203 {
 		if _, err := db.Set(t.Context(), fmt.Sprintf("p/%04d", i), "v", nil); err != nil {
 			t.Fatal(err)
@@ -195,7 +218,10 @@ func TestPagesAreRead(t *testing.T) {
 }
 
 func TestTypedErrors(t *testing.T) {
-	c, _ := serve(t, nil)
+	forProtocols(t, func(t *testing.T, c *client.Client, _ *kahuna.DB) { testTypedErrors(t, c) })
+}
+
+func testTypedErrors(t *testing.T, c *client.Client) {
 	ctx := t.Context()
 	_, err := c.Run(ctx, "throw 'sold out', 'sold-out'", nil, nil)
 	if !errors.Is(err, kahuna.ErrThrow) || !errors.Is(err, &kahuna.Error{Code: kahuna.CodeThrow, UserCode: "sold-out"}) {
@@ -383,7 +409,10 @@ func TestStrangers(t *testing.T) {
 
 // TestParamsReachTheServer: every kind of parameter arrives as it is.
 func TestParamsReachTheServer(t *testing.T) {
-	c, db := serve(t, nil)
+	forProtocols(t, testParams)
+}
+
+func testParams(t *testing.T, c *client.Client, db *kahuna.DB) {
 	for _, x := range []any{nil, true, int64(1<<63 - 1), int64(-1 << 63), 3.0, math.Copysign(0, -1), 1e300, 5e-324, "", "ä\u2028\x01", []byte("\xff\x00"),
 		[]any{int64(1), 2.0, "x", nil}, map[string]any{"b": 1, "a": []any{}}, time.Minute} {
 		source := "return [type_of(@x), @x]"

@@ -2,7 +2,9 @@ package client_test
 
 import (
 	"context"
+	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
 
@@ -10,19 +12,46 @@ import (
 	"kahuna/client"
 	"kahuna/examples"
 	"kahuna/internal/answer"
+	"kahuna/internal/server/grpcapi"
 	"kahuna/internal/server/rest"
+	"kahuna/internal/server/wire"
 	"kahuna/spec"
 )
 
-// serve serves a store in memory and returns a client of it.
+// serve serves a store in memory over HTTP and returns a client of it.
 func serve(t testing.TB, o *client.Options) (*client.Client, *kahuna.DB) {
+	t.Helper()
+	return overHTTP.serve(t, o)
+}
+
+// protocol is a way to serve a store, at the URL that it returns.
+type protocol func(t testing.TB, db *kahuna.DB) (url string)
+
+var (
+	overHTTP protocol = func(t testing.TB, db *kahuna.DB) string {
+		s := httptest.NewServer(rest.New(db, rest.Options{}))
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	overGRPC protocol = func(t testing.TB, db *kahuna.DB) string {
+		return startGRPC(t, db, "127.0.0.1:0").url
+	}
+	protocols = map[string]protocol{"http": overHTTP, "grpc": overGRPC}
+)
+
+// serve serves a store in memory and returns a client of it.
+func (p protocol) serve(t testing.TB, o *client.Options) (*client.Client, *kahuna.DB) {
 	t.Helper()
 	db, err := kahuna.OpenMemory(&kahuna.Options{Limits: kahuna.Limits{Timeout: 2 * time.Minute}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewServer(rest.New(db, rest.Options{}))
-	c, err := client.Open(s.URL, o)
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	c, err := client.Open(p(t, db), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,12 +59,54 @@ func serve(t testing.TB, o *client.Options) (*client.Client, *kahuna.DB) {
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
-		s.Close()
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
 	})
 	return c, db
+}
+
+// grpcFront serves a store over gRPC.
+type grpcFront struct {
+	url, addr string
+	t         testing.TB
+	stop      context.CancelFunc
+	service   *wire.Service
+	api       *rest.Handler
+	server    *grpcapi.Server
+	served    chan error
+	once      sync.Once
+}
+
+func startGRPC(t testing.TB, db *kahuna.DB, addr string) *grpcFront {
+	t.Helper()
+	f := &grpcFront{t: t, service: wire.New(db, wire.Options{}), served: make(chan error, 1)}
+	var ctx context.Context
+	ctx, f.stop = context.WithCancel(context.Background())
+	f.api = rest.New(db, rest.Options{Context: ctx})
+	mux := http.NewServeMux()
+	mux.Handle("/", f.api)
+	mux.HandleFunc("/readyz", func(http.ResponseWriter, *http.Request) {})
+	f.server = grpcapi.New(f.service, grpcapi.Options{Context: ctx, Plain: mux})
+	taken, err := f.server.Listen(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.addr = taken.String()
+	f.url = "grpc://" + f.addr
+	go func() { f.served <- f.server.Serve() }()
+	t.Cleanup(f.close)
+	return f
+}
+
+// close ends the server at once.
+func (f *grpcFront) close() {
+	f.once.Do(func() {
+		f.stop()
+		_ = f.server.Close()
+		if err := <-f.served; err != nil {
+			f.t.Error(err)
+		}
+		f.api.Close()
+		f.service.Close()
+	})
 }
 
 // runner runs the conformance suite through the client.
@@ -49,11 +120,15 @@ func (r runner) Run(ctx context.Context, req spec.Request) spec.Response {
 func (r runner) Wait(ctx context.Context, d time.Duration) error { return spec.WaitReal(ctx, d) }
 
 func TestConformance(t *testing.T) {
-	for name, o := range map[string]*client.Options{"keys": nil, "no keys": {NoIdempotencyKeys: true}} {
-		t.Run(name, func(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		p    protocol
+		o    *client.Options
+	}{{"keys", overHTTP, nil}, {"no keys", overHTTP, &client.Options{NoIdempotencyKeys: true}}, {"grpc", overGRPC, nil}} {
+		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			spec.RunAll(t, func(t *testing.T) spec.Runner {
-				c, _ := serve(t, o)
+				c, _ := tt.p.serve(t, tt.o)
 				return runner{c}
 			})
 		})
@@ -67,8 +142,12 @@ func TestRecipes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec.Run(t, cases, func(t *testing.T) spec.Runner {
-		c, _ := serve(t, nil)
-		return runner{c}
-	})
+	for name, p := range protocols {
+		t.Run(name, func(t *testing.T) {
+			spec.Run(t, cases, func(t *testing.T) spec.Runner {
+				c, _ := p.serve(t, nil)
+				return runner{c}
+			})
+		})
+	}
 }

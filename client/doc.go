@@ -2,10 +2,14 @@
 // kahuna.Store: a program moves from a store of its own to a server by changing
 // the line that opens it.
 //
-//	db, err := client.Open("http://127.0.0.1:2070", nil)
+//	db, err := client.Open("grpc://127.0.0.1:2072", nil)
 //
 // Results and errors are those of the embedded store: errors.Is(err,
 // kahuna.ErrThrow) and errors.As work, with code, place, hint and outcome.
+//
+// It speaks HTTP (http, https) or gRPC (grpc, grpcs), with the same results. Over
+// gRPC all calls share one connection, and those that are waiting when it is free
+// go in one message; a script is stopped when its caller's context ends.
 //
 // # What is sent again
 //

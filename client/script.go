@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"strings"
 	"sync"
@@ -25,27 +26,43 @@ func (c *Client) Run(ctx context.Context, source string, params kahuna.Params, o
 	return c.run(ctx, source, nil, params, o)
 }
 
+// scriptCall is a script to run.
+type scriptCall struct {
+	source  string
+	hash    *hash // of a program; nil for a text
+	params  kahuna.Params
+	options *kahuna.RunOptions
+	key     string // of idempotency
+	whole   bool   // the server does not have the program
+}
+
+// byHash reports whether the script is sent as its hash alone.
+func (s *scriptCall) byHash() bool { return s.hash != nil && s.hash.kept.Load() && !s.whole }
+
 // run runs a script. hash, when not nil, is that of the source: then the server
 // takes the script that it keeps.
 func (c *Client) run(ctx context.Context, source string, hash *hash, params kahuna.Params, o *kahuna.RunOptions) (*kahuna.Result, error) {
-	run, err := restwire.RunOf(source, params, o)
-	if err != nil {
-		return nil, err
+	call := &scriptCall{source: source, hash: hash, params: params, options: o}
+	if o != nil {
+		call.key = o.IdempotencyKey
 	}
 	reads := c.programs.reads(source)
-	own := run.IdempotencyKey == "" && !reads && !c.opts.NoIdempotencyKeys
+	own := call.key == "" && !reads && !c.opts.NoIdempotencyKeys
 	if own {
-		run.IdempotencyKey = rand.Text()
+		call.key = rand.Text()
 	}
-	a, r, err := c.sendRun(ctx, run, hash, reads)
+	a, r, err := c.sendScript(ctx, call, reads)
 	if own && tooLargeToRemember(err) {
-		run.IdempotencyKey = ""
-		a, r, err = c.sendRun(ctx, run, hash, reads)
+		call.key = ""
+		a, r, err = c.sendScript(ctx, call, reads)
 	}
 	if err != nil {
 		return nil, err
 	}
 	hash.sent()
+	if a.script != nil {
+		return resultOf(a.script), nil
+	}
 	var res restwire.Result
 	if err := restwire.Decode(a.body, &res); err != nil {
 		return nil, r.unreadable(err)
@@ -57,13 +74,9 @@ func (c *Client) run(ctx context.Context, source string, hash *hash, params kahu
 	return out, nil
 }
 
-// sendRun sends a script.
-func (c *Client) sendRun(ctx context.Context, run *restwire.Run, hash *hash, reads bool) (*answer, *request, error) {
-	r := &request{op: "run", method: "POST", path: "/v1/run", mediaType: "application/json", reads: reads, safe: reads || run.IdempotencyKey != ""}
-	var err error
-	if r.body, r.whole, err = hash.bodies(run); err != nil {
-		return nil, nil, &kahuna.Error{Op: "run", Code: kahuna.CodeBadParameter, Message: err.Error()}
-	}
+// sendScript sends a script.
+func (c *Client) sendScript(ctx context.Context, call *scriptCall, reads bool) (*answer, *request, error) {
+	r := &request{op: "run", script: call, reads: reads, safe: reads || call.key != ""}
 	a, err := c.send(ctx, r)
 	return a, r, err
 }
@@ -89,32 +102,14 @@ func (c *Client) Compile(source string) (kahuna.Program, error) {
 		return nil, restwire.ErrorOf(err)
 	}
 	c.programs.keep(source, !p.CanWrite())
-	return &program{c: c, p: p, hash: hash{text: restwire.HashOf(source)}}, nil
+	return &program{c: c, p: p, hash: hash{text: restwire.HashOf(source), sum: sha256.Sum256([]byte(source))}}, nil
 }
 
 // hash is what a script is called by.
 type hash struct {
 	text string
-	kept atomic.Bool // the server was sent the script
-}
-
-// bodies returns the body of a request that calls the script by its hash, and
-// the one to send when the server does not have it; of the latter alone, when it
-// was not sent yet. With a nil hash the script goes as it is.
-func (h *hash) bodies(run *restwire.Run) (body, whole []byte, err error) {
-	if h == nil {
-		body, err = restwire.EncodeRun(run)
-		return body, nil, err
-	}
-	source := run.Script
-	defer func() { run.Script = source }()
-	run.Hash = h.text
-	if whole, err = restwire.EncodeRun(run); err != nil || !h.kept.Load() {
-		return whole, nil, err
-	}
-	run.Script = ""
-	body, err = restwire.EncodeRun(run)
-	return body, whole, err
+	sum  [sha256.Size]byte // the same
+	kept atomic.Bool       // the server was sent the script
 }
 
 // sent notes that the server has the script.

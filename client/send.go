@@ -1,22 +1,29 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptrace"
-	"sync/atomic"
 	"time"
 
 	"kahuna"
 	"kahuna/internal/restwire"
+	"kahuna/internal/wirepb"
 )
 
-// request is one call of the server.
+// transport brings requests to servers.
+type transport interface {
+	// once sends r to the server at base, once. t is told when it may have taken
+	// effect without an answer.
+	once(ctx context.Context, base string, r *request, t *tries) (*answer, error)
+	// close ends connections that are not used, now or when they no longer are.
+	close()
+}
+
+// request is one call of the server: one of the plain REST face, unless script is
+// set.
 type request struct {
 	op, key   string // for errors
 	method    string
@@ -27,9 +34,10 @@ type request struct {
 	safe      bool // it may be sent again though it may have taken effect
 	mediaType string
 	base      string // the only server to ask; empty for any
-	// whole is the body to send when the server does not know the script that body
-	// names.
-	whole []byte
+	script    *scriptCall
+	// space, when not nil, says that the request reads key in it: there is a message
+	// for that.
+	space *space
 }
 
 // answer is what a server said, with a status below 400, or one that the caller
@@ -41,6 +49,10 @@ type answer struct {
 	body   []byte
 	// problem is that of a status from 400 on.
 	problem *restwire.Problem
+	// script and entry are the answers to a script and to the reading of a key when
+	// they came as messages of their own.
+	script *wirepb.TryExecuteTransactionScriptResponse
+	entry  *kahuna.Entry
 }
 
 // tries is what is known of the sendings of one request so far.
@@ -56,6 +68,7 @@ type tries struct {
 // The pauses between two sendings, which are drawn between half and all of a
 // length that doubles.
 const (
+	dialWait   = 5 * time.Second
 	pauseFirst = 20 * time.Millisecond
 	pauseMost  = time.Second
 	answerMost = 512 << 20 // bytes
@@ -79,8 +92,8 @@ func (c *Client) send(ctx context.Context, r *request) (*answer, error) {
 		if err == nil {
 			return a, nil
 		}
-		if r.whole != nil && isCode(err, restwire.CodeNoScript) {
-			r.body, r.whole = r.whole, nil
+		if r.script != nil && r.script.byHash() && isCode(err, restwire.CodeNoScript) {
+			r.script.whole = true
 			pause = pauseFirst / 2
 			continue
 		}
@@ -181,83 +194,10 @@ func (c *Client) once(ctx context.Context, r *request, t *tries) (*answer, error
 		base = c.base()
 	}
 	t.definite = false
-	var reached atomic.Bool
-	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { reached.Store(true) }})
-	req, err := http.NewRequestWithContext(traced, r.method, base+r.path, bytes.NewReader(r.body))
-	if err != nil {
-		return nil, &kahuna.Error{Op: r.op, Key: r.key, Code: kahuna.CodeBadRequest, Message: err.Error()}
-	}
-	for name, values := range r.header {
-		req.Header[name] = values
-	}
-	if r.mediaType != "" {
-		req.Header.Set("Content-Type", r.mediaType)
-	}
-	res, err := c.http.Do(req)
-	var body []byte
-	if err == nil {
-		body, err = io.ReadAll(io.LimitReader(res.Body, answerMost+1))
-		_ = res.Body.Close()
-		if err == nil && len(body) > answerMost {
-			err = fmt.Errorf("the answer has more than %d bytes", answerMost)
-		}
-	}
-	if err != nil {
-		t.lost = t.lost || reached.Load()
-		if ctx.Err() != nil {
-			return nil, r.canceled(ctx)
-		}
-		return nil, unreached{r.noAnswer(base, err)}
-	}
-	return r.read(base, res, body, t)
+	return c.transport.once(ctx, base, r, t)
 }
 
 func (r *request) noAnswer(base string, err error) *kahuna.Error {
 	return &kahuna.Error{Op: r.op, Key: r.key, Code: kahuna.CodeRetry, Retry: true,
-		Message: fmt.Sprintf("no server answers at %s: %v", base, reason(err)), Hint: "kahuna-server starts one", Err: err}
-}
-
-// reason returns the error without the request that it repeats.
-func reason(err error) error {
-	var inner interface{ Unwrap() error }
-	if errors.As(err, &inner) && inner.Unwrap() != nil {
-		return inner.Unwrap()
-	}
-	return err
-}
-
-// read reads an answer.
-func (r *request) read(base string, res *http.Response, body []byte, t *tries) (*answer, error) {
-	a := &answer{base: base, status: res.StatusCode, header: res.Header, body: body}
-	if a.status < 300 || a.status == http.StatusNotModified {
-		return a, nil
-	}
-	t.definite = res.Header.Get(restwire.OperationHeader) != ""
-	code := res.Header.Get(restwire.CodeHeader)
-	if code == "" {
-		// A proxy, or no server of ours.
-		t.lost = t.lost || a.status >= 500
-		e := &kahuna.Error{Op: r.op, Key: r.key, Code: kahuna.CodeBadRequest, Message: fmt.Sprintf("%s answered %s, and not as kahuna-server does", base, res.Status)}
-		if a.status >= 500 {
-			e.Code, e.Retry = kahuna.CodeRetry, true
-			return nil, unreached{e}
-		}
-		return nil, e
-	}
-	p := restwire.NewProblem(code, "", "") // an answer to HEAD has no body
-	if r.method != http.MethodHead {
-		if err := restwire.Decode(body, p); err != nil {
-			t.lost = true
-			return nil, &kahuna.Error{Op: r.op, Key: r.key, Code: kahuna.CodeRetry, Message: "the error of the server cannot be read: " + err.Error()}
-		}
-	}
-	a.problem = p
-	if r.key != "" && (code == restwire.CodeNotFound || code == restwire.CodeConditionFailed) {
-		return a, nil
-	}
-	e := p.Kahuna()
-	if r.method == http.MethodHead {
-		e.Op, e.Key, e.Message = r.op, r.key, "the server refused it"
-	}
-	return nil, e
+		Message: fmt.Sprintf("no server answers at %s: %v", base, err), Hint: "kahuna-server starts one", Err: err}
 }

@@ -33,10 +33,13 @@ func (s *space) request(op, method, key string) *request {
 // Get implements kahuna.Space.
 func (s *space) Get(ctx context.Context, key string) (e kahuna.Entry, ok bool, err error) {
 	r := s.request("get", "GET", key)
-	r.reads, r.safe = true, true
+	r.reads, r.safe, r.space = true, true, s
 	a, err := s.c.send(ctx, r)
 	if err != nil || a.problem != nil {
 		return kahuna.Entry{Key: key, Revision: -1}, false, err
+	}
+	if a.entry != nil {
+		return *a.entry, a.entry.Revision >= 0, nil
 	}
 	e = kahuna.Entry{Key: key, Kind: kahuna.KindString, Value: string(a.body)}
 	if e.Revision, err = revisionOf(a.header); err != nil {

@@ -93,7 +93,7 @@ func TestNoServer(t *testing.T) {
 	gone.Close()
 	addr := strings.TrimPrefix(gone.URL, "http://")
 	for url, says := range map[string]string{gone.URL: "kahuna-server starts one", "redis://" + addr: "kahuna-server starts one",
-		"grpc://" + addr: "kahuna-server starts one", "ftp://x": "http, https, redis and grpc", "x": "must be an address"} {
+		"grpc://" + addr: "kahuna-server starts one", "ftp://x": "http, https, redis, grpc and grpcs", "x": "must be an address"} {
 		err := command(context.Background(), []string{"-c", url, "--duration=10ms", "set"}, &bytes.Buffer{}, &bytes.Buffer{})
 		if err == nil || !strings.Contains(err.Error()+hintOf(err), says) {
 			t.Errorf("%s: %v", url, err)

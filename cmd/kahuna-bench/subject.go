@@ -35,18 +35,22 @@ func openSubject(ctx context.Context, f *flags) (subject, error) {
 		return nil, usagef("-c must be an address like http://127.0.0.1:2070, redis://127.0.0.1:2079 or grpc://127.0.0.1:2072, got %q", f.Connect)
 	}
 	switch u.Scheme {
-	case "http", "https":
-		c, err := client.Open(f.Connect, &client.Options{Connections: f.callers(), NoIdempotencyKeys: !f.Keyed})
+	case "http", "https", "grpc", "grpcs":
+		o := &client.Options{NoIdempotencyKeys: !f.Keyed}
+		if strings.HasPrefix(u.Scheme, "http") {
+			o.Connections = f.callers()
+		} else {
+			o.InFlight = f.callers()
+		}
+		c, err := client.Open(f.Connect, o)
 		if err != nil {
 			return nil, err
 		}
 		return c, c.Ping(ctx)
 	case "redis":
 		return openRESP(ctx, u.Host, f.callers())
-	case "grpc":
-		return openGRPC(ctx, u.Host)
 	}
-	return nil, usagef("-c %s: there is no protocol %q; http, https, redis and grpc are spoken", f.Connect, u.Scheme)
+	return nil, usagef("-c %s: there is no protocol %q; http, https, redis, grpc and grpcs are spoken", f.Connect, u.Scheme)
 }
 
 // remoteProgram is what the programs of servers have in common.

@@ -130,7 +130,7 @@ func RunOf(source string, params kahuna.Params, o *kahuna.RunOptions) (*Run, err
 			err = r.param(name, v)
 		}
 		if err != nil {
-			return nil, paramError(name, err)
+			return nil, ParamError(name, err)
 		}
 	}
 	if o == nil {
@@ -147,7 +147,8 @@ func RunOf(source string, params kahuna.Params, o *kahuna.RunOptions) (*Run, err
 	return r, nil
 }
 
-func paramError(name string, err error) error {
+// ParamError returns err, of the parameter of that name, as an *kahuna.Error.
+func ParamError(name string, err error) error {
 	e := &kahuna.Error{Op: "run", Code: kahuna.CodeBadParameter, Message: fmt.Sprintf("parameter @%s: %v", strings.TrimPrefix(name, "@"), err)}
 	var cause *script.Error
 	if errors.As(err, &cause) {
@@ -166,7 +167,7 @@ func (r *Run) param(name string, v script.Value) error {
 		r.ParamsBase64[name] = base64.StdEncoding.EncodeToString([]byte(v.Str()))
 		return nil
 	}
-	raw, err := appendValue(nil, v)
+	raw, err := AppendValue(nil, v)
 	if err != nil {
 		return err
 	}
@@ -177,8 +178,8 @@ func (r *Run) param(name string, v script.Value) error {
 	return nil
 }
 
-// appendValue appends v as JSON from which script.ParseJSON makes it again.
-func appendValue(b []byte, v script.Value) ([]byte, error) {
+// AppendValue appends v as JSON from which script.ParseJSON makes it again.
+func AppendValue(b []byte, v script.Value) ([]byte, error) {
 	var err error
 	switch v.Kind() {
 	case script.KindBool:
@@ -203,7 +204,7 @@ func appendValue(b []byte, v script.Value) ([]byte, error) {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			if b, err = appendValue(b, e); err != nil {
+			if b, err = AppendValue(b, e); err != nil {
 				return nil, err
 			}
 		}
@@ -221,7 +222,7 @@ func appendValue(b []byte, v script.Value) ([]byte, error) {
 			if b, err = jsontext.AppendQuote(b, name); err != nil {
 				return nil, err
 			}
-			if b, err = appendValue(append(b, ':'), elems[i]); err != nil {
+			if b, err = AppendValue(append(b, ':'), elems[i]); err != nil {
 				return nil, err
 			}
 		}

@@ -105,7 +105,8 @@ func New(store *kahuna.DB, o Options) *Server {
 	work, stop := context.WithCancelCause(context.Background())
 	s.work, s.stop = work, func() { stop(errStopping) }
 	s.wire = wire.New(store, wire.Options{Conflicts: o.Conflicts})
-	s.grpc = grpcapi.New(s.wire, grpcapi.Options{Context: s.work, Logger: o.Logger, Observe: s.Observer("grpc"), Connections: o.Connections, Patience: o.Patience})
+	s.grpc = grpcapi.New(s.wire, grpcapi.Options{Context: s.work, Logger: o.Logger, Observe: s.Observer("grpc"), Connections: o.Connections, Patience: o.Patience,
+		Plain: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.web.ServeHTTP(w, r) })})
 	s.web = s.newWeb()
 	return s
 }

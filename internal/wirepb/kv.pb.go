@@ -3693,8 +3693,12 @@ type TryExecuteTransactionScriptRequest struct {
 	IdempotencyKey  *string                `protobuf:"bytes,100,opt,name=IdempotencyKey,proto3,oneof" json:"IdempotencyKey,omitempty"`    // a repeat with the same key gets the first result
 	TimeoutMs       int32                  `protobuf:"varint,101,opt,name=TimeoutMs,proto3" json:"TimeoutMs,omitempty"`                   // of a script that names none; 0 is the default
 	AdmissionWaitMs *int32                 `protobuf:"varint,102,opt,name=AdmissionWaitMs,proto3,oneof" json:"AdmissionWaitMs,omitempty"` // of a script that names none
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// The SHA-256 of Script, in binary. With Script it has the server keep the
+	// script; without, it names one that is kept, and when none is, the Detail
+	// has the code "no_such_script".
+	ScriptSha256  []byte `protobuf:"bytes,103,opt,name=ScriptSha256,proto3,oneof" json:"ScriptSha256,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TryExecuteTransactionScriptRequest) Reset() {
@@ -3776,6 +3780,13 @@ func (x *TryExecuteTransactionScriptRequest) GetAdmissionWaitMs() int32 {
 	return 0
 }
 
+func (x *TryExecuteTransactionScriptRequest) GetScriptSha256() []byte {
+	if x != nil {
+		return x.ScriptSha256
+	}
+	return nil
+}
+
 // KeyValueParameter is one parameter. Key includes the leading @. An absent Value is an empty text.
 type KeyValueParameter struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3854,6 +3865,7 @@ type TryExecuteTransactionScriptResponse struct {
 	Values        []*TryExecuteTransactionResponseValue `protobuf:"bytes,4,rep,name=Values,proto3" json:"Values,omitempty"`
 	TimeElapsedMs int32                                 `protobuf:"varint,5,opt,name=TimeElapsedMs,proto3" json:"TimeElapsedMs,omitempty"` // spent in the server
 	Detail        *Detail                               `protobuf:"bytes,100,opt,name=Detail,proto3,oneof" json:"Detail,omitempty"`        // what the Type does not tell
+	ElapsedNs     *int64                                `protobuf:"varint,101,opt,name=ElapsedNs,proto3,oneof" json:"ElapsedNs,omitempty"` // as TimeElapsedMs, in nanoseconds, of the store alone
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3928,6 +3940,13 @@ func (x *TryExecuteTransactionScriptResponse) GetDetail() *Detail {
 		return x.Detail
 	}
 	return nil
+}
+
+func (x *TryExecuteTransactionScriptResponse) GetElapsedNs() int64 {
+	if x != nil && x.ElapsedNs != nil {
+		return *x.ElapsedNs
+	}
+	return 0
 }
 
 // TryExecuteTransactionResponseValue is one entry of the result. Revision is -1 for what has none.
@@ -6028,7 +6047,14 @@ type BatchClientKeyValueRequest struct {
 	//	*BatchClientKeyValueRequest_CommitTransaction
 	//	*BatchClientKeyValueRequest_RollbackTransaction
 	//	*BatchClientKeyValueRequest_TryDeleteManyKeyValue
-	Payload       isBatchClientKeyValueRequest_Payload `protobuf_oneof:"payload"`
+	//	*BatchClientKeyValueRequest_Plain
+	Payload isBatchClientKeyValueRequest_Payload `protobuf_oneof:"payload"`
+	// More requests, which have no packs of their own. A client sends packs to a
+	// server whose stream headers say kahuna-pack; then the Type is that of none.
+	Pack []*BatchClientKeyValueRequest `protobuf:"bytes,101,rep,name=Pack,proto3" json:"Pack,omitempty"`
+	// The ids of requests whose answers nobody waits for any longer. They are
+	// stopped, and answered like others.
+	Canceled      []int32 `protobuf:"varint,102,rep,packed,name=Canceled,proto3" json:"Canceled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6210,6 +6236,29 @@ func (x *BatchClientKeyValueRequest) GetTryDeleteManyKeyValue() *TryDeleteManyKe
 	return nil
 }
 
+func (x *BatchClientKeyValueRequest) GetPlain() *PlainRequest {
+	if x != nil {
+		if x, ok := x.Payload.(*BatchClientKeyValueRequest_Plain); ok {
+			return x.Plain
+		}
+	}
+	return nil
+}
+
+func (x *BatchClientKeyValueRequest) GetPack() []*BatchClientKeyValueRequest {
+	if x != nil {
+		return x.Pack
+	}
+	return nil
+}
+
+func (x *BatchClientKeyValueRequest) GetCanceled() []int32 {
+	if x != nil {
+		return x.Canceled
+	}
+	return nil
+}
+
 type isBatchClientKeyValueRequest_Payload interface {
 	isBatchClientKeyValueRequest_Payload()
 }
@@ -6270,6 +6319,10 @@ type BatchClientKeyValueRequest_TryDeleteManyKeyValue struct {
 	TryDeleteManyKeyValue *TryDeleteManyKeyValueRequest `protobuf:"bytes,16,opt,name=TryDeleteManyKeyValue,proto3,oneof"`
 }
 
+type BatchClientKeyValueRequest_Plain struct {
+	Plain *PlainRequest `protobuf:"bytes,100,opt,name=Plain,proto3,oneof"`
+}
+
 func (*BatchClientKeyValueRequest_TrySetKeyValue) isBatchClientKeyValueRequest_Payload() {}
 
 func (*BatchClientKeyValueRequest_TrySetManyKeyValue) isBatchClientKeyValueRequest_Payload() {}
@@ -6299,6 +6352,191 @@ func (*BatchClientKeyValueRequest_RollbackTransaction) isBatchClientKeyValueRequ
 
 func (*BatchClientKeyValueRequest_TryDeleteManyKeyValue) isBatchClientKeyValueRequest_Payload() {}
 
+func (*BatchClientKeyValueRequest_Plain) isBatchClientKeyValueRequest_Payload() {}
+
+// PlainRequest is a request of the plain REST face, for what has no message here.
+type PlainRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Method        string                 `protobuf:"bytes,1,opt,name=Method,proto3" json:"Method,omitempty"`
+	Path          string                 `protobuf:"bytes,2,opt,name=Path,proto3" json:"Path,omitempty"` // with the query, as in a URL
+	Headers       []*PlainHeader         `protobuf:"bytes,3,rep,name=Headers,proto3" json:"Headers,omitempty"`
+	Body          []byte                 `protobuf:"bytes,4,opt,name=Body,proto3" json:"Body,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlainRequest) Reset() {
+	*x = PlainRequest{}
+	mi := &file_wirepb_kv_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlainRequest) ProtoMessage() {}
+
+func (x *PlainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_wirepb_kv_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlainRequest.ProtoReflect.Descriptor instead.
+func (*PlainRequest) Descriptor() ([]byte, []int) {
+	return file_wirepb_kv_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *PlainRequest) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *PlainRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *PlainRequest) GetHeaders() []*PlainHeader {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *PlainRequest) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+// PlainHeader is one header of it, or of the answer.
+type PlainHeader struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=Name,proto3" json:"Name,omitempty"`
+	Value         string                 `protobuf:"bytes,2,opt,name=Value,proto3" json:"Value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlainHeader) Reset() {
+	*x = PlainHeader{}
+	mi := &file_wirepb_kv_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlainHeader) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlainHeader) ProtoMessage() {}
+
+func (x *PlainHeader) ProtoReflect() protoreflect.Message {
+	mi := &file_wirepb_kv_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlainHeader.ProtoReflect.Descriptor instead.
+func (*PlainHeader) Descriptor() ([]byte, []int) {
+	return file_wirepb_kv_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *PlainHeader) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PlainHeader) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+// PlainResponse is the answer, with the headers that belong to the REST face alone.
+type PlainResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Status        int32                  `protobuf:"varint,1,opt,name=Status,proto3" json:"Status,omitempty"`
+	Headers       []*PlainHeader         `protobuf:"bytes,2,rep,name=Headers,proto3" json:"Headers,omitempty"`
+	Body          []byte                 `protobuf:"bytes,3,opt,name=Body,proto3" json:"Body,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlainResponse) Reset() {
+	*x = PlainResponse{}
+	mi := &file_wirepb_kv_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlainResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlainResponse) ProtoMessage() {}
+
+func (x *PlainResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_wirepb_kv_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlainResponse.ProtoReflect.Descriptor instead.
+func (*PlainResponse) Descriptor() ([]byte, []int) {
+	return file_wirepb_kv_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *PlainResponse) GetStatus() int32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *PlainResponse) GetHeaders() []*PlainHeader {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *PlainResponse) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
 // BatchClientKeyValueResponse is the answer. Type and RequestId are those of the request. Answers come in any order.
 type BatchClientKeyValueResponse struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -6320,14 +6558,18 @@ type BatchClientKeyValueResponse struct {
 	//	*BatchClientKeyValueResponse_CommitTransaction
 	//	*BatchClientKeyValueResponse_RollbackTransaction
 	//	*BatchClientKeyValueResponse_TryDeleteManyKeyValue
-	Payload       isBatchClientKeyValueResponse_Payload `protobuf_oneof:"payload"`
+	//	*BatchClientKeyValueResponse_Plain
+	Payload isBatchClientKeyValueResponse_Payload `protobuf_oneof:"payload"`
+	// More answers, which have no packs of their own. A server sends packs to a
+	// client whose stream headers say kahuna-pack.
+	Pack          []*BatchClientKeyValueResponse `protobuf:"bytes,101,rep,name=Pack,proto3" json:"Pack,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *BatchClientKeyValueResponse) Reset() {
 	*x = BatchClientKeyValueResponse{}
-	mi := &file_wirepb_kv_proto_msgTypes[66]
+	mi := &file_wirepb_kv_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6339,7 +6581,7 @@ func (x *BatchClientKeyValueResponse) String() string {
 func (*BatchClientKeyValueResponse) ProtoMessage() {}
 
 func (x *BatchClientKeyValueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_kv_proto_msgTypes[66]
+	mi := &file_wirepb_kv_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6352,7 +6594,7 @@ func (x *BatchClientKeyValueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchClientKeyValueResponse.ProtoReflect.Descriptor instead.
 func (*BatchClientKeyValueResponse) Descriptor() ([]byte, []int) {
-	return file_wirepb_kv_proto_rawDescGZIP(), []int{66}
+	return file_wirepb_kv_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *BatchClientKeyValueResponse) GetType() KvBatchType {
@@ -6502,6 +6744,22 @@ func (x *BatchClientKeyValueResponse) GetTryDeleteManyKeyValue() *TryDeleteManyK
 	return nil
 }
 
+func (x *BatchClientKeyValueResponse) GetPlain() *PlainResponse {
+	if x != nil {
+		if x, ok := x.Payload.(*BatchClientKeyValueResponse_Plain); ok {
+			return x.Plain
+		}
+	}
+	return nil
+}
+
+func (x *BatchClientKeyValueResponse) GetPack() []*BatchClientKeyValueResponse {
+	if x != nil {
+		return x.Pack
+	}
+	return nil
+}
+
 type isBatchClientKeyValueResponse_Payload interface {
 	isBatchClientKeyValueResponse_Payload()
 }
@@ -6562,6 +6820,10 @@ type BatchClientKeyValueResponse_TryDeleteManyKeyValue struct {
 	TryDeleteManyKeyValue *TryDeleteManyKeyValueResponse `protobuf:"bytes,16,opt,name=TryDeleteManyKeyValue,proto3,oneof"`
 }
 
+type BatchClientKeyValueResponse_Plain struct {
+	Plain *PlainResponse `protobuf:"bytes,100,opt,name=Plain,proto3,oneof"`
+}
+
 func (*BatchClientKeyValueResponse_TrySetKeyValue) isBatchClientKeyValueResponse_Payload() {}
 
 func (*BatchClientKeyValueResponse_TrySetManyKeyValue) isBatchClientKeyValueResponse_Payload() {}
@@ -6590,6 +6852,8 @@ func (*BatchClientKeyValueResponse_CommitTransaction) isBatchClientKeyValueRespo
 func (*BatchClientKeyValueResponse_RollbackTransaction) isBatchClientKeyValueResponse_Payload() {}
 
 func (*BatchClientKeyValueResponse_TryDeleteManyKeyValue) isBatchClientKeyValueResponse_Payload() {}
+
+func (*BatchClientKeyValueResponse_Plain) isBatchClientKeyValueResponse_Payload() {}
 
 var File_wirepb_kv_proto protoreflect.FileDescriptor
 
@@ -7028,7 +7292,7 @@ const file_wirepb_kv_proto_rawDesc = "" +
 	"\x06Status\x18\x02 \x01(\tR\x06Status\x12 \n" +
 	"\vRoutingMode\x18\x03 \x01(\tR\vRoutingMode\x12(\n" +
 	"\x0fDescriptorCount\x18\x04 \x01(\x05R\x0fDescriptorCount\x12\x16\n" +
-	"\x06Reason\x18\x05 \x01(\tR\x06Reason\"\xf2\x02\n" +
+	"\x06Reason\x18\x05 \x01(\tR\x06Reason\"\xac\x03\n" +
 	"\"TryExecuteTransactionScriptRequest\x12\x17\n" +
 	"\x04Hash\x18\x01 \x01(\tH\x00R\x04Hash\x88\x01\x01\x12\x16\n" +
 	"\x06Script\x18\x02 \x01(\fR\x06Script\x12>\n" +
@@ -7038,10 +7302,12 @@ const file_wirepb_kv_proto_rawDesc = "" +
 	"\bPriority\x18\x04 \x01(\x0e2\x15.kahuna.wire.PriorityR\bPriority\x12+\n" +
 	"\x0eIdempotencyKey\x18d \x01(\tH\x01R\x0eIdempotencyKey\x88\x01\x01\x12\x1c\n" +
 	"\tTimeoutMs\x18e \x01(\x05R\tTimeoutMs\x12-\n" +
-	"\x0fAdmissionWaitMs\x18f \x01(\x05H\x02R\x0fAdmissionWaitMs\x88\x01\x01B\a\n" +
+	"\x0fAdmissionWaitMs\x18f \x01(\x05H\x02R\x0fAdmissionWaitMs\x88\x01\x01\x12'\n" +
+	"\fScriptSha256\x18g \x01(\fH\x03R\fScriptSha256\x88\x01\x01B\a\n" +
 	"\x05_HashB\x11\n" +
 	"\x0f_IdempotencyKeyB\x12\n" +
-	"\x10_AdmissionWaitMs\"\x91\x01\n" +
+	"\x10_AdmissionWaitMsB\x0f\n" +
+	"\r_ScriptSha256\"\x91\x01\n" +
 	"\x11KeyValueParameter\x12\x10\n" +
 	"\x03Key\x18\x01 \x01(\tR\x03Key\x12\x19\n" +
 	"\x05Value\x18\x02 \x01(\tH\x00R\x05Value\x88\x01\x01\x12\x17\n" +
@@ -7049,7 +7315,7 @@ const file_wirepb_kv_proto_rawDesc = "" +
 	"\x05Bytes\x18e \x01(\fH\x02R\x05Bytes\x88\x01\x01B\b\n" +
 	"\x06_ValueB\a\n" +
 	"\x05_JsonB\b\n" +
-	"\x06_Bytes\"\xd6\x02\n" +
+	"\x06_Bytes\"\x87\x03\n" +
 	"#TryExecuteTransactionScriptResponse\x12#\n" +
 	"\n" +
 	"ServedFrom\x18\x01 \x01(\tH\x00R\n" +
@@ -7058,10 +7324,13 @@ const file_wirepb_kv_proto_rawDesc = "" +
 	"\x06Reason\x18\x03 \x01(\tH\x01R\x06Reason\x88\x01\x01\x12G\n" +
 	"\x06Values\x18\x04 \x03(\v2/.kahuna.wire.TryExecuteTransactionResponseValueR\x06Values\x12$\n" +
 	"\rTimeElapsedMs\x18\x05 \x01(\x05R\rTimeElapsedMs\x120\n" +
-	"\x06Detail\x18d \x01(\v2\x13.kahuna.wire.DetailH\x02R\x06Detail\x88\x01\x01B\r\n" +
+	"\x06Detail\x18d \x01(\v2\x13.kahuna.wire.DetailH\x02R\x06Detail\x88\x01\x01\x12!\n" +
+	"\tElapsedNs\x18e \x01(\x03H\x03R\tElapsedNs\x88\x01\x01B\r\n" +
 	"\v_ServedFromB\t\n" +
 	"\a_ReasonB\t\n" +
-	"\a_Detail\"\xa9\x03\n" +
+	"\a_DetailB\f\n" +
+	"\n" +
+	"_ElapsedNs\"\xa9\x03\n" +
 	"\"TryExecuteTransactionResponseValue\x12\x10\n" +
 	"\x03Key\x18\x01 \x01(\tR\x03Key\x12\x19\n" +
 	"\x05Value\x18\x02 \x01(\fH\x00R\x05Value\x88\x01\x01\x12\x1a\n" +
@@ -7290,8 +7559,7 @@ const file_wirepb_kv_proto_rawDesc = "" +
 	"\tLiveHolds\x18\x04 \x01(\x05R\tLiveHolds\x12'\n" +
 	"\x04Type\x18\x05 \x01(\x0e2\x13.kahuna.wire.KvTypeR\x04Type\x120\n" +
 	"\x06Detail\x18d \x01(\v2\x13.kahuna.wire.DetailH\x00R\x06Detail\x88\x01\x01B\t\n" +
-	"\a_Detail\"\xc7\n" +
-	"\n" +
+	"\a_Detail\"\xd3\v\n" +
 	"\x1aBatchClientKeyValueRequest\x12,\n" +
 	"\x04Type\x18\x01 \x01(\x0e2\x18.kahuna.wire.KvBatchTypeR\x04Type\x12\x1c\n" +
 	"\tRequestId\x18\x02 \x01(\x05R\tRequestId\x12L\n" +
@@ -7309,9 +7577,23 @@ const file_wirepb_kv_proto_rawDesc = "" +
 	"\x10StartTransaction\x18\r \x01(\v2$.kahuna.wire.StartTransactionRequestH\x00R\x10StartTransaction\x12U\n" +
 	"\x11CommitTransaction\x18\x0e \x01(\v2%.kahuna.wire.CommitTransactionRequestH\x00R\x11CommitTransaction\x12[\n" +
 	"\x13RollbackTransaction\x18\x0f \x01(\v2'.kahuna.wire.RollbackTransactionRequestH\x00R\x13RollbackTransaction\x12a\n" +
-	"\x15TryDeleteManyKeyValue\x18\x10 \x01(\v2).kahuna.wire.TryDeleteManyKeyValueRequestH\x00R\x15TryDeleteManyKeyValueB\t\n" +
-	"\apayload\"\xd6\n" +
-	"\n" +
+	"\x15TryDeleteManyKeyValue\x18\x10 \x01(\v2).kahuna.wire.TryDeleteManyKeyValueRequestH\x00R\x15TryDeleteManyKeyValue\x121\n" +
+	"\x05Plain\x18d \x01(\v2\x19.kahuna.wire.PlainRequestH\x00R\x05Plain\x12;\n" +
+	"\x04Pack\x18e \x03(\v2'.kahuna.wire.BatchClientKeyValueRequestR\x04Pack\x12\x1a\n" +
+	"\bCanceled\x18f \x03(\x05R\bCanceledB\t\n" +
+	"\apayload\"\x82\x01\n" +
+	"\fPlainRequest\x12\x16\n" +
+	"\x06Method\x18\x01 \x01(\tR\x06Method\x12\x12\n" +
+	"\x04Path\x18\x02 \x01(\tR\x04Path\x122\n" +
+	"\aHeaders\x18\x03 \x03(\v2\x18.kahuna.wire.PlainHeaderR\aHeaders\x12\x12\n" +
+	"\x04Body\x18\x04 \x01(\fR\x04Body\"7\n" +
+	"\vPlainHeader\x12\x12\n" +
+	"\x04Name\x18\x01 \x01(\tR\x04Name\x12\x14\n" +
+	"\x05Value\x18\x02 \x01(\tR\x05Value\"o\n" +
+	"\rPlainResponse\x12\x16\n" +
+	"\x06Status\x18\x01 \x01(\x05R\x06Status\x122\n" +
+	"\aHeaders\x18\x02 \x03(\v2\x18.kahuna.wire.PlainHeaderR\aHeaders\x12\x12\n" +
+	"\x04Body\x18\x03 \x01(\fR\x04Body\"\xc8\v\n" +
 	"\x1bBatchClientKeyValueResponse\x12,\n" +
 	"\x04Type\x18\x01 \x01(\x0e2\x18.kahuna.wire.KvBatchTypeR\x04Type\x12\x1c\n" +
 	"\tRequestId\x18\x02 \x01(\x05R\tRequestId\x12M\n" +
@@ -7329,7 +7611,9 @@ const file_wirepb_kv_proto_rawDesc = "" +
 	"\x10StartTransaction\x18\r \x01(\v2%.kahuna.wire.StartTransactionResponseH\x00R\x10StartTransaction\x12V\n" +
 	"\x11CommitTransaction\x18\x0e \x01(\v2&.kahuna.wire.CommitTransactionResponseH\x00R\x11CommitTransaction\x12\\\n" +
 	"\x13RollbackTransaction\x18\x0f \x01(\v2(.kahuna.wire.RollbackTransactionResponseH\x00R\x13RollbackTransaction\x12b\n" +
-	"\x15TryDeleteManyKeyValue\x18\x10 \x01(\v2*.kahuna.wire.TryDeleteManyKeyValueResponseH\x00R\x15TryDeleteManyKeyValueB\t\n" +
+	"\x15TryDeleteManyKeyValue\x18\x10 \x01(\v2*.kahuna.wire.TryDeleteManyKeyValueResponseH\x00R\x15TryDeleteManyKeyValue\x122\n" +
+	"\x05Plain\x18d \x01(\v2\x1a.kahuna.wire.PlainResponseH\x00R\x05Plain\x12<\n" +
+	"\x04Pack\x18e \x03(\v2(.kahuna.wire.BatchClientKeyValueResponseR\x04PackB\t\n" +
 	"\apayloadB\x18Z\x16kahuna/internal/wirepbb\x06proto3"
 
 var (
@@ -7344,7 +7628,7 @@ func file_wirepb_kv_proto_rawDescGZIP() []byte {
 	return file_wirepb_kv_proto_rawDescData
 }
 
-var file_wirepb_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
+var file_wirepb_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
 var file_wirepb_kv_proto_goTypes = []any{
 	(*TrySetKeyValueRequest)(nil),                 // 0: kahuna.wire.TrySetKeyValueRequest
 	(*TrySetKeyValueResponse)(nil),                // 1: kahuna.wire.TrySetKeyValueResponse
@@ -7412,129 +7696,132 @@ var file_wirepb_kv_proto_goTypes = []any{
 	(*GetSnapshotFloorRequest)(nil),               // 63: kahuna.wire.GetSnapshotFloorRequest
 	(*GetSnapshotFloorResponse)(nil),              // 64: kahuna.wire.GetSnapshotFloorResponse
 	(*BatchClientKeyValueRequest)(nil),            // 65: kahuna.wire.BatchClientKeyValueRequest
-	(*BatchClientKeyValueResponse)(nil),           // 66: kahuna.wire.BatchClientKeyValueResponse
-	(Flags)(0),                                    // 67: kahuna.wire.Flags
-	(Durability)(0),                               // 68: kahuna.wire.Durability
-	(KvType)(0),                                   // 69: kahuna.wire.KvType
-	(*Detail)(nil),                                // 70: kahuna.wire.Detail
-	(State)(0),                                    // 71: kahuna.wire.State
-	(Priority)(0),                                 // 72: kahuna.wire.Priority
-	(ValueKind)(0),                                // 73: kahuna.wire.ValueKind
-	(Locking)(0),                                  // 74: kahuna.wire.Locking
-	(ReadValidation)(0),                           // 75: kahuna.wire.ReadValidation
-	(DecisionDurability)(0),                       // 76: kahuna.wire.DecisionDurability
-	(ConflictPolicy)(0),                           // 77: kahuna.wire.ConflictPolicy
-	(RangeMode)(0),                                // 78: kahuna.wire.RangeMode
-	(KvBatchType)(0),                              // 79: kahuna.wire.KvBatchType
+	(*PlainRequest)(nil),                          // 66: kahuna.wire.PlainRequest
+	(*PlainHeader)(nil),                           // 67: kahuna.wire.PlainHeader
+	(*PlainResponse)(nil),                         // 68: kahuna.wire.PlainResponse
+	(*BatchClientKeyValueResponse)(nil),           // 69: kahuna.wire.BatchClientKeyValueResponse
+	(Flags)(0),                                    // 70: kahuna.wire.Flags
+	(Durability)(0),                               // 71: kahuna.wire.Durability
+	(KvType)(0),                                   // 72: kahuna.wire.KvType
+	(*Detail)(nil),                                // 73: kahuna.wire.Detail
+	(State)(0),                                    // 74: kahuna.wire.State
+	(Priority)(0),                                 // 75: kahuna.wire.Priority
+	(ValueKind)(0),                                // 76: kahuna.wire.ValueKind
+	(Locking)(0),                                  // 77: kahuna.wire.Locking
+	(ReadValidation)(0),                           // 78: kahuna.wire.ReadValidation
+	(DecisionDurability)(0),                       // 79: kahuna.wire.DecisionDurability
+	(ConflictPolicy)(0),                           // 80: kahuna.wire.ConflictPolicy
+	(RangeMode)(0),                                // 81: kahuna.wire.RangeMode
+	(KvBatchType)(0),                              // 82: kahuna.wire.KvBatchType
 }
 var file_wirepb_kv_proto_depIdxs = []int32{
-	67,  // 0: kahuna.wire.TrySetKeyValueRequest.Flags:type_name -> kahuna.wire.Flags
-	68,  // 1: kahuna.wire.TrySetKeyValueRequest.Durability:type_name -> kahuna.wire.Durability
-	69,  // 2: kahuna.wire.TrySetKeyValueResponse.Type:type_name -> kahuna.wire.KvType
-	70,  // 3: kahuna.wire.TrySetKeyValueResponse.Detail:type_name -> kahuna.wire.Detail
-	68,  // 4: kahuna.wire.TryGetKeyValueRequest.Durability:type_name -> kahuna.wire.Durability
-	69,  // 5: kahuna.wire.TryGetKeyValueResponse.Type:type_name -> kahuna.wire.KvType
-	71,  // 6: kahuna.wire.TryGetKeyValueResponse.State:type_name -> kahuna.wire.State
-	70,  // 7: kahuna.wire.TryGetKeyValueResponse.Detail:type_name -> kahuna.wire.Detail
-	68,  // 8: kahuna.wire.TryExistsKeyValueRequest.Durability:type_name -> kahuna.wire.Durability
-	69,  // 9: kahuna.wire.TryExistsKeyValueResponse.Type:type_name -> kahuna.wire.KvType
-	71,  // 10: kahuna.wire.TryExistsKeyValueResponse.State:type_name -> kahuna.wire.State
-	70,  // 11: kahuna.wire.TryExistsKeyValueResponse.Detail:type_name -> kahuna.wire.Detail
-	68,  // 12: kahuna.wire.TryDeleteKeyValueRequest.Durability:type_name -> kahuna.wire.Durability
-	69,  // 13: kahuna.wire.TryDeleteKeyValueResponse.Type:type_name -> kahuna.wire.KvType
-	70,  // 14: kahuna.wire.TryDeleteKeyValueResponse.Detail:type_name -> kahuna.wire.Detail
-	68,  // 15: kahuna.wire.TryExtendKeyValueRequest.Durability:type_name -> kahuna.wire.Durability
-	69,  // 16: kahuna.wire.TryExtendKeyValueResponse.Type:type_name -> kahuna.wire.KvType
-	70,  // 17: kahuna.wire.TryExtendKeyValueResponse.Detail:type_name -> kahuna.wire.Detail
+	70,  // 0: kahuna.wire.TrySetKeyValueRequest.Flags:type_name -> kahuna.wire.Flags
+	71,  // 1: kahuna.wire.TrySetKeyValueRequest.Durability:type_name -> kahuna.wire.Durability
+	72,  // 2: kahuna.wire.TrySetKeyValueResponse.Type:type_name -> kahuna.wire.KvType
+	73,  // 3: kahuna.wire.TrySetKeyValueResponse.Detail:type_name -> kahuna.wire.Detail
+	71,  // 4: kahuna.wire.TryGetKeyValueRequest.Durability:type_name -> kahuna.wire.Durability
+	72,  // 5: kahuna.wire.TryGetKeyValueResponse.Type:type_name -> kahuna.wire.KvType
+	74,  // 6: kahuna.wire.TryGetKeyValueResponse.State:type_name -> kahuna.wire.State
+	73,  // 7: kahuna.wire.TryGetKeyValueResponse.Detail:type_name -> kahuna.wire.Detail
+	71,  // 8: kahuna.wire.TryExistsKeyValueRequest.Durability:type_name -> kahuna.wire.Durability
+	72,  // 9: kahuna.wire.TryExistsKeyValueResponse.Type:type_name -> kahuna.wire.KvType
+	74,  // 10: kahuna.wire.TryExistsKeyValueResponse.State:type_name -> kahuna.wire.State
+	73,  // 11: kahuna.wire.TryExistsKeyValueResponse.Detail:type_name -> kahuna.wire.Detail
+	71,  // 12: kahuna.wire.TryDeleteKeyValueRequest.Durability:type_name -> kahuna.wire.Durability
+	72,  // 13: kahuna.wire.TryDeleteKeyValueResponse.Type:type_name -> kahuna.wire.KvType
+	73,  // 14: kahuna.wire.TryDeleteKeyValueResponse.Detail:type_name -> kahuna.wire.Detail
+	71,  // 15: kahuna.wire.TryExtendKeyValueRequest.Durability:type_name -> kahuna.wire.Durability
+	72,  // 16: kahuna.wire.TryExtendKeyValueResponse.Type:type_name -> kahuna.wire.KvType
+	73,  // 17: kahuna.wire.TryExtendKeyValueResponse.Detail:type_name -> kahuna.wire.Detail
 	11,  // 18: kahuna.wire.TrySetManyKeyValueRequest.Items:type_name -> kahuna.wire.TrySetManyKeyValueRequestItem
-	67,  // 19: kahuna.wire.TrySetManyKeyValueRequestItem.Flags:type_name -> kahuna.wire.Flags
-	68,  // 20: kahuna.wire.TrySetManyKeyValueRequestItem.Durability:type_name -> kahuna.wire.Durability
+	70,  // 19: kahuna.wire.TrySetManyKeyValueRequestItem.Flags:type_name -> kahuna.wire.Flags
+	71,  // 20: kahuna.wire.TrySetManyKeyValueRequestItem.Durability:type_name -> kahuna.wire.Durability
 	13,  // 21: kahuna.wire.TrySetManyKeyValueResponse.Items:type_name -> kahuna.wire.TrySetManyKeyValueResponseItem
-	70,  // 22: kahuna.wire.TrySetManyKeyValueResponse.Detail:type_name -> kahuna.wire.Detail
-	69,  // 23: kahuna.wire.TrySetManyKeyValueResponseItem.Type:type_name -> kahuna.wire.KvType
-	68,  // 24: kahuna.wire.TrySetManyKeyValueResponseItem.Durability:type_name -> kahuna.wire.Durability
-	70,  // 25: kahuna.wire.TrySetManyKeyValueResponseItem.Detail:type_name -> kahuna.wire.Detail
+	73,  // 22: kahuna.wire.TrySetManyKeyValueResponse.Detail:type_name -> kahuna.wire.Detail
+	72,  // 23: kahuna.wire.TrySetManyKeyValueResponseItem.Type:type_name -> kahuna.wire.KvType
+	71,  // 24: kahuna.wire.TrySetManyKeyValueResponseItem.Durability:type_name -> kahuna.wire.Durability
+	73,  // 25: kahuna.wire.TrySetManyKeyValueResponseItem.Detail:type_name -> kahuna.wire.Detail
 	15,  // 26: kahuna.wire.TryDeleteManyKeyValueRequest.Items:type_name -> kahuna.wire.TryDeleteManyKeyValueRequestItem
-	68,  // 27: kahuna.wire.TryDeleteManyKeyValueRequestItem.Durability:type_name -> kahuna.wire.Durability
+	71,  // 27: kahuna.wire.TryDeleteManyKeyValueRequestItem.Durability:type_name -> kahuna.wire.Durability
 	17,  // 28: kahuna.wire.TryDeleteManyKeyValueResponse.Items:type_name -> kahuna.wire.TryDeleteManyKeyValueResponseItem
-	70,  // 29: kahuna.wire.TryDeleteManyKeyValueResponse.Detail:type_name -> kahuna.wire.Detail
-	69,  // 30: kahuna.wire.TryDeleteManyKeyValueResponseItem.Type:type_name -> kahuna.wire.KvType
-	68,  // 31: kahuna.wire.TryDeleteManyKeyValueResponseItem.Durability:type_name -> kahuna.wire.Durability
-	70,  // 32: kahuna.wire.TryDeleteManyKeyValueResponseItem.Detail:type_name -> kahuna.wire.Detail
+	73,  // 29: kahuna.wire.TryDeleteManyKeyValueResponse.Detail:type_name -> kahuna.wire.Detail
+	72,  // 30: kahuna.wire.TryDeleteManyKeyValueResponseItem.Type:type_name -> kahuna.wire.KvType
+	71,  // 31: kahuna.wire.TryDeleteManyKeyValueResponseItem.Durability:type_name -> kahuna.wire.Durability
+	73,  // 32: kahuna.wire.TryDeleteManyKeyValueResponseItem.Detail:type_name -> kahuna.wire.Detail
 	20,  // 33: kahuna.wire.TryGetManyValuesRequest.Items:type_name -> kahuna.wire.TryManyValuesRequestItem
 	20,  // 34: kahuna.wire.TryExistsManyValuesRequest.Items:type_name -> kahuna.wire.TryManyValuesRequestItem
-	68,  // 35: kahuna.wire.TryManyValuesRequestItem.Durability:type_name -> kahuna.wire.Durability
+	71,  // 35: kahuna.wire.TryManyValuesRequestItem.Durability:type_name -> kahuna.wire.Durability
 	22,  // 36: kahuna.wire.TryGetManyValuesResponse.Items:type_name -> kahuna.wire.TryGetManyValuesResponseItem
-	70,  // 37: kahuna.wire.TryGetManyValuesResponse.Detail:type_name -> kahuna.wire.Detail
-	69,  // 38: kahuna.wire.TryGetManyValuesResponseItem.Type:type_name -> kahuna.wire.KvType
-	68,  // 39: kahuna.wire.TryGetManyValuesResponseItem.Durability:type_name -> kahuna.wire.Durability
-	71,  // 40: kahuna.wire.TryGetManyValuesResponseItem.State:type_name -> kahuna.wire.State
-	70,  // 41: kahuna.wire.TryGetManyValuesResponseItem.Detail:type_name -> kahuna.wire.Detail
+	73,  // 37: kahuna.wire.TryGetManyValuesResponse.Detail:type_name -> kahuna.wire.Detail
+	72,  // 38: kahuna.wire.TryGetManyValuesResponseItem.Type:type_name -> kahuna.wire.KvType
+	71,  // 39: kahuna.wire.TryGetManyValuesResponseItem.Durability:type_name -> kahuna.wire.Durability
+	74,  // 40: kahuna.wire.TryGetManyValuesResponseItem.State:type_name -> kahuna.wire.State
+	73,  // 41: kahuna.wire.TryGetManyValuesResponseItem.Detail:type_name -> kahuna.wire.Detail
 	24,  // 42: kahuna.wire.TryExistsManyValuesResponse.Items:type_name -> kahuna.wire.TryExistsManyValuesResponseItem
-	70,  // 43: kahuna.wire.TryExistsManyValuesResponse.Detail:type_name -> kahuna.wire.Detail
-	69,  // 44: kahuna.wire.TryExistsManyValuesResponseItem.Type:type_name -> kahuna.wire.KvType
-	68,  // 45: kahuna.wire.TryExistsManyValuesResponseItem.Durability:type_name -> kahuna.wire.Durability
-	71,  // 46: kahuna.wire.TryExistsManyValuesResponseItem.State:type_name -> kahuna.wire.State
-	70,  // 47: kahuna.wire.TryExistsManyValuesResponseItem.Detail:type_name -> kahuna.wire.Detail
-	68,  // 48: kahuna.wire.GetByBucketRequest.Durability:type_name -> kahuna.wire.Durability
-	69,  // 49: kahuna.wire.GetByBucketResponse.Type:type_name -> kahuna.wire.KvType
+	73,  // 43: kahuna.wire.TryExistsManyValuesResponse.Detail:type_name -> kahuna.wire.Detail
+	72,  // 44: kahuna.wire.TryExistsManyValuesResponseItem.Type:type_name -> kahuna.wire.KvType
+	71,  // 45: kahuna.wire.TryExistsManyValuesResponseItem.Durability:type_name -> kahuna.wire.Durability
+	74,  // 46: kahuna.wire.TryExistsManyValuesResponseItem.State:type_name -> kahuna.wire.State
+	73,  // 47: kahuna.wire.TryExistsManyValuesResponseItem.Detail:type_name -> kahuna.wire.Detail
+	71,  // 48: kahuna.wire.GetByBucketRequest.Durability:type_name -> kahuna.wire.Durability
+	72,  // 49: kahuna.wire.GetByBucketResponse.Type:type_name -> kahuna.wire.KvType
 	32,  // 50: kahuna.wire.GetByBucketResponse.Items:type_name -> kahuna.wire.KeyValueByPrefixItemResponse
-	70,  // 51: kahuna.wire.GetByBucketResponse.Detail:type_name -> kahuna.wire.Detail
-	68,  // 52: kahuna.wire.ScanAllByPrefixRequest.Durability:type_name -> kahuna.wire.Durability
-	69,  // 53: kahuna.wire.ScanAllByPrefixResponse.Type:type_name -> kahuna.wire.KvType
+	73,  // 51: kahuna.wire.GetByBucketResponse.Detail:type_name -> kahuna.wire.Detail
+	71,  // 52: kahuna.wire.ScanAllByPrefixRequest.Durability:type_name -> kahuna.wire.Durability
+	72,  // 53: kahuna.wire.ScanAllByPrefixResponse.Type:type_name -> kahuna.wire.KvType
 	32,  // 54: kahuna.wire.ScanAllByPrefixResponse.Items:type_name -> kahuna.wire.KeyValueByPrefixItemResponse
-	70,  // 55: kahuna.wire.ScanAllByPrefixResponse.Detail:type_name -> kahuna.wire.Detail
-	68,  // 56: kahuna.wire.GetByRangeRequest.Durability:type_name -> kahuna.wire.Durability
-	69,  // 57: kahuna.wire.GetByRangeResponse.Type:type_name -> kahuna.wire.KvType
+	73,  // 55: kahuna.wire.ScanAllByPrefixResponse.Detail:type_name -> kahuna.wire.Detail
+	71,  // 56: kahuna.wire.GetByRangeRequest.Durability:type_name -> kahuna.wire.Durability
+	72,  // 57: kahuna.wire.GetByRangeResponse.Type:type_name -> kahuna.wire.KvType
 	32,  // 58: kahuna.wire.GetByRangeResponse.Items:type_name -> kahuna.wire.KeyValueByPrefixItemResponse
-	70,  // 59: kahuna.wire.GetByRangeResponse.Detail:type_name -> kahuna.wire.Detail
-	69,  // 60: kahuna.wire.GetByRangePageResponse.Type:type_name -> kahuna.wire.KvType
+	73,  // 59: kahuna.wire.GetByRangeResponse.Detail:type_name -> kahuna.wire.Detail
+	72,  // 60: kahuna.wire.GetByRangePageResponse.Type:type_name -> kahuna.wire.KvType
 	32,  // 61: kahuna.wire.GetByRangePageResponse.Items:type_name -> kahuna.wire.KeyValueByPrefixItemResponse
-	70,  // 62: kahuna.wire.GetByRangePageResponse.Detail:type_name -> kahuna.wire.Detail
-	71,  // 63: kahuna.wire.KeyValueByPrefixItemResponse.State:type_name -> kahuna.wire.State
-	70,  // 64: kahuna.wire.KeyValueByPrefixItemResponse.Detail:type_name -> kahuna.wire.Detail
+	73,  // 62: kahuna.wire.GetByRangePageResponse.Detail:type_name -> kahuna.wire.Detail
+	74,  // 63: kahuna.wire.KeyValueByPrefixItemResponse.State:type_name -> kahuna.wire.State
+	73,  // 64: kahuna.wire.KeyValueByPrefixItemResponse.Detail:type_name -> kahuna.wire.Detail
 	38,  // 65: kahuna.wire.TryExecuteTransactionScriptRequest.Parameters:type_name -> kahuna.wire.KeyValueParameter
-	72,  // 66: kahuna.wire.TryExecuteTransactionScriptRequest.Priority:type_name -> kahuna.wire.Priority
-	69,  // 67: kahuna.wire.TryExecuteTransactionScriptResponse.Type:type_name -> kahuna.wire.KvType
+	75,  // 66: kahuna.wire.TryExecuteTransactionScriptRequest.Priority:type_name -> kahuna.wire.Priority
+	72,  // 67: kahuna.wire.TryExecuteTransactionScriptResponse.Type:type_name -> kahuna.wire.KvType
 	40,  // 68: kahuna.wire.TryExecuteTransactionScriptResponse.Values:type_name -> kahuna.wire.TryExecuteTransactionResponseValue
-	70,  // 69: kahuna.wire.TryExecuteTransactionScriptResponse.Detail:type_name -> kahuna.wire.Detail
-	73,  // 70: kahuna.wire.TryExecuteTransactionResponseValue.Kind:type_name -> kahuna.wire.ValueKind
-	74,  // 71: kahuna.wire.StartTransactionRequest.LockingType:type_name -> kahuna.wire.Locking
-	75,  // 72: kahuna.wire.StartTransactionRequest.ReadValidation:type_name -> kahuna.wire.ReadValidation
-	76,  // 73: kahuna.wire.StartTransactionRequest.DecisionDurability:type_name -> kahuna.wire.DecisionDurability
-	72,  // 74: kahuna.wire.StartTransactionRequest.Priority:type_name -> kahuna.wire.Priority
-	77,  // 75: kahuna.wire.StartTransactionRequest.Conflicts:type_name -> kahuna.wire.ConflictPolicy
-	69,  // 76: kahuna.wire.StartTransactionResponse.Type:type_name -> kahuna.wire.KvType
-	70,  // 77: kahuna.wire.StartTransactionResponse.Detail:type_name -> kahuna.wire.Detail
-	69,  // 78: kahuna.wire.CommitTransactionResponse.Type:type_name -> kahuna.wire.KvType
-	70,  // 79: kahuna.wire.CommitTransactionResponse.Detail:type_name -> kahuna.wire.Detail
-	69,  // 80: kahuna.wire.RollbackTransactionResponse.Type:type_name -> kahuna.wire.KvType
-	70,  // 81: kahuna.wire.RollbackTransactionResponse.Detail:type_name -> kahuna.wire.Detail
-	68,  // 82: kahuna.wire.TryAcquireExclusiveLockRequest.Durability:type_name -> kahuna.wire.Durability
-	69,  // 83: kahuna.wire.TryAcquireExclusiveLockResponse.Type:type_name -> kahuna.wire.KvType
-	70,  // 84: kahuna.wire.TryAcquireExclusiveLockResponse.Detail:type_name -> kahuna.wire.Detail
-	68,  // 85: kahuna.wire.TryAcquireExclusivePrefixLockRequest.Durability:type_name -> kahuna.wire.Durability
-	69,  // 86: kahuna.wire.TryAcquireExclusivePrefixLockResponse.Type:type_name -> kahuna.wire.KvType
-	70,  // 87: kahuna.wire.TryAcquireExclusivePrefixLockResponse.Detail:type_name -> kahuna.wire.Detail
-	68,  // 88: kahuna.wire.TryReleaseExclusivePrefixLockRequest.Durability:type_name -> kahuna.wire.Durability
-	69,  // 89: kahuna.wire.TryReleaseExclusivePrefixLockResponse.Type:type_name -> kahuna.wire.KvType
-	70,  // 90: kahuna.wire.TryReleaseExclusivePrefixLockResponse.Detail:type_name -> kahuna.wire.Detail
-	68,  // 91: kahuna.wire.TryAcquireExclusiveRangeLockRequest.Durability:type_name -> kahuna.wire.Durability
-	78,  // 92: kahuna.wire.TryAcquireExclusiveRangeLockRequest.Mode:type_name -> kahuna.wire.RangeMode
-	69,  // 93: kahuna.wire.TryAcquireExclusiveRangeLockResponse.Type:type_name -> kahuna.wire.KvType
-	70,  // 94: kahuna.wire.TryAcquireExclusiveRangeLockResponse.Detail:type_name -> kahuna.wire.Detail
-	68,  // 95: kahuna.wire.TryReleaseExclusiveRangeLockRequest.Durability:type_name -> kahuna.wire.Durability
-	69,  // 96: kahuna.wire.TryReleaseExclusiveRangeLockResponse.Type:type_name -> kahuna.wire.KvType
-	70,  // 97: kahuna.wire.TryReleaseExclusiveRangeLockResponse.Detail:type_name -> kahuna.wire.Detail
-	69,  // 98: kahuna.wire.AcquireSnapshotHoldResponse.Type:type_name -> kahuna.wire.KvType
-	70,  // 99: kahuna.wire.AcquireSnapshotHoldResponse.Detail:type_name -> kahuna.wire.Detail
-	69,  // 100: kahuna.wire.RenewSnapshotHoldResponse.Type:type_name -> kahuna.wire.KvType
-	70,  // 101: kahuna.wire.RenewSnapshotHoldResponse.Detail:type_name -> kahuna.wire.Detail
-	69,  // 102: kahuna.wire.ReleaseSnapshotHoldResponse.Type:type_name -> kahuna.wire.KvType
-	70,  // 103: kahuna.wire.ReleaseSnapshotHoldResponse.Detail:type_name -> kahuna.wire.Detail
-	69,  // 104: kahuna.wire.GetSnapshotFloorResponse.Type:type_name -> kahuna.wire.KvType
-	70,  // 105: kahuna.wire.GetSnapshotFloorResponse.Detail:type_name -> kahuna.wire.Detail
-	79,  // 106: kahuna.wire.BatchClientKeyValueRequest.Type:type_name -> kahuna.wire.KvBatchType
+	73,  // 69: kahuna.wire.TryExecuteTransactionScriptResponse.Detail:type_name -> kahuna.wire.Detail
+	76,  // 70: kahuna.wire.TryExecuteTransactionResponseValue.Kind:type_name -> kahuna.wire.ValueKind
+	77,  // 71: kahuna.wire.StartTransactionRequest.LockingType:type_name -> kahuna.wire.Locking
+	78,  // 72: kahuna.wire.StartTransactionRequest.ReadValidation:type_name -> kahuna.wire.ReadValidation
+	79,  // 73: kahuna.wire.StartTransactionRequest.DecisionDurability:type_name -> kahuna.wire.DecisionDurability
+	75,  // 74: kahuna.wire.StartTransactionRequest.Priority:type_name -> kahuna.wire.Priority
+	80,  // 75: kahuna.wire.StartTransactionRequest.Conflicts:type_name -> kahuna.wire.ConflictPolicy
+	72,  // 76: kahuna.wire.StartTransactionResponse.Type:type_name -> kahuna.wire.KvType
+	73,  // 77: kahuna.wire.StartTransactionResponse.Detail:type_name -> kahuna.wire.Detail
+	72,  // 78: kahuna.wire.CommitTransactionResponse.Type:type_name -> kahuna.wire.KvType
+	73,  // 79: kahuna.wire.CommitTransactionResponse.Detail:type_name -> kahuna.wire.Detail
+	72,  // 80: kahuna.wire.RollbackTransactionResponse.Type:type_name -> kahuna.wire.KvType
+	73,  // 81: kahuna.wire.RollbackTransactionResponse.Detail:type_name -> kahuna.wire.Detail
+	71,  // 82: kahuna.wire.TryAcquireExclusiveLockRequest.Durability:type_name -> kahuna.wire.Durability
+	72,  // 83: kahuna.wire.TryAcquireExclusiveLockResponse.Type:type_name -> kahuna.wire.KvType
+	73,  // 84: kahuna.wire.TryAcquireExclusiveLockResponse.Detail:type_name -> kahuna.wire.Detail
+	71,  // 85: kahuna.wire.TryAcquireExclusivePrefixLockRequest.Durability:type_name -> kahuna.wire.Durability
+	72,  // 86: kahuna.wire.TryAcquireExclusivePrefixLockResponse.Type:type_name -> kahuna.wire.KvType
+	73,  // 87: kahuna.wire.TryAcquireExclusivePrefixLockResponse.Detail:type_name -> kahuna.wire.Detail
+	71,  // 88: kahuna.wire.TryReleaseExclusivePrefixLockRequest.Durability:type_name -> kahuna.wire.Durability
+	72,  // 89: kahuna.wire.TryReleaseExclusivePrefixLockResponse.Type:type_name -> kahuna.wire.KvType
+	73,  // 90: kahuna.wire.TryReleaseExclusivePrefixLockResponse.Detail:type_name -> kahuna.wire.Detail
+	71,  // 91: kahuna.wire.TryAcquireExclusiveRangeLockRequest.Durability:type_name -> kahuna.wire.Durability
+	81,  // 92: kahuna.wire.TryAcquireExclusiveRangeLockRequest.Mode:type_name -> kahuna.wire.RangeMode
+	72,  // 93: kahuna.wire.TryAcquireExclusiveRangeLockResponse.Type:type_name -> kahuna.wire.KvType
+	73,  // 94: kahuna.wire.TryAcquireExclusiveRangeLockResponse.Detail:type_name -> kahuna.wire.Detail
+	71,  // 95: kahuna.wire.TryReleaseExclusiveRangeLockRequest.Durability:type_name -> kahuna.wire.Durability
+	72,  // 96: kahuna.wire.TryReleaseExclusiveRangeLockResponse.Type:type_name -> kahuna.wire.KvType
+	73,  // 97: kahuna.wire.TryReleaseExclusiveRangeLockResponse.Detail:type_name -> kahuna.wire.Detail
+	72,  // 98: kahuna.wire.AcquireSnapshotHoldResponse.Type:type_name -> kahuna.wire.KvType
+	73,  // 99: kahuna.wire.AcquireSnapshotHoldResponse.Detail:type_name -> kahuna.wire.Detail
+	72,  // 100: kahuna.wire.RenewSnapshotHoldResponse.Type:type_name -> kahuna.wire.KvType
+	73,  // 101: kahuna.wire.RenewSnapshotHoldResponse.Detail:type_name -> kahuna.wire.Detail
+	72,  // 102: kahuna.wire.ReleaseSnapshotHoldResponse.Type:type_name -> kahuna.wire.KvType
+	73,  // 103: kahuna.wire.ReleaseSnapshotHoldResponse.Detail:type_name -> kahuna.wire.Detail
+	72,  // 104: kahuna.wire.GetSnapshotFloorResponse.Type:type_name -> kahuna.wire.KvType
+	73,  // 105: kahuna.wire.GetSnapshotFloorResponse.Detail:type_name -> kahuna.wire.Detail
+	82,  // 106: kahuna.wire.BatchClientKeyValueRequest.Type:type_name -> kahuna.wire.KvBatchType
 	0,   // 107: kahuna.wire.BatchClientKeyValueRequest.TrySetKeyValue:type_name -> kahuna.wire.TrySetKeyValueRequest
 	10,  // 108: kahuna.wire.BatchClientKeyValueRequest.TrySetManyKeyValue:type_name -> kahuna.wire.TrySetManyKeyValueRequest
 	2,   // 109: kahuna.wire.BatchClientKeyValueRequest.TryGetKeyValue:type_name -> kahuna.wire.TryGetKeyValueRequest
@@ -7549,26 +7836,32 @@ var file_wirepb_kv_proto_depIdxs = []int32{
 	43,  // 118: kahuna.wire.BatchClientKeyValueRequest.CommitTransaction:type_name -> kahuna.wire.CommitTransactionRequest
 	45,  // 119: kahuna.wire.BatchClientKeyValueRequest.RollbackTransaction:type_name -> kahuna.wire.RollbackTransactionRequest
 	14,  // 120: kahuna.wire.BatchClientKeyValueRequest.TryDeleteManyKeyValue:type_name -> kahuna.wire.TryDeleteManyKeyValueRequest
-	79,  // 121: kahuna.wire.BatchClientKeyValueResponse.Type:type_name -> kahuna.wire.KvBatchType
-	1,   // 122: kahuna.wire.BatchClientKeyValueResponse.TrySetKeyValue:type_name -> kahuna.wire.TrySetKeyValueResponse
-	12,  // 123: kahuna.wire.BatchClientKeyValueResponse.TrySetManyKeyValue:type_name -> kahuna.wire.TrySetManyKeyValueResponse
-	3,   // 124: kahuna.wire.BatchClientKeyValueResponse.TryGetKeyValue:type_name -> kahuna.wire.TryGetKeyValueResponse
-	7,   // 125: kahuna.wire.BatchClientKeyValueResponse.TryDeleteKeyValue:type_name -> kahuna.wire.TryDeleteKeyValueResponse
-	9,   // 126: kahuna.wire.BatchClientKeyValueResponse.TryExtendKeyValue:type_name -> kahuna.wire.TryExtendKeyValueResponse
-	5,   // 127: kahuna.wire.BatchClientKeyValueResponse.TryExistsKeyValue:type_name -> kahuna.wire.TryExistsKeyValueResponse
-	39,  // 128: kahuna.wire.BatchClientKeyValueResponse.TryExecuteTransactionScript:type_name -> kahuna.wire.TryExecuteTransactionScriptResponse
-	48,  // 129: kahuna.wire.BatchClientKeyValueResponse.TryAcquireExclusiveLock:type_name -> kahuna.wire.TryAcquireExclusiveLockResponse
-	26,  // 130: kahuna.wire.BatchClientKeyValueResponse.GetByBucket:type_name -> kahuna.wire.GetByBucketResponse
-	28,  // 131: kahuna.wire.BatchClientKeyValueResponse.ScanByPrefix:type_name -> kahuna.wire.ScanAllByPrefixResponse
-	42,  // 132: kahuna.wire.BatchClientKeyValueResponse.StartTransaction:type_name -> kahuna.wire.StartTransactionResponse
-	44,  // 133: kahuna.wire.BatchClientKeyValueResponse.CommitTransaction:type_name -> kahuna.wire.CommitTransactionResponse
-	46,  // 134: kahuna.wire.BatchClientKeyValueResponse.RollbackTransaction:type_name -> kahuna.wire.RollbackTransactionResponse
-	16,  // 135: kahuna.wire.BatchClientKeyValueResponse.TryDeleteManyKeyValue:type_name -> kahuna.wire.TryDeleteManyKeyValueResponse
-	136, // [136:136] is the sub-list for method output_type
-	136, // [136:136] is the sub-list for method input_type
-	136, // [136:136] is the sub-list for extension type_name
-	136, // [136:136] is the sub-list for extension extendee
-	0,   // [0:136] is the sub-list for field type_name
+	66,  // 121: kahuna.wire.BatchClientKeyValueRequest.Plain:type_name -> kahuna.wire.PlainRequest
+	65,  // 122: kahuna.wire.BatchClientKeyValueRequest.Pack:type_name -> kahuna.wire.BatchClientKeyValueRequest
+	67,  // 123: kahuna.wire.PlainRequest.Headers:type_name -> kahuna.wire.PlainHeader
+	67,  // 124: kahuna.wire.PlainResponse.Headers:type_name -> kahuna.wire.PlainHeader
+	82,  // 125: kahuna.wire.BatchClientKeyValueResponse.Type:type_name -> kahuna.wire.KvBatchType
+	1,   // 126: kahuna.wire.BatchClientKeyValueResponse.TrySetKeyValue:type_name -> kahuna.wire.TrySetKeyValueResponse
+	12,  // 127: kahuna.wire.BatchClientKeyValueResponse.TrySetManyKeyValue:type_name -> kahuna.wire.TrySetManyKeyValueResponse
+	3,   // 128: kahuna.wire.BatchClientKeyValueResponse.TryGetKeyValue:type_name -> kahuna.wire.TryGetKeyValueResponse
+	7,   // 129: kahuna.wire.BatchClientKeyValueResponse.TryDeleteKeyValue:type_name -> kahuna.wire.TryDeleteKeyValueResponse
+	9,   // 130: kahuna.wire.BatchClientKeyValueResponse.TryExtendKeyValue:type_name -> kahuna.wire.TryExtendKeyValueResponse
+	5,   // 131: kahuna.wire.BatchClientKeyValueResponse.TryExistsKeyValue:type_name -> kahuna.wire.TryExistsKeyValueResponse
+	39,  // 132: kahuna.wire.BatchClientKeyValueResponse.TryExecuteTransactionScript:type_name -> kahuna.wire.TryExecuteTransactionScriptResponse
+	48,  // 133: kahuna.wire.BatchClientKeyValueResponse.TryAcquireExclusiveLock:type_name -> kahuna.wire.TryAcquireExclusiveLockResponse
+	26,  // 134: kahuna.wire.BatchClientKeyValueResponse.GetByBucket:type_name -> kahuna.wire.GetByBucketResponse
+	28,  // 135: kahuna.wire.BatchClientKeyValueResponse.ScanByPrefix:type_name -> kahuna.wire.ScanAllByPrefixResponse
+	42,  // 136: kahuna.wire.BatchClientKeyValueResponse.StartTransaction:type_name -> kahuna.wire.StartTransactionResponse
+	44,  // 137: kahuna.wire.BatchClientKeyValueResponse.CommitTransaction:type_name -> kahuna.wire.CommitTransactionResponse
+	46,  // 138: kahuna.wire.BatchClientKeyValueResponse.RollbackTransaction:type_name -> kahuna.wire.RollbackTransactionResponse
+	16,  // 139: kahuna.wire.BatchClientKeyValueResponse.TryDeleteManyKeyValue:type_name -> kahuna.wire.TryDeleteManyKeyValueResponse
+	68,  // 140: kahuna.wire.BatchClientKeyValueResponse.Plain:type_name -> kahuna.wire.PlainResponse
+	69,  // 141: kahuna.wire.BatchClientKeyValueResponse.Pack:type_name -> kahuna.wire.BatchClientKeyValueResponse
+	142, // [142:142] is the sub-list for method output_type
+	142, // [142:142] is the sub-list for method input_type
+	142, // [142:142] is the sub-list for extension type_name
+	142, // [142:142] is the sub-list for extension extendee
+	0,   // [0:142] is the sub-list for field type_name
 }
 
 func init() { file_wirepb_kv_proto_init() }
@@ -7634,8 +7927,9 @@ func file_wirepb_kv_proto_init() {
 		(*BatchClientKeyValueRequest_CommitTransaction)(nil),
 		(*BatchClientKeyValueRequest_RollbackTransaction)(nil),
 		(*BatchClientKeyValueRequest_TryDeleteManyKeyValue)(nil),
+		(*BatchClientKeyValueRequest_Plain)(nil),
 	}
-	file_wirepb_kv_proto_msgTypes[66].OneofWrappers = []any{
+	file_wirepb_kv_proto_msgTypes[69].OneofWrappers = []any{
 		(*BatchClientKeyValueResponse_TrySetKeyValue)(nil),
 		(*BatchClientKeyValueResponse_TrySetManyKeyValue)(nil),
 		(*BatchClientKeyValueResponse_TryGetKeyValue)(nil),
@@ -7650,6 +7944,7 @@ func file_wirepb_kv_proto_init() {
 		(*BatchClientKeyValueResponse_CommitTransaction)(nil),
 		(*BatchClientKeyValueResponse_RollbackTransaction)(nil),
 		(*BatchClientKeyValueResponse_TryDeleteManyKeyValue)(nil),
+		(*BatchClientKeyValueResponse_Plain)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -7657,7 +7952,7 @@ func file_wirepb_kv_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wirepb_kv_proto_rawDesc), len(file_wirepb_kv_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   67,
+			NumMessages:   70,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

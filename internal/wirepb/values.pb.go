@@ -745,26 +745,28 @@ const (
 	KvBatchType_KV_BATCH_TYPE_COMMIT         KvBatchType = 12
 	KvBatchType_KV_BATCH_TYPE_ROLLBACK       KvBatchType = 13
 	KvBatchType_KV_BATCH_TYPE_DELETE_MANY    KvBatchType = 14
+	KvBatchType_KV_BATCH_TYPE_PLAIN          KvBatchType = 100 // ours: a request of the plain REST face
 )
 
 // Enum value maps for KvBatchType.
 var (
 	KvBatchType_name = map[int32]string{
-		0:  "KV_BATCH_TYPE_NONE",
-		1:  "KV_BATCH_TYPE_SET",
-		2:  "KV_BATCH_TYPE_SET_MANY",
-		3:  "KV_BATCH_TYPE_EXTEND",
-		4:  "KV_BATCH_TYPE_DELETE",
-		5:  "KV_BATCH_TYPE_GET",
-		6:  "KV_BATCH_TYPE_EXISTS",
-		7:  "KV_BATCH_TYPE_SCRIPT",
-		8:  "KV_BATCH_TYPE_ACQUIRE_LOCK",
-		9:  "KV_BATCH_TYPE_GET_BY_BUCKET",
-		10: "KV_BATCH_TYPE_SCAN_BY_PREFIX",
-		11: "KV_BATCH_TYPE_START",
-		12: "KV_BATCH_TYPE_COMMIT",
-		13: "KV_BATCH_TYPE_ROLLBACK",
-		14: "KV_BATCH_TYPE_DELETE_MANY",
+		0:   "KV_BATCH_TYPE_NONE",
+		1:   "KV_BATCH_TYPE_SET",
+		2:   "KV_BATCH_TYPE_SET_MANY",
+		3:   "KV_BATCH_TYPE_EXTEND",
+		4:   "KV_BATCH_TYPE_DELETE",
+		5:   "KV_BATCH_TYPE_GET",
+		6:   "KV_BATCH_TYPE_EXISTS",
+		7:   "KV_BATCH_TYPE_SCRIPT",
+		8:   "KV_BATCH_TYPE_ACQUIRE_LOCK",
+		9:   "KV_BATCH_TYPE_GET_BY_BUCKET",
+		10:  "KV_BATCH_TYPE_SCAN_BY_PREFIX",
+		11:  "KV_BATCH_TYPE_START",
+		12:  "KV_BATCH_TYPE_COMMIT",
+		13:  "KV_BATCH_TYPE_ROLLBACK",
+		14:  "KV_BATCH_TYPE_DELETE_MANY",
+		100: "KV_BATCH_TYPE_PLAIN",
 	}
 	KvBatchType_value = map[string]int32{
 		"KV_BATCH_TYPE_NONE":           0,
@@ -782,6 +784,7 @@ var (
 		"KV_BATCH_TYPE_COMMIT":         12,
 		"KV_BATCH_TYPE_ROLLBACK":       13,
 		"KV_BATCH_TYPE_DELETE_MANY":    14,
+		"KV_BATCH_TYPE_PLAIN":          100,
 	}
 )
 
@@ -1612,7 +1615,7 @@ const file_wirepb_values_proto_rawDesc = "" +
 	"\x1bSEQ_TYPE_MAX_VALUE_EXCEEDED\x10\x04\x12\x17\n" +
 	"\x13SEQ_TYPE_MUST_RETRY\x10\x05\x12\x14\n" +
 	"\x10SEQ_TYPE_ABORTED\x10\x06\x12\x12\n" +
-	"\x0eSEQ_TYPE_ERROR\x10c*\xa8\x03\n" +
+	"\x0eSEQ_TYPE_ERROR\x10c*\xc1\x03\n" +
 	"\vKvBatchType\x12\x16\n" +
 	"\x12KV_BATCH_TYPE_NONE\x10\x00\x12\x15\n" +
 	"\x11KV_BATCH_TYPE_SET\x10\x01\x12\x1a\n" +
@@ -1629,7 +1632,8 @@ const file_wirepb_values_proto_rawDesc = "" +
 	"\x13KV_BATCH_TYPE_START\x10\v\x12\x18\n" +
 	"\x14KV_BATCH_TYPE_COMMIT\x10\f\x12\x1a\n" +
 	"\x16KV_BATCH_TYPE_ROLLBACK\x10\r\x12\x1d\n" +
-	"\x19KV_BATCH_TYPE_DELETE_MANY\x10\x0e*\x99\x01\n" +
+	"\x19KV_BATCH_TYPE_DELETE_MANY\x10\x0e\x12\x17\n" +
+	"\x13KV_BATCH_TYPE_PLAIN\x10d*\x99\x01\n" +
 	"\rLockBatchType\x12\x18\n" +
 	"\x14LOCK_BATCH_TYPE_NONE\x10\x00\x12\x1b\n" +
 	"\x17LOCK_BATCH_TYPE_ACQUIRE\x10\x01\x12\x1a\n" +

@@ -63,13 +63,12 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	}
 	switch m := v.(type) {
 	case *wirepb.BatchClientKeyValueRequest:
-		kind, id, bad := envelope(data.Materialize())
-		if bad != nil {
+		raw := data.Materialize()
+		if _, _, bad := envelope(raw); bad != nil {
 			return err
 		}
 		m.Reset()
-		m.Type, m.RequestId = wirepb.KvBatchType(kind), id
-		return nil
+		return rescue(raw, m)
 	case *wirepb.BatchClientLockRequest:
 		kind, id, bad := envelope(data.Materialize())
 		if bad != nil {
@@ -81,6 +80,39 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	}
 	return err
 }
+
+// rescue reads what can be read of a batch request that cannot be read as a whole:
+// its type and id, and its pack.
+func rescue(raw []byte, m *wirepb.BatchClientKeyValueRequest) error {
+	kind, id, err := envelope(raw)
+	if err != nil {
+		return err
+	}
+	m.Type, m.RequestId = wirepb.KvBatchType(kind), id
+	for len(raw) > 0 {
+		number, wire, n := protowire.ConsumeTag(raw)
+		value := raw[n:]
+		size := protowire.ConsumeFieldValue(number, wire, value)
+		raw = value[size:]
+		if number != packField || wire != protowire.BytesType {
+			continue
+		}
+		one, _ := protowire.ConsumeBytes(value)
+		q := &wirepb.BatchClientKeyValueRequest{}
+		if proto.Unmarshal(one, q) != nil {
+			q.Reset()
+			if kind, id, err = envelope(one); err != nil {
+				return err
+			}
+			q.Type, q.RequestId = wirepb.KvBatchType(kind), id
+		}
+		m.Pack = append(m.Pack, q)
+	}
+	return nil
+}
+
+// packField is the number of BatchClientKeyValueRequest.Pack.
+const packField = 101
 
 var errMalformed = errors.New("this is no protobuf message")
 

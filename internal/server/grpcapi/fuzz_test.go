@@ -55,7 +55,7 @@ func FuzzBatchRequest(f *testing.F) {
 		if start := q.GetStartTransaction(); start != nil {
 			start.AdmissionWaitMs = 1
 		}
-		a := k.answer(&q)
+		a, _ := k.answer(t.Context(), false, &q)
 		if a.Type != q.Type || a.RequestId != q.RequestId {
 			t.Fatalf("the answer to %v is %v", &q, a)
 		}

@@ -147,5 +147,5 @@ func (k *keyValuer) RemoveKeyRange(_ context.Context, r *pb.RemoveKeyRangeReques
 
 // BatchClientKeyValueRequests implements pb.KeyValuerServer.
 func (k *keyValuer) BatchClientKeyValueRequests(stream grpc.BidiStreamingServer[pb.BatchClientKeyValueRequest, pb.BatchClientKeyValueResponse]) error {
-	return serveBatch(k.s, stream, k.answer)
+	return serveBatch(k.s, stream, k.dialect())
 }

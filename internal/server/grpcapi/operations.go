@@ -3,6 +3,7 @@ package grpcapi
 import (
 	"context"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -139,43 +140,162 @@ var lockOperations = map[pb.LockBatchType]operation[lockRequest, lockResponse]{
 		}, (*lockResponse).GetGetLock),
 }
 
-// answer answers one request of a stream of calls on keys.
-func (k *keyValuer) answer(q *kvRequest) *kvResponse {
+// dialect are streams of calls on keys.
+func (k *keyValuer) dialect() *dialect[kvRequest, kvResponse] {
+	return &dialect[kvRequest, kvResponse]{
+		start:  k.start,
+		id:     (*kvRequest).GetRequestId,
+		unpack: unpack,
+		pack:   func(list []*kvResponse) *kvResponse { return &kvResponse{Pack: list} },
+	}
+}
+
+// unpack returns the requests of a message, and the ids of those canceled.
+func unpack(m *kvRequest) ([]*kvRequest, []int32) {
+	list := m.Pack
+	if m.Type != 0 || m.RequestId != 0 || m.Payload != nil || len(list) == 0 && len(m.Canceled) == 0 {
+		list = append(list, m)
+	}
+	return list, m.Canceled
+}
+
+// start answers one request of a stream of calls on keys.
+func (k *keyValuer) start(r *running, q *kvRequest, done func(*kvResponse, int)) {
+	ctx, packs := r.context(), r.in != nil
+	switch p := q.Payload.(type) {
+	case *pb.BatchClientKeyValueRequest_TryExecuteTransactionScript:
+		if q.Type == pb.KvBatchType_KV_BATCH_TYPE_SCRIPT && k.startScript(ctx, packs, q, p.TryExecuteTransactionScript, done) {
+			return
+		}
+	case *pb.BatchClientKeyValueRequest_TryGetKeyValue:
+		if q.Type == pb.KvBatchType_KV_BATCH_TYPE_GET && k.startGet(ctx, packs, q, p.TryGetKeyValue, done) {
+			return
+		}
+	case *pb.BatchClientKeyValueRequest_Plain:
+		if q.Type == pb.KvBatchType_KV_BATCH_TYPE_PLAIN && packs && k.s.opts.Plain != nil {
+			go func() {
+				a := &kvResponse{Type: q.Type, RequestId: q.RequestId, Payload: &pb.BatchClientKeyValueResponse_Plain{Plain: k.s.plain(ctx, p.Plain)}}
+				done(a, proto.Size(a))
+			}()
+			return
+		}
+	}
+	go func() { done(k.answer(ctx, packs, q)) }()
+}
+
+// startScript starts a script that does not have to wait.
+func (k *keyValuer) startScript(ctx context.Context, packs bool, q *kvRequest, p *pb.TryExecuteTransactionScriptRequest, done func(*kvResponse, int)) bool {
 	op := kvOperations[q.Type]
-	return perform(k.s, &op, q, func() *kvResponse { return &kvResponse{Type: q.Type, RequestId: q.RequestId} })
+	c := begin(k.s, &op, packs, func() *kvResponse { return &kvResponse{Type: q.Type, RequestId: q.RequestId} }, done)
+	return c.guard(func() bool {
+		return k.service().StartScript(ctx, p, func(res *pb.TryExecuteTransactionScriptResponse) {
+			c.answer(&kvResponse{Type: q.Type, RequestId: q.RequestId, Payload: &pb.BatchClientKeyValueResponse_TryExecuteTransactionScript{TryExecuteTransactionScript: res}})
+		})
+	})
+}
+
+// startGet starts to read a key.
+func (k *keyValuer) startGet(ctx context.Context, packs bool, q *kvRequest, p *pb.TryGetKeyValueRequest, done func(*kvResponse, int)) bool {
+	op := kvOperations[q.Type]
+	c := begin(k.s, &op, packs, func() *kvResponse { return &kvResponse{Type: q.Type, RequestId: q.RequestId} }, done)
+	return c.guard(func() bool {
+		return k.service().StartGet(ctx, p, func(res *pb.TryGetKeyValueResponse) {
+			c.answer(&kvResponse{Type: q.Type, RequestId: q.RequestId, Payload: &pb.BatchClientKeyValueResponse_TryGetKeyValue{TryGetKeyValue: res}})
+		})
+	})
+}
+
+// answer answers one request of a stream of calls on keys, when that may wait.
+func (k *keyValuer) answer(ctx context.Context, packs bool, q *kvRequest) (*kvResponse, int) {
+	op := kvOperations[q.Type]
+	return perform(ctx, k.s, &op, packs, q, func() *kvResponse { return &kvResponse{Type: q.Type, RequestId: q.RequestId} })
+}
+
+// dialect are streams of calls on locks.
+func (l *locker) dialect() *dialect[lockRequest, lockResponse] {
+	return &dialect[lockRequest, lockResponse]{
+		start: func(r *running, q *lockRequest, done func(*lockResponse, int)) {
+			go func() { done(l.answer(r.context(), q)) }()
+		},
+		id: (*lockRequest).GetRequestId,
+	}
 }
 
 // answer answers one request of a stream of calls on locks.
-func (l *locker) answer(q *lockRequest) *lockResponse {
+func (l *locker) answer(ctx context.Context, q *lockRequest) (*lockResponse, int) {
 	op := lockOperations[q.Type]
-	return perform(l.s, &op, q, func() *lockResponse { return &lockResponse{Type: q.Type, RequestId: q.RequestId} })
+	return perform(ctx, l.s, &op, false, q, func() *lockResponse { return &lockResponse{Type: q.Type, RequestId: q.RequestId} })
 }
 
 // perform answers one request, whatever it is and whatever happens (Invariants
 // GRPC-1 and GRPC-3). empty makes an answer without payload, which is all that a
 // type gets that there is not.
-func perform[Q, A any](s *Server, op *operation[Q, A], q *Q, empty func() *A) (a *A) {
+func perform[Q, A any](ctx context.Context, s *Server, op *operation[Q, A], packs bool, q *Q, empty func() *A) (a *A, size int) {
 	if op.run == nil {
-		return empty()
+		a = empty()
+		return a, proto.Size(any(a).(proto.Message))
 	}
-	start := time.Now()
+	c := begin(s, op, packs, empty, func(answer *A, n int) { a, size = answer, n })
+	c.guard(func() bool {
+		answer := empty()
+		if !op.run(ctx, s.service, q, answer) {
+			wire.Unreadable(op.refuse(answer), "the request has no payload of its type, or one that cannot be read")
+		}
+		c.answer(answer)
+		return true
+	})
+	return a, size
+}
+
+// answering is one request on its way to one answer.
+type answering[Q, A any] struct {
+	s     *Server
+	op    *operation[Q, A]
+	most  int // bytes of the answer
+	start time.Time
+	empty func() *A
+	done  func(*A, int)
+	given atomic.Bool
+}
+
+func begin[Q, A any](s *Server, op *operation[Q, A], packs bool, empty func() *A, done func(*A, int)) *answering[Q, A] {
+	c := &answering[Q, A]{s: s, op: op, most: wire.ReplyBytes, start: time.Now(), empty: empty, done: done}
+	if packs {
+		c.most = packedReplyBytes
+	}
+	return c
+}
+
+// packedReplyBytes bounds an answer to a client that reads packs. It is more than
+// the limits of the store allow.
+const packedReplyBytes = 512 << 20
+
+// guard calls start, and answers when it panics.
+func (c *answering[Q, A]) guard(start func() bool) (started bool) {
 	defer func() {
 		if r := recover(); r != nil {
-			s.opts.Logger.Error("a call failed", "call", op.name, "panic", r, "stack", string(debug.Stack()))
-			a = empty()
-			wire.Broken(op.refuse(a))
+			c.s.opts.Logger.Error("a call failed", "call", c.op.name, "panic", r, "stack", string(debug.Stack()))
+			a := c.empty()
+			wire.Broken(c.op.refuse(a))
+			c.answer(a)
+			started = true
 		}
-		s.observed(op.name, start, resultOf(op.payload(a), nil))
 	}()
-	a = empty()
-	if !op.run(s.opts.Context, s.service, q, a) {
-		wire.Unreadable(op.refuse(a), "the request has no payload of its type, or one that cannot be read")
-		return a
+	return start()
+}
+
+// answer gives the answer, unless one was given.
+func (c *answering[Q, A]) answer(a *A) {
+	if !c.given.CompareAndSwap(false, true) {
+		return
 	}
-	if proto.Size(any(a).(proto.Message)) > wire.ReplyBytes {
-		full := op.payload(a)
-		a = empty()
-		wire.TooLarge(op.refuse(a), full)
+	size := proto.Size(any(a).(proto.Message))
+	if size > c.most {
+		full := c.op.payload(a)
+		a = c.empty()
+		wire.TooLarge(c.op.refuse(a), full)
+		size = proto.Size(any(a).(proto.Message))
 	}
-	return a
+	c.s.observed(c.op.name, c.start, resultOf(c.op.payload(a), nil))
+	c.done(a, size)
 }

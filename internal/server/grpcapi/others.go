@@ -37,7 +37,7 @@ func (l *locker) GetLock(_ context.Context, r *pb.GetLockRequest) (*pb.GetLockRe
 
 // BatchClientLockRequests implements pb.LockerServer.
 func (l *locker) BatchClientLockRequests(stream grpc.BidiStreamingServer[pb.BatchClientLockRequest, pb.BatchClientLockResponse]) error {
-	return serveBatch(l.s, stream, l.answer)
+	return serveBatch(l.s, stream, l.dialect())
 }
 
 // sequencer is the service of sequences.

@@ -37,6 +37,9 @@ type Options struct {
 	// Patience is how long the client of a batch stream may take to read an answer:
 	// 30 s. Then it is cut off.
 	Patience time.Duration
+	// Plain, when not nil, answers the requests of the plain REST face that come in
+	// a batch stream.
+	Plain http.Handler
 }
 
 // Streams is how many calls one connection may have open. An http.Server in front

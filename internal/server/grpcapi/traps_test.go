@@ -492,14 +492,14 @@ func TestBounds(t *testing.T) {
 	}
 	taken := make(chan bool, 3)
 	go func() { taken <- g.take(20); taken <- g.take(1); taken <- g.take(5000) }()
-	g.give(90)
+	g.give(1, 90)
 	for range 2 {
 		if !<-taken {
 			t.Error("ended")
 		}
 	}
-	g.give(20)
-	g.give(1)
+	g.give(1, 20)
+	g.give(1, 1)
 	if !<-taken { // larger than all there is, but alone
 		t.Error("ended")
 	}

@@ -13,6 +13,7 @@ import (
 
 	"kahuna"
 	"kahuna/internal/restwire"
+	"kahuna/internal/server/wire"
 )
 
 // Options configure a Handler. The zero value are the defaults.
@@ -40,7 +41,7 @@ type Handler struct {
 	store    kahuna.Store
 	opts     Options
 	bodies   atomic.Int64 // bytes
-	programs *programs
+	programs *wire.Programs
 	sessions sessions
 }
 
@@ -61,7 +62,7 @@ func New(store kahuna.Store, o Options) *Handler {
 	if o.Context == nil {
 		o.Context = context.Background()
 	}
-	return &Handler{store: store, opts: o, programs: newPrograms(10_000, 64<<20), sessions: sessions{byID: map[string]*session{}}}
+	return &Handler{store: store, opts: o, programs: wire.NewPrograms(10_000, 64<<20), sessions: sessions{byID: map[string]*session{}}}
 }
 
 // Transactions returns how many interactive transactions are open.

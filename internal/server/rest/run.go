@@ -81,7 +81,7 @@ func (h *Handler) program(req *restwire.Run) (kahuna.Program, error) {
 	if req.Hash == "" {
 		return nil, nil
 	}
-	if p := h.programs.get(req.Hash); p != nil {
+	if p := h.programs.Get(req.Hash); p != nil {
 		return p, nil
 	}
 	if req.Script == "" {
@@ -91,7 +91,7 @@ func (h *Handler) program(req *restwire.Run) (kahuna.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.programs.keep(req.Hash, p)
+	h.programs.Keep(req.Hash, p)
 	return p, nil
 }
 

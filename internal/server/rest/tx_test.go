@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -215,34 +214,4 @@ func TestIdleTransaction(t *testing.T) {
 			t.Error("it is not forgotten")
 		}
 	})
-}
-
-// TestPrograms: those not used for the longest time go.
-func TestPrograms(t *testing.T) {
-	db, err := kahuna.OpenMemory(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	p := newPrograms(3, 100)
-	add := func(source string) {
-		t.Helper()
-		program, err := db.Compile(source)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.keep(source, program)
-	}
-	for i := range 3 {
-		add(fmt.Sprint("return ", i))
-	}
-	p.get("return 0")
-	add("return 3")
-	if p.get("return 0") == nil || p.get("return 1") != nil {
-		t.Error("the wrong one is gone")
-	}
-	add("return '" + strings.Repeat("x", 90) + "'")
-	if n := p.recent.Len(); n != 1 || p.bytes > 100 {
-		t.Errorf("%d are kept, of %d bytes", n, p.bytes)
-	}
 }

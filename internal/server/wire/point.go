@@ -296,23 +296,47 @@ type version struct {
 // Get reads a key.
 func (s *Service) Get(ctx context.Context, r *wirepb.TryGetKeyValueRequest) *wirepb.TryGetKeyValueResponse {
 	start := time.Now()
-	fail := func(f *failure) *wirepb.TryGetKeyValueResponse {
-		return &wirepb.TryGetKeyValueResponse{Type: f.kind, Detail: f.detail, TimeElapsedMs: since(start)}
-	}
-	answer := func(v version, f *failure) *wirepb.TryGetKeyValueResponse {
-		if f != nil {
-			return fail(f)
-		}
-		a := &wirepb.TryGetKeyValueResponse{Type: typeDoesNotExist, TimeElapsedMs: since(start)}
-		if v.found {
-			a.Type, a.Value, a.Revision, a.State = typeGet, []byte(v.entry.Value), v.entry.Revision, wirepb.State_STATE_SET
-			a.ExpiresNode, a.ExpiresPhysical, a.ExpiresCounter = v.expires.node, v.expires.physical, v.expires.counter
-			a.LastModifiedNode, a.LastModifiedPhysical, a.LastModifiedCounter = v.modified.node, v.modified.physical, v.modified.counter
-		}
-		return a
-	}
+	fail := func(f *failure) *wirepb.TryGetKeyValueResponse { return got(version{}, f, start) }
+	answer := func(v version, f *failure) *wirepb.TryGetKeyValueResponse { return got(v, f, start) }
 	w := which{r.Key, r.Revision, r.Durability, readAt(r)}
 	return read(ctx, s, nameOf(r), opGet, r, w, fail, answer)
+}
+
+// StartGet is Get for callers that must not wait: it gives the answer to done, as
+// kahuna.Async does. When the call is one that may wait, it does nothing and
+// returns false.
+func (s *Service) StartGet(ctx context.Context, r *wirepb.TryGetKeyValueRequest, done func(*wirepb.TryGetKeyValueResponse)) bool {
+	w := which{r.Key, r.Revision, r.Durability, readAt(r)}
+	if !nameOf(r).plain() || w.revision != -1 || !w.at.none() || w.check() != nil || s.open.Load() > 0 {
+		return false
+	}
+	start := time.Now()
+	a := s.db.Async()
+	if r.Durability == wirepb.Durability_DURABILITY_EPHEMERAL {
+		a = a.Ephemeral()
+	}
+	a.Get(ctx, r.Key, func(e kahuna.Entry, found bool, err error) {
+		var f *failure
+		if err != nil {
+			f = failed(err)
+		}
+		done(got(version{found: found, entry: e, expires: stamp(e.Expires), modified: stamp(e.Modified)}, f, start))
+	})
+	return true
+}
+
+// got is the answer of Get.
+func got(v version, f *failure, start time.Time) *wirepb.TryGetKeyValueResponse {
+	if f != nil {
+		return &wirepb.TryGetKeyValueResponse{Type: f.kind, Detail: f.detail, TimeElapsedMs: since(start)}
+	}
+	a := &wirepb.TryGetKeyValueResponse{Type: typeDoesNotExist, TimeElapsedMs: since(start)}
+	if v.found {
+		a.Type, a.Value, a.Revision, a.State = typeGet, []byte(v.entry.Value), v.entry.Revision, wirepb.State_STATE_SET
+		a.ExpiresNode, a.ExpiresPhysical, a.ExpiresCounter = v.expires.node, v.expires.physical, v.expires.counter
+		a.LastModifiedNode, a.LastModifiedPhysical, a.LastModifiedCounter = v.modified.node, v.modified.physical, v.modified.counter
+	}
+	return a
 }
 
 // Exists looks for a key.

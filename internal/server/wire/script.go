@@ -2,32 +2,105 @@ package wire
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"strings"
 	"sync"
 	"time"
 
 	"kahuna"
+	"kahuna/internal/restwire"
 	"kahuna/internal/wirepb"
 	"kahuna/script"
 )
 
-// Script runs a script. The hash of the request is not needed: compiled scripts
-// are found by their text.
+// Script runs a script. The Hash of the request is not needed: compiled scripts
+// are found by their text, or by ScriptSha256.
 func (s *Service) Script(ctx context.Context, r *wirepb.TryExecuteTransactionScriptRequest) *wirepb.TryExecuteTransactionScriptResponse {
 	start := time.Now()
-	fail := func(f *failure) *wirepb.TryExecuteTransactionScriptResponse {
-		reason := text(f.detail)
-		return &wirepb.TryExecuteTransactionScriptResponse{Type: f.kind, Reason: &reason, Detail: f.detail, TimeElapsedMs: since(start)}
+	program, err := s.program(r)
+	if err != nil {
+		return scriptFailed(err, since(start))
 	}
-	if len(r.Script) == 0 {
-		return fail(invalid("the script is missing; its text is needed, also with its hash"))
-	}
-	source := string(r.Script)
 	params, f := parametersOf(r.Parameters)
 	if f != nil {
-		return fail(f)
+		return scriptRefused(f, start)
 	}
+	o := runOptionsOf(r)
+	if o.IdempotencyKey == "" {
+		leave, c := s.enterScript(ctx, program.Source(), params)
+		if c != nil {
+			return scriptRefused(&failure{typeAborted, words2detail(kahuna.CodeConflict, c.words(), "send it again after a pause", true)}, start)
+		}
+		defer leave()
+	} // else it may have been applied before: only the store knows
+	res, err := program.Run(ctx, params, o)
+	if err != nil {
+		return scriptFailed(err, since(start))
+	}
+	return resultOf(res, since(start))
+}
+
+// StartScript is Script for callers that must not wait: it gives the answer to
+// done, as kahuna.Async does. When the script would wait, or is to be compiled,
+// it does nothing and returns false.
+func (s *Service) StartScript(ctx context.Context, r *wirepb.TryExecuteTransactionScriptRequest, done func(*wirepb.TryExecuteTransactionScriptResponse)) bool {
+	program := s.kept(r)
+	if program == nil || r.GetIdempotencyKey() == "" && !s.alone() {
+		return false
+	}
+	start := time.Now()
+	params, f := parametersOf(r.Parameters)
+	if f != nil {
+		done(scriptRefused(f, start))
+		return true
+	}
+	s.db.Async().Run(ctx, program, params, runOptionsOf(r), func(res *kahuna.Result, err error) {
+		if err != nil {
+			done(scriptFailed(err, since(start)))
+			return
+		}
+		done(resultOf(res, since(start)))
+	})
+	return true
+}
+
+// kept returns the program of a request that is kept, or nil.
+func (s *Service) kept(r *wirepb.TryExecuteTransactionScriptRequest) kahuna.Program {
+	if r.ScriptSha256 != nil {
+		return s.bySHA.Get(string(r.ScriptSha256))
+	}
+	return s.byText.Get(string(r.Script))
+}
+
+// program returns the program of a request.
+func (s *Service) program(r *wirepb.TryExecuteTransactionScriptRequest) (kahuna.Program, error) {
+	if p := s.kept(r); p != nil {
+		return p, nil
+	}
+	source := string(r.Script)
+	switch sum := sha256.Sum256(r.Script); {
+	case source == "" && r.ScriptSha256 != nil:
+		return nil, &kahuna.Error{Op: "run", Code: restwire.CodeNoScript, Message: "no script with this hash is kept", Hint: "send its text with the hash once more"}
+	case source == "":
+		return nil, &kahuna.Error{Op: "run", Code: kahuna.CodeBadRequest, Message: "the script is missing; its text is needed, also with its hash"}
+	case r.ScriptSha256 != nil && string(sum[:]) != string(r.ScriptSha256):
+		return nil, &kahuna.Error{Op: "run", Code: kahuna.CodeBadRequest, Message: "ScriptSha256 is not the SHA-256 of Script"}
+	}
+	p, err := s.db.Compile(source)
+	if err != nil {
+		return nil, err
+	}
+	if r.ScriptSha256 != nil {
+		s.bySHA.Keep(string(r.ScriptSha256), p)
+	} else {
+		s.byText.Keep(source, p)
+	}
+	return p, nil
+}
+
+// runOptionsOf returns the options of a run.
+func runOptionsOf(r *wirepb.TryExecuteTransactionScriptRequest) *kahuna.RunOptions {
 	o := &kahuna.RunOptions{IdempotencyKey: r.GetIdempotencyKey(), Timeout: time.Duration(max(r.TimeoutMs, 0)) * time.Millisecond,
 		Priority: priorityOf(r.Priority)}
 	if r.AdmissionWaitMs != nil {
@@ -36,18 +109,13 @@ func (s *Service) Script(ctx context.Context, r *wirepb.TryExecuteTransactionScr
 			o.AdmissionWait = -1 // does not wait at all
 		}
 	}
-	if o.IdempotencyKey == "" {
-		leave, c := s.enterScript(ctx, source, params)
-		if c != nil {
-			return fail(&failure{typeAborted, words2detail(kahuna.CodeConflict, c.words(), "send it again after a pause", true)})
-		}
-		defer leave()
-	} // else it may have been applied before: only the store knows
-	res, err := s.db.Run(ctx, source, params, o)
-	if err != nil {
-		return scriptFailed(err, since(start))
-	}
-	return resultOf(res, since(start))
+	return o
+}
+
+// scriptRefused is the answer of a script that was not run.
+func scriptRefused(f *failure, start time.Time) *wirepb.TryExecuteTransactionScriptResponse {
+	reason := text(f.detail)
+	return &wirepb.TryExecuteTransactionScriptResponse{Type: f.kind, Reason: &reason, Detail: f.detail, TimeElapsedMs: since(start)}
 }
 
 // priorityOf returns a priority; unknown ones are normal.
@@ -108,7 +176,8 @@ func scriptFailed(err error, elapsed int32) *wirepb.TryExecuteTransactionScriptR
 
 // resultOf is the answer of a script that committed.
 func resultOf(res *kahuna.Result, elapsed int32) *wirepb.TryExecuteTransactionScriptResponse {
-	a := &wirepb.TryExecuteTransactionScriptResponse{Type: wirepb.KvType(res.Type), TimeElapsedMs: elapsed,
+	ns := int64(res.Elapsed)
+	a := &wirepb.TryExecuteTransactionScriptResponse{Type: wirepb.KvType(res.Type), TimeElapsedMs: elapsed, ElapsedNs: &ns,
 		Detail: &wirepb.Detail{Outcome: outcomeOf(res.Outcome), Op: clean(res.Op), List: res.List, Warnings: warningsOf(res.Warnings)}}
 	for i := range res.Entries {
 		e := &res.Entries[i]

@@ -47,6 +47,8 @@ type Service struct {
 	sessions sessions
 	holds    holds
 	programs programs
+	// The scripts that were run lately, by their text and by its SHA-256.
+	byText, bySHA *Programs
 	// working is the context of calls that must not end with their caller.
 	working context.Context
 	stop    context.CancelFunc
@@ -68,7 +70,7 @@ func New(db *kahuna.DB, o Options) *Service {
 	if o.Holds == 0 {
 		o.Holds = 10_000
 	}
-	s := &Service{db: db, opts: o}
+	s := &Service{db: db, opts: o, byText: NewPrograms(1000, 16<<20), bySHA: NewPrograms(10_000, 64<<20)}
 	s.working, s.stop = context.WithCancel(context.Background())
 	s.locks.init()
 	s.sessions.init(o.Transactions)
