@@ -172,7 +172,7 @@ func (c *conn) describe() string {
 	if !c.away() {
 		fd = c.g.Fd()
 	}
-	now, in, out := c.server.now, len(c.in), len(c.out)+c.outbound()
+	now, in, out := c.server.now, len(c.in), int(c.unsent())
 	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=0 psub=0 ssub=0 multi=%d watch=%d "+
 		"qbuf=%d qbuf-free=%d obl=%d oll=%d omem=%d tot-mem=%d events=r cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
 		c.id, c.remote, c.local, fd, c.about.name, int((now - c.about.opened).Seconds()), int((now - c.about.active).Seconds()), flags,

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/panjf2000/gnet/v2"
 )
 
 // TestClientListKill: connections are listed with what they are, and closed by
@@ -119,11 +121,13 @@ func TestMonitorBounded(t *testing.T) {
 	f, m := open(s)
 	m.traffic([]byte(request("MONITOR")))
 	_, c := open(s)
-	f.outbound = monitorWaiting + 1
+	m.sender = &sender{}
+	m.sender.busy.Store(true)
+	m.sender.left.Store(monitorWaiting + 1)
 	for range 3 {
 		c.traffic([]byte(request("PING")))
 	}
-	f.outbound, f.out = 0, nil
+	m.sender, f.out = nil, nil
 	c.traffic([]byte(request("ECHO", "x")))
 	m.traffic(nil)
 	if got := string(f.out); strings.Count(got, "\r\n") != 2 || !strings.Contains(got, "(3 requests left out") || !strings.Contains(got, `"ECHO" "x"`) {
@@ -146,7 +150,10 @@ func TestClosedWhileWriting(t *testing.T) {
 		c.traffic(nil)
 	}
 	f.fail = errors.New("gone")
-	c.traffic([]byte("\r\n$1\r\nk\r\n" + request("GET", "k") + "*2\r\n"))
+	if c.traffic([]byte("\r\n$1\r\nk\r\n"+request("GET", "k")+"*2\r\n")) != gnet.Close {
+		t.Error("it stays open")
+	}
+	s.OnClose(f, f.fail)
 	if !c.closed || s.input.Load() != 0 || s.output.Load() != 0 || s.open.Load() != 0 {
 		t.Errorf("closed %v, input %d, output %d, open %d", c.closed, s.input.Load(), s.output.Load(), s.open.Load())
 	}

@@ -17,8 +17,8 @@ type command struct {
 	// first, last and step say where keys are, as COMMAND tells it.
 	first, last, step int
 	writes            bool
-	// plan makes the op; nil for the commands of the connection itself, which
-	// are in control.
+	// plan makes the op. The commands of the connection itself are in control; those
+	// that can stand between MULTI and EXEC have a plan for it, too.
 	plan    func(c *conn, args [][]byte) (op, error)
 	control func(c *conn, args [][]byte)
 	// alone is not allowed between MULTI and EXEC.
@@ -91,11 +91,14 @@ func (c *conn) exec(args [][]byte) {
 		return
 	}
 	if cmd.control != nil {
-		if c.multi != nil && cmd.alone {
+		switch {
+		case c.multi != nil && cmd.plan != nil:
+			c.enqueue(cmd, args)
+		case c.multi != nil && cmd.alone:
 			c.refuse(notInMulti(cmd))
-			return
+		default:
+			cmd.control(c, args)
 		}
-		cmd.control(c, args)
 		return
 	}
 	if c.multi != nil {

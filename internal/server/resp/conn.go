@@ -25,8 +25,8 @@ type conn struct {
 
 	parser parser
 	in     []byte // what has come and was not run
-	// waiting is its length and that of what MULTI has queued, as the server's
-	// input counts it.
+	// waiting is its length and that of what MULTI has queued and WATCH watches,
+	// as the server's input counts it.
 	waiting int
 	queue   []*slot
 	first   int // of queue
@@ -45,12 +45,23 @@ type conn struct {
 	space int
 	multi *multi
 	watch []watched
-	about about
+	// watchBytes are those of the keys in watch.
+	watchBytes int
+	about      about
 
 	woken   atomic.Bool
 	held    atomic.Int64 // bytes of answers that wait for those before them
 	flooded atomic.Bool  // held is over the bound, so that answers were dropped
 	output  outputWatch
+	sender  *sender // nil while the socket takes all answers at once
+
+	// half tells that the client sends nothing more, so that gnet does not have the
+	// socket any more, but sender has.
+	half bool
+	// leaving is set when everything is answered and written; the connection is
+	// closed by the client, or at leaveAt.
+	leaving *time.Timer
+	leaveAt time.Duration
 
 	// socket is that of a parked connection, which gnet does not have; returning
 	// tells that it is on its way back.
@@ -104,7 +115,7 @@ func (c *conn) newSlot(reply func(*writer, *answer)) *slot {
 	s := slots.Get().(*slot)
 	s.c, s.reply, s.cmd, s.begun = c, reply, c.cmd, c.begun
 	s.state.Store(slotStarting)
-	s.w.b, s.w.v3, s.w.code = s.w.b[:0], c.v3, ""
+	s.w.b, s.w.v3, s.w.code, s.w.stopped = s.w.b[:0], c.v3, "", nil
 	c.queue = append(c.queue, s)
 	return s
 }
@@ -120,6 +131,9 @@ func (s *slot) free() {
 
 // finish encodes the answer s.a, on any goroutine.
 func (s *slot) finish() {
+	if s.a.err != nil {
+		s.a.err = s.c.server.cause(s.a.err)
+	}
 	s.reply(&s.w, &s.a)
 	s.a = answer{}
 	s.done()
@@ -129,9 +143,11 @@ func (s *slot) finish() {
 // memory until those before them are there are dropped, and the connection cut
 // off.
 func (s *slot) done() {
-	c := s.c
-	if c.held.Add(int64(len(s.w.b))) > c.server.o.OutputBytes {
-		c.held.Add(-int64(len(s.w.b)))
+	c, n := s.c, int64(len(s.w.b))
+	if held, all := c.held.Add(n), c.server.held.Add(n); held > c.server.o.OutputBytes ||
+		all > c.server.o.AllOutputBytes && held > c.server.share(c.server.o.AllOutputBytes) {
+		c.held.Add(-n)
+		c.server.held.Add(-n)
 		s.w.b = nil
 		c.flooded.Store(true)
 	}
@@ -173,24 +189,24 @@ func (c *conn) traffic(data []byte) gnet.Action {
 	c.woken.Store(false)
 	s := c.server
 	s.tick()
+	if c.leaving != nil {
+		return c.leave()
+	}
 	if len(data) > 0 {
 		c.about.active = s.now
 	}
 	c.borrow()
 	c.drain()
 	c.feed(data)
-	if c.closed { // by a write that failed
-		return gnet.None
-	}
 	grows := c.noteWaiting()
 	c.drain()
 	switch {
-	case c.killed || c.closed || !c.flush():
+	case c.killed || !c.flush():
 		return gnet.Close
 	case grows && c.floods():
 		return gnet.Close
-	case (c.closing || s.draining.Load()) && c.first == len(c.queue):
-		return gnet.Close
+	case c.ends():
+		return c.leave()
 	case c.tooEarly() && c.park():
 		return gnet.Close
 	}
@@ -204,19 +220,17 @@ func (c *conn) feed(data []byte) {
 	switch {
 	case len(c.in) == 0:
 		n := c.run(data)
-		if n < len(data) && !c.closed {
+		if n < len(data) {
 			c.in = append(c.in, data[n:]...)
 		}
 	case len(c.in) <= scratchMost:
 		s.scratch = append(append(s.scratch[:0], c.in...), data...)
 		n := c.run(s.scratch)
-		if !c.closed {
-			c.in = append(c.in[:0], s.scratch[n:]...)
-		}
+		c.in = append(c.in[:0], s.scratch[n:]...)
 	default:
 		c.in = append(c.in, data...)
 		n := c.run(c.in)
-		c.in = c.in[:copy(c.in, c.in[min(n, len(c.in)):])]
+		c.in = c.in[:copy(c.in, c.in[n:])]
 	}
 	if len(c.in) == 0 && cap(c.in) > keepMost {
 		c.in = nil
@@ -231,7 +245,7 @@ const (
 // noteWaiting counts what waits to be run, and reports whether it is more than
 // before.
 func (c *conn) noteWaiting() bool {
-	n := len(c.in)
+	n := len(c.in) + c.watchBytes
 	if c.multi != nil {
 		n += c.multi.bytes
 	}
@@ -281,7 +295,7 @@ func (c *conn) run(in []byte) (n int) {
 			clear(args) // the parser's: what comes next may be short, and would keep the rest alive
 			c.args = nil
 		}
-		if len(c.out) > 256<<10 {
+		if len(c.out) > flushBytes && c.sender == nil {
 			if c.away() {
 				break
 			}
@@ -293,6 +307,15 @@ func (c *conn) run(in []byte) (n int) {
 		return len(in)
 	}
 	return n
+}
+
+// flushBytes is how much output is written while there are more requests to run.
+const flushBytes = 256 << 10
+
+// ends reports whether c is to end, since it runs nothing more, and everything is
+// answered.
+func (c *conn) ends() bool {
+	return (c.closing || c.server.draining.Load()) && c.first == len(c.queue)
 }
 
 // answer gives an answer that is known at once.
@@ -323,7 +346,7 @@ func (c *conn) drain() {
 		}
 		c.count(s.cmd, s.begun, s.w.code, s.note)
 		c.out = append(c.out, s.w.b...)
-		c.held.Add(-int64(len(s.w.b)))
+		c.unhold(s)
 		c.queue[c.first] = nil
 		c.first++
 		if c.moved == s {
@@ -346,6 +369,21 @@ func (c *conn) drain() {
 	}
 }
 
+// unhold counts the answer of s no more.
+func (c *conn) unhold(s *slot) {
+	n := int64(len(s.w.b))
+	c.held.Add(-n)
+	c.server.held.Add(-n)
+}
+
+// forget drops the answers that are there of a connection that has ended.
+func (c *conn) forget() {
+	for ; c.first < len(c.queue) && c.queue[c.first].state.Load() == slotDone; c.first++ {
+		c.unhold(c.queue[c.first])
+		c.queue[c.first].free()
+	}
+}
+
 // borrow takes the buffer for output that connections share, if c has none.
 func (c *conn) borrow() {
 	if c.out == nil {
@@ -363,14 +401,6 @@ func (c *conn) giveBack() {
 
 const spareMost = 1 << 20
 
-// flush writes the output. It reports false when the other side does not read
-// it, or is gone.
-func (c *conn) flush() bool {
-	if len(c.out) > 0 {
-		if _, err := c.g.Write(c.out); err != nil {
-			return false
-		}
-	}
-	c.giveBack()
-	return c.output.check(c)
-}
+// flush writes the output. It reports false when the client does not read it, or
+// is gone.
+func (c *conn) flush() bool { return c.write() && c.output.check(c) }

@@ -38,14 +38,15 @@ var connectionCommands = []*command{
 	{name: "HELLO", arity: -1, control: hello, alone: true, secret: true},
 	{name: "AUTH", arity: -2, control: auth, alone: true, secret: true},
 	{name: "CLIENT", arity: -2, control: client, alone: true},
-	{name: "SELECT", arity: 2, control: selectSpace, alone: true},
+	{name: "SELECT", arity: 2, control: selectSpace, plan: selectInMulti},
 	{name: "QUIT", arity: -1, control: func(c *conn, _ [][]byte) {
 		c.answer((*writer).ok)
 		c.closing = true
 	}},
 	{name: "RESET", arity: 1, control: func(c *conn, _ [][]byte) {
 		c.server.unmonitor(c)
-		c.multi, c.watch, c.space, c.about.name = nil, nil, 0, ""
+		c.multi, c.space, c.about.name = nil, 0, ""
+		c.unwatch()
 		c.about.noEvict, c.about.noTouch, c.v3 = false, false, false
 		c.answer(func(w *writer) { w.simple("RESET") })
 	}},
@@ -181,4 +182,15 @@ func selectSpace(c *conn, args [][]byte) {
 	}
 	c.space = space
 	c.answer((*writer).ok)
+}
+
+// selectInMulti is SELECT between MULTI and EXEC: it is for the commands behind it,
+// and for those behind EXEC when that succeeds.
+func selectInMulti(c *conn, args [][]byte) (op, error) {
+	space, err := spaceOf(args[1])
+	if err != nil {
+		return op{}, err
+	}
+	c.multi.space = space
+	return replying((*writer).ok), nil
 }

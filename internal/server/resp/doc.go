@@ -23,6 +23,10 @@
 // socket whether its data can be used or not. Who exceeds a bound is cut off, with
 // a line in the log.
 //
+// The loop writes what a socket takes at once. A goroutine of the connection writes
+// the rest (sender.go). A connection ends only when its answers are written: gnet
+// would drop them.
+//
 // There is one event loop, so that what it knows needs no locks: the clock, the
 // buffers that connections share, SLOWLOG, MONITOR, the list of clients. A
 // connection has no buffers while it rests.

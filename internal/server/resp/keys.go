@@ -215,56 +215,63 @@ func (p pattern) match(key string) bool {
 	return err == nil && ok
 }
 
-// keysMost and keysBytes bound the answer of KEYS.
+// keysMost bounds the keys of an answer to KEYS, scanBytes the length of one to
+// SCAN.
 const (
 	keysMost  = 1_000_000
-	keysBytes = 64 << 20
+	scanBytes = 1 << 20
 )
 
 func keys(c *conn, args [][]byte) (op, error) {
-	p, in := pattern(args[1]), c.in0()
+	p, in, most := pattern(args[1]), c.in0(), int(c.server.o.OutputBytes/2)
 	return op{kind: opFunc, do: func(ctx context.Context, w *writer) {
-		var found []string
-		bytes := 0
+		var found writer
+		n := 0
 		for e, err := range in.Prefix(ctx, p.prefix(), nil) {
 			if err != nil {
 				w.failed(err)
 				return
 			}
 			if p.match(e.Key) {
-				bytes += len(e.Key)
-				if found = append(found, e.Key); len(found) > keysMost || bytes > keysBytes {
-					w.fail(fmt.Sprintf("LIMIT KEYS finds more than %d keys, or %d bytes of them; use SCAN", keysMost, keysBytes))
+				found.bulk(e.Key)
+				if n++; n > keysMost || len(found.b) > most {
+					w.fail(fmt.Sprintf("LIMIT KEYS finds more than %d keys, or %d bytes of them; use SCAN", keysMost, most))
 					return
 				}
 			}
 		}
-		w.array(len(found))
-		for _, key := range found {
-			w.bulk(key)
-		}
+		w.array(n)
+		w.b = append(w.b, found.b...)
 	}}, nil
 }
 
 // cursors are the places where a SCAN goes on, by the number its client has.
 // The oldest go.
 type cursors struct {
-	mu     sync.Mutex
-	last   uint64
-	places map[uint64]string
+	mu          sync.Mutex
+	first, last uint64 // numbers of those that there are
+	places      map[uint64]string
+	bytes       int
 }
 
-const cursorsMost = 10_000
+// cursorsMost and cursorsBytes bound the cursors.
+const (
+	cursorsMost  = 10_000
+	cursorsBytes = 16 << 20
+)
 
 func (cs *cursors) put(after string) uint64 {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if cs.places == nil {
-		cs.places = map[uint64]string{}
+		cs.places, cs.first = map[uint64]string{}, 1
 	}
 	cs.last++
 	cs.places[cs.last] = after
-	delete(cs.places, cs.last-cursorsMost)
+	for cs.bytes += len(after); len(cs.places) > cursorsMost || cs.bytes > cursorsBytes; cs.first++ {
+		cs.bytes -= len(cs.places[cs.first])
+		delete(cs.places, cs.first)
+	}
 	return cs.last
 }
 
@@ -309,27 +316,29 @@ func scan(c *conn, args [][]byte) (op, error) {
 			w.fail("ERR the cursor is unknown, or too old; begin again with 0")
 			return
 		}
-		rows, last := 0, ""
-		var found []string
+		rows, n, last, full := 0, 0, "", false
+		var found writer
 		for e, err := range in.Prefix(ctx, p.prefix(), &kahuna.RangeOptions{After: after, Limit: count}) {
 			if err != nil {
 				w.failed(err)
 				return
 			}
 			if rows, last = rows+1, e.Key; !none && p.match(e.Key) {
-				found = append(found, e.Key)
+				found.bulk(e.Key)
+				n++
+			}
+			if full = len(found.b) >= scanBytes; full {
+				break
 			}
 		}
 		next := uint64(0)
-		if rows == count {
+		if rows == count || full {
 			next = cs.put(last)
 		}
 		w.array(2)
 		w.bulk(strconv.FormatUint(next, 10))
-		w.array(len(found))
-		for _, key := range found {
-			w.bulk(key)
-		}
+		w.array(n)
+		w.b = append(w.b, found.b...)
 	}}, nil
 }
 

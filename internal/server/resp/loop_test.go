@@ -12,26 +12,21 @@ import (
 // fakeConn is the other side of a connection whose events a test makes.
 type fakeConn struct {
 	gnet.Conn
-	server *Server
-	ctx    any
-	out    []byte
-	sink   bool  // forgets what is written
-	fail   error // of Write; the connection is closed then, as gnet does
-	woken  chan struct{}
-	// outbound is what the other side has not read.
-	outbound int
+	ctx   any
+	out   []byte
+	sink  bool  // forgets what is written
+	fail  error // of Write
+	woken chan struct{}
 }
 
-func (f *fakeConn) RemoteAddr() net.Addr  { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
-func (f *fakeConn) LocalAddr() net.Addr   { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 2} }
-func (f *fakeConn) Context() any          { return f.ctx }
-func (f *fakeConn) SetContext(ctx any)    { f.ctx = ctx }
-func (f *fakeConn) OutboundBuffered() int { return f.outbound }
-func (f *fakeConn) Fd() int               { return 3 }
+func (f *fakeConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+func (f *fakeConn) LocalAddr() net.Addr  { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 2} }
+func (f *fakeConn) Context() any         { return f.ctx }
+func (f *fakeConn) SetContext(ctx any)   { f.ctx = ctx }
+func (f *fakeConn) Fd() int              { return -1 }
 
 func (f *fakeConn) Write(p []byte) (int, error) {
 	if f.fail != nil {
-		f.server.OnClose(f, f.fail)
 		return 0, f.fail
 	}
 	if !f.sink {
@@ -57,7 +52,8 @@ func (l fakeLoop) Execute(context.Context, gnet.Runnable) error {
 }
 
 func open(s *Server) (*fakeConn, *conn) {
-	f := &fakeConn{server: s, woken: make(chan struct{}, 1)}
+	s.writeNow = func(g gnet.Conn, b []byte) (int, error) { return g.Write(b) }
+	f := &fakeConn{woken: make(chan struct{}, 1)}
 	s.OnOpen(f)
 	return f, f.ctx.(*conn)
 }

@@ -63,7 +63,7 @@ func (s *Server) show(c *conn, cmd *command, args [][]byte) {
 	line = append(line, '\r', '\n')
 	for _, m := range s.monitors {
 		state := m.about.monitor
-		if m.first != len(m.queue) || len(m.out)+m.outbound() > monitorWaiting {
+		if m.first != len(m.queue) || m.unsent() > monitorWaiting {
 			state.missed++
 			continue
 		}

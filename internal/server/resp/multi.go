@@ -14,6 +14,8 @@ type multi struct {
 	failed bool // a command could not be queued
 	names  []string
 	ops    []op
+	spaces []int // of ops
+	space  int   // of the next op
 	bytes  int
 }
 
@@ -37,7 +39,7 @@ var txCommands = []*command{
 			c.answer(func(w *writer) { w.fail("ERR MULTI calls can not be nested") })
 			return
 		}
-		c.multi = &multi{}
+		c.multi = &multi{space: c.space}
 		c.answer((*writer).ok)
 	}},
 	{name: "DISCARD", arity: 1, control: func(c *conn, _ [][]byte) {
@@ -45,16 +47,19 @@ var txCommands = []*command{
 			c.refuse(errors.New("ERR DISCARD without MULTI"))
 			return
 		}
-		c.multi, c.watch = nil, nil
+		c.multi = nil
+		c.unwatch()
 		c.answer((*writer).ok)
 	}},
 	{name: "EXEC", arity: 1, control: execute},
 	{name: "WATCH", arity: -2, first: 1, last: -1, step: 1, control: watch},
-	{name: "UNWATCH", arity: 1, alone: true, control: func(c *conn, _ [][]byte) {
-		c.watch = nil
+	{name: "UNWATCH", arity: 1, control: func(c *conn, _ [][]byte) {
+		c.unwatch()
 		c.answer((*writer).ok)
-	}},
+	}, plan: func(*conn, [][]byte) (op, error) { return replying((*writer).ok), nil }}, // too late for EXEC, as in Redis
 }
+
+func (c *conn) unwatch() { c.watch, c.watchBytes = nil, 0 }
 
 // enqueue adds a command to the transaction.
 func (c *conn) enqueue(cmd *command, args [][]byte) {
@@ -64,8 +69,12 @@ func (c *conn) enqueue(cmd *command, args [][]byte) {
 	if cmd.alone {
 		err = notInMulti(cmd)
 	}
+	space := m.space
 	if err == nil {
+		was := c.space
+		c.space = space // plans look at it
 		o, err = cmd.plan(c, args)
+		c.space = was
 	}
 	for _, a := range args {
 		m.bytes += len(a)
@@ -77,7 +86,7 @@ func (c *conn) enqueue(cmd *command, args [][]byte) {
 		c.refuse(err)
 		return
 	}
-	m.names, m.ops = append(m.names, cmd.name), append(m.ops, o)
+	m.names, m.ops, m.spaces = append(m.names, cmd.name), append(m.ops, o), append(m.spaces, space)
 	c.answer(func(w *writer) { w.simple("QUEUED") })
 }
 
@@ -91,21 +100,27 @@ func execute(c *conn, _ [][]byte) {
 		c.refuse(errors.New("ERR EXEC without MULTI"))
 		return
 	}
-	c.multi, c.watch = nil, nil
+	c.multi = nil
+	c.unwatch()
 	if m.failed {
 		c.answer(func(w *writer) { w.fail("EXECABORT Transaction discarded because of previous errors.") })
 		return
 	}
-	db, space, v3, most := c.server.db, c.space, c.v3, c.server.o.OutputBytes
-	c.start(&op{kind: opFunc, do: func(ctx context.Context, w *writer) {
+	s, v3, most, done := c.server, c.v3, c.server.o.OutputBytes, false
+	after := func() {
+		if done {
+			c.space = m.space
+		}
+	}
+	c.start(&op{kind: opFunc, after: after, do: func(ctx context.Context, w *writer) {
 		answers, failed := writer{v3: v3}, ""
-		err := db.Update(ctx, func(tx kahuna.Tx) error {
+		err := s.db.Update(ctx, func(tx kahuna.Tx) error {
 			answers.b, failed = answers.b[:0], ""
 			if err := unchanged(ctx, tx, watch); err != nil {
 				return err
 			}
 			for i := range m.ops {
-				if err := m.ops[i].inTx(ctx, tx, space, &answers); err != nil {
+				if err := m.ops[i].inTx(ctx, tx, m.spaces[i], &answers); err != nil {
 					failed = fmt.Sprintf("command %d (%s) ", i+1, m.names[i])
 					return err
 				}
@@ -116,6 +131,9 @@ func execute(c *conn, _ [][]byte) {
 			}
 			return nil
 		})
+		if stopped := s.cause(err); stopped != err {
+			err, failed = stopped, ""
+		}
 		switch {
 		case err == errChanged:
 			w.nullArray()
@@ -124,6 +142,7 @@ func execute(c *conn, _ [][]byte) {
 		case err != nil:
 			w.failed(err)
 		default:
+			done = true
 			w.array(len(m.ops))
 			w.b = append(w.b, answers.b...)
 		}
@@ -160,13 +179,21 @@ func watch(c *conn, args [][]byte) {
 			return
 		}
 	}
-	if len(c.watch)+len(args) > c.server.o.Pipeline {
+	bytes := 0
+	for _, key := range args[1:] {
+		bytes += len(key)
+	}
+	if len(c.watch)+len(args) > c.server.o.Pipeline || c.watchBytes+bytes > c.server.bounds.bytes {
 		c.refuse(errors.New("LIMIT too many watched keys"))
 		return
 	}
 	list, in, space := texts(args[1:]), c.in0(), c.space
 	var seen []watched
-	c.start(&op{kind: opFunc, after: func() { c.watch = append(c.watch, seen...) }, do: func(ctx context.Context, w *writer) {
+	c.start(&op{kind: opFunc, after: func() {
+		for _, w := range seen {
+			c.watch, c.watchBytes = append(c.watch, w), c.watchBytes+len(w.key)
+		}
+	}, do: func(ctx context.Context, w *writer) {
 		for _, key := range list {
 			e, found, err := in.Get(ctx, key)
 			if err != nil {

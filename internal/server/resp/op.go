@@ -69,6 +69,7 @@ func (c *conn) start(o *op) {
 		}()
 	case opFunc:
 		do := o.do
+		s.w.stopped = c.server.cause
 		go func() {
 			do(ctx, &s.w)
 			s.done()

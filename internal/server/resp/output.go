@@ -3,39 +3,39 @@ package resp
 import "time"
 
 // outputWatch bounds the answers that a connection does not read. At half the
-// bound its requests are not run any more, until it has read; when it reads
-// nothing for Options.Patience, or something takes it over the bound, it is cut
-// off.
-//
-// gnet tells nobody when it has written what it keeps, so a connection that
-// stopped is looked at again and again.
+// bound its requests are not run any more, until it has read. It is cut off when
+// something takes it over the bound, and when it reads nothing for
+// Options.Patience while its requests, or its end, wait for it.
 type outputWatch struct {
-	counted int64         // of the server's output
-	least   int64         // that waited since the connection was paused
-	since   time.Duration // when it last read
-	paused  bool
+	counted int64 // of the server's output
+	paused  bool  // requests wait
+	waiting bool  // requests or the end wait
+	least   int64 // that was unsent since then
+	since   time.Duration
 	timer   *time.Timer
 }
 
-// pausePoll is how often a paused connection is looked at.
-const pausePoll = 5 * time.Millisecond
-
 // full reports whether the next request has to wait for its reader.
 func (o *outputWatch) full(c *conn) bool {
-	o.paused = o.counted+int64(len(c.out))+c.held.Load() > c.server.o.OutputBytes/2
+	o.paused = c.unsent()+c.held.Load() > c.server.o.OutputBytes/2
 	return o.paused
 }
 
 // check notes how much c has not read. It reports false when c is to be cut off.
 func (o *outputWatch) check(c *conn) bool {
 	s := c.server
-	n := int64(c.outbound())
-	s.output.Add(n - o.counted)
-	o.counted = n
+	n := c.unsent()
+	if n != o.counted {
+		s.output.Add(n - o.counted)
+		o.counted = n
+	}
 	why := ""
+	waits := n > 0 && (o.paused || c.half || c.ends())
 	switch {
-	case !o.paused || n < o.least:
-		o.least, o.since = n, s.now
+	case !waits:
+		o.waiting = false
+	case !o.waiting || n < o.least:
+		o.waiting, o.least, o.since = true, n, s.now
 	case s.now-o.since > s.o.Patience:
 		why = "it does not read its answers"
 	}
@@ -46,11 +46,14 @@ func (o *outputWatch) check(c *conn) bool {
 		s.o.Logger.Warn("redis: connection cut off: "+why, "remote", c.remote, "waiting", n+c.held.Load())
 		return false
 	}
-	if o.paused {
+	if o.paused && n+c.held.Load() <= s.o.OutputBytes/2 {
+		c.wake() // the requests that wait can be run
+	}
+	if waits { // the sender tells when c reads, but not when it does not
 		if o.timer == nil {
-			o.timer = time.AfterFunc(pausePoll, c.wake)
+			o.timer = time.AfterFunc(s.o.Patience/4, c.wake)
 		} else {
-			o.timer.Reset(pausePoll)
+			o.timer.Reset(s.o.Patience / 4)
 		}
 	}
 	return true
@@ -66,7 +69,7 @@ func (o *outputWatch) end(c *conn) {
 }
 
 // outputOver reports whether all connections together have not read more than
-// they may. It counts what gnet has written since.
+// they may. It counts what the senders have written since.
 func (s *Server) outputOver() bool {
 	if s.output.Load() <= s.o.AllOutputBytes {
 		return false
@@ -74,7 +77,7 @@ func (s *Server) outputOver() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
-		n := int64(c.outbound())
+		n := c.unsent()
 		s.output.Add(n - c.output.counted)
 		c.output.counted = n
 	}

@@ -3,7 +3,6 @@ package resp
 import (
 	"context"
 	"net"
-	"os"
 
 	"github.com/panjf2000/gnet/v2"
 )
@@ -13,8 +12,8 @@ import (
 // sending: its socket is taken from gnet, so that the network makes the sender
 // wait, and given back when the requests were run.
 //
-// What gnet has not written would be lost with its connection. So a connection
-// that does not read its answers is not parked, and may send InputBytes.
+// A connection that does not read its answers is not parked, and may send
+// InputBytes.
 
 // parkPart is the part of Options.InputBytes that has to wait to be run until a
 // connection is parked; at a quarter of that, its socket is given back.
@@ -23,29 +22,21 @@ const parkPart = 16
 // tooEarly reports whether c should send nothing more for now.
 func (c *conn) tooEarly() bool {
 	return len(c.in) > int(c.server.o.InputBytes)/parkPart && (c.moved != nil || len(c.queue)-c.first >= c.server.o.Pipeline) &&
-		!c.away() && c.outbound() == 0
+		!c.away() && c.sender == nil
 }
 
 // away reports whether gnet does not have the socket of c: then c.g is of no use.
-func (c *conn) away() bool { return c.socket != nil || c.returning }
-
-// outbound is how much gnet has not written.
-func (c *conn) outbound() int {
-	if c.away() {
-		return 0
-	}
-	return c.g.OutboundBuffered()
-}
+func (c *conn) away() bool { return c.socket != nil || c.returning || c.half }
 
 // park takes the socket from gnet. It reports whether gnet's connection is to be
 // closed.
 func (c *conn) park() bool {
-	fd, err := c.g.Dup()
+	socket, err := duplicate(c.g)
 	if err != nil {
 		c.server.o.Logger.Debug("redis: connection not parked", "error", err)
 		return false
 	}
-	c.socket = os.NewFile(uintptr(fd), "redis connection")
+	c.socket = socket
 	c.server.parked.Add(1)
 	return true
 }
@@ -85,17 +76,16 @@ func (c *conn) unpark() error {
 func (c *conn) resume() {
 	s := c.server
 	n := c.run(c.in)
-	c.in = c.in[:copy(c.in, c.in[n:])] // it writes nothing, so c is open
+	c.in = c.in[:copy(c.in, c.in[n:])]
 	c.noteWaiting()
 	c.drain()
 	if c.returning {
 		return
 	}
-	ends := c.killed || c.flooded.Load() || s.draining.Load() && c.first == len(c.queue)
 	switch {
-	case ends && len(c.out) == 0 || c.killed:
+	case c.killed || c.flooded.Load():
 		s.end(c)
-	case len(c.in) <= int(s.o.InputBytes)/parkPart/4, len(c.out) > 0 && c.moved == nil, c.closing, ends:
+	case len(c.in) <= int(s.o.InputBytes)/parkPart/4, len(c.out) > 0 && c.moved == nil, c.ends():
 		if err := c.unpark(); err != nil {
 			s.o.Logger.Warn("redis: connection lost", "remote", c.remote, "error", err)
 			s.end(c)
@@ -112,14 +102,20 @@ func (c *conn) returned(g gnet.Conn) gnet.Action {
 
 // Run has the loop go on with c, which was woken.
 func (c *conn) Run(context.Context) error {
-	if c.closed {
+	switch {
+	case c.closed:
+		c.woken.Store(false)
+		c.forget()
 		return nil
-	}
-	if c.away() {
+	case c.away():
 		c.woken.Store(false)
 		c.server.tick()
 		c.drain()
-		c.resume()
+		if c.half {
+			c.finish()
+		} else {
+			c.resume()
+		}
 		return nil
 	}
 	if c.traffic(nil) == gnet.Close && !c.closed {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -43,7 +44,8 @@ type Options struct {
 	Scripts     int
 	ScriptBytes int
 	// Context ends what has to be stopped: transactions, and commands that read
-	// many keys. nil is one that does not end.
+	// many keys. Its cause, when it is a *kahuna.Error, is what they answer. nil is
+	// one that does not end.
 	Context context.Context
 	// Logger gets what an operator should know; nil logs nothing.
 	Logger *slog.Logger
@@ -103,6 +105,7 @@ type Server struct {
 
 	input    atomic.Int64 // bytes of all connections that wait to be run
 	output   atomic.Int64 // bytes of answers that they have not read, as far as noted
+	held     atomic.Int64 // bytes of answers that wait for those before them
 	open     atomic.Int64 // connections
 	parked   atomic.Int64 // of them
 	requests atomic.Int64
@@ -126,6 +129,10 @@ type Server struct {
 	// wakes keeps the loops from ending while one is being woken.
 	wakes   sync.RWMutex
 	stopped bool
+	senders sync.WaitGroup
+
+	// writeNow is that of the socket; a test may have another.
+	writeNow func(g gnet.Conn, b []byte) (int, error)
 }
 
 // New returns a server of db that does not listen yet.
@@ -134,7 +141,8 @@ func New(db *kahuna.DB, o Options) *Server {
 	s := &Server{db: db, o: o, booted: make(chan struct{}), ended: make(chan struct{}), empty: make(chan struct{}),
 		spaces:  [2]kahuna.Async{db.Async(), db.Async().Ephemeral()},
 		bounds:  bounds{bytes: o.Limits.ValueBytes + slackBytes, args: o.Arguments, inline: 64 << 10},
-		scripts: newScripts(o.Scripts, o.ScriptBytes), conns: map[*conn]struct{}{}, started: time.Now()}
+		scripts: newScripts(o.Scripts, o.ScriptBytes), conns: map[*conn]struct{}{}, started: time.Now(),
+		writeNow: writeNow}
 	s.own, s.invalid = newOwnPrograms(db)
 	return s
 }
@@ -220,15 +228,16 @@ func (s *Server) stop() error {
 	}
 	select {
 	case <-s.ended:
-		s.endParked()
+		s.endAway()
+		s.senders.Wait()
 		return nil
 	case <-time.After(stopMost):
 		return errors.New("the event loop does not end")
 	}
 }
 
-// endParked ends the connections that gnet does not have. The loop has ended.
-func (s *Server) endParked() {
+// endAway ends the connections that gnet does not have. The loop has ended.
+func (s *Server) endAway() {
 	for _, c := range s.all() {
 		s.end(c)
 	}
@@ -242,6 +251,16 @@ func (s *Server) OnBoot(engine gnet.Engine) gnet.Action {
 	s.engine = engine
 	close(s.booted)
 	return gnet.None
+}
+
+// cause returns the error of a call that the end of the server has stopped: it
+// can be sent again, to the next one. Any other error is returned as it is.
+func (s *Server) cause(err error) error {
+	var cause *kahuna.Error
+	if errors.Is(err, kahuna.ErrCanceled) && errors.As(context.Cause(s.o.Context), &cause) {
+		return cause
+	}
+	return err
 }
 
 // OnOpen begins a connection.
@@ -262,7 +281,7 @@ func (s *Server) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
 	s.mu.Unlock()
 	switch {
 	case draining:
-		return []byte("-ERR the server is shutting down\r\n"), gnet.Close
+		return []byte("-RETRY the server is shutting down\r\n"), gnet.Close
 	case full:
 		s.o.Logger.Warn("redis: connection refused", "remote", c.remote, "connections", s.o.Connections)
 		return []byte("-ERR max number of clients reached\r\n"), gnet.Close
@@ -271,12 +290,14 @@ func (s *Server) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
 	return nil, gnet.None
 }
 
-// OnClose ends a connection. Requests of it that run go on.
-func (s *Server) OnClose(g gnet.Conn, _ error) gnet.Action {
+// OnClose ends a connection, unless its client waits for answers. Requests of it
+// that run go on.
+func (s *Server) OnClose(g gnet.Conn, err error) gnet.Action {
 	c, ok := g.Context().(*conn)
-	if ok && !c.away() {
-		s.end(c)
+	if !ok || c.away() || errors.Is(err, io.EOF) && c.halfClose() {
+		return gnet.None
 	}
+	s.end(c)
 	return gnet.None
 }
 
@@ -287,9 +308,16 @@ func (s *Server) end(c *conn) {
 		c.socket = nil
 		s.parked.Add(-1)
 	}
+	if c.sender != nil {
+		_ = c.sender.file.Close()
+	}
+	if c.leaving != nil {
+		c.leaving.Stop()
+	}
 	s.input.Add(-int64(c.waiting))
 	c.closed, c.in, c.out, c.multi, c.watch, c.waiting = true, nil, nil, nil, nil, 0
 	c.output.end(c)
+	c.forget()
 	s.unmonitor(c)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,6 +14,8 @@ type writer struct {
 	v3 bool // RESP3
 	// code is that of the last error that was written.
 	code string
+	// stopped, when not nil, is Server.cause.
+	stopped func(error) error
 }
 
 func (w *writer) line(kind byte, text string) {
@@ -109,6 +111,9 @@ func (w *writer) fail(text string) {
 
 // failed writes err.
 func (w *writer) failed(err error) {
+	if w.stopped != nil {
+		err = w.stopped(err)
+	}
 	w.fail(errorText(err))
 	var e *kahuna.Error
 	if errors.As(err, &e) {
