@@ -92,6 +92,10 @@ func (p *proxy) pass(client *tls.Conn) {
 		return
 	}
 	defer server.Close()
+	if !p.add(server) {
+		return
+	}
+	defer p.remove(server)
 	var up sync.WaitGroup
 	up.Go(func() {
 		p.copy(server, client)
@@ -99,19 +103,34 @@ func (p *proxy) pass(client *tls.Conn) {
 		_ = server.(*net.TCPConn).CloseWrite()
 	})
 	p.copy(client, server)
-	_ = client.Close()
-	_ = server.Close()
+	// Closing a connection with unread input would reset it, and lose answers on
+	// their way.
+	_ = client.CloseWrite()
+	_ = client.SetReadDeadline(time.Now().Add(proxyLinger))
 	up.Wait()
+	_, _ = io.Copy(io.Discard, client)
 }
 
-// copy copies until one side ends.
+// proxyLinger is how long the client may take to end a connection that the server
+// has ended.
+const proxyLinger = time.Second
+
+// copy copies until one side ends. A client that does not read is cut off; the
+// server reads when it can.
 func (p *proxy) copy(to, from net.Conn) {
+	client, down := to.(*tls.Conn)
 	b := make([]byte, pieceBytes)
 	for {
 		n, err := from.Read(b)
 		if n > 0 {
-			_ = to.SetWriteDeadline(time.Now().Add(p.s.opts.Patience))
-			if _, werr := to.Write(b[:n]); werr != nil {
+			if down {
+				_ = client.SetWriteDeadline(time.Now().Add(p.s.opts.Patience))
+			}
+			_, werr := to.Write(b[:n])
+			if down { // TLS writes of its own accord, too
+				_ = client.SetWriteDeadline(time.Time{})
+			}
+			if werr != nil {
 				var late net.Error
 				if errors.As(werr, &late) && late.Timeout() {
 					p.s.opts.Logger.Warn("connection cut off: it does not read what it is sent", "remote", to.RemoteAddr().String())

@@ -415,3 +415,89 @@ func TestSlowReaderOverTLS(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// TestHalfClosedOverTLS: a client over TLS that sends nothing more gets the answers
+// to all that it has sent.
+func TestHalfClosedOverTLS(t *testing.T) {
+	s := redisOver(t, Options{})
+	conn, err := tls.Dial("tcp", s.addrs("redis-tls")[0], &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "EVAL \"sleep 50ms return 'slept'\" 0\r\n"+strings.Repeat("PING\r\n", 10_000)); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(conn)
+	if want := "$5\r\nslept\r\n" + strings.Repeat("+PONG\r\n", 10_000); err != nil || string(got) != want {
+		t.Errorf("%d bytes of %d, %v", len(got), len(want), err)
+	}
+}
+
+// TestProxyDeadlines: only a write to a client has a deadline, and none stays
+// behind: the server reads when it can, and TLS writes of its own accord, too.
+func TestProxyDeadlines(t *testing.T) {
+	s := New(memory(t), Options{Patience: time.Minute})
+	t.Cleanup(s.stop)
+	p := &proxy{s: s}
+	toServer := &deadlines{}
+	p.copy(toServer, &deadlines{in: strings.NewReader("PING\r\n")})
+	if toServer.written == 0 || toServer.guarded != 0 || !toServer.at.IsZero() {
+		t.Errorf("to the server: %d writes, %d with a deadline", toServer.written, toServer.guarded)
+	}
+	_, logger := newLogged()
+	cert, err := DevCertificate("", logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := net.Pipe()
+	toClient := &deadlines{Conn: ours}
+	client := tls.Server(toClient, cert.config())
+	read := make(chan error, 1)
+	go func() {
+		remote := tls.Client(theirs, &tls.Config{InsecureSkipVerify: true})
+		_, err := io.ReadFull(remote, make([]byte, 7))
+		read <- err
+	}()
+	if err := client.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	toClient.written, toClient.guarded = 0, 0
+	p.copy(client, &deadlines{in: strings.NewReader("+PONG\r\n")})
+	if toClient.written == 0 || toClient.guarded != toClient.written || !toClient.at.IsZero() {
+		t.Errorf("to the client: %d writes, %d with a deadline", toClient.written, toClient.guarded)
+	}
+	if err := <-read; err != nil {
+		t.Error(err)
+	}
+}
+
+// deadlines is a connection that notes which of its writes have a deadline.
+type deadlines struct {
+	net.Conn
+	in               io.Reader
+	at               time.Time
+	written, guarded int
+}
+
+func (d *deadlines) Read(b []byte) (int, error) {
+	if d.in != nil {
+		return d.in.Read(b)
+	}
+	return d.Conn.Read(b)
+}
+
+func (d *deadlines) SetWriteDeadline(at time.Time) error { d.at = at; return nil }
+
+func (d *deadlines) Write(b []byte) (int, error) {
+	if d.written++; !d.at.IsZero() {
+		d.guarded++
+	}
+	if d.Conn == nil {
+		return len(b), nil
+	}
+	return d.Conn.Write(b)
+}
