@@ -49,7 +49,9 @@ type Client struct {
 	closed    atomic.Bool
 	programs  programs
 	ephemeral space
-	// rollbacks are those of transactions whose caller has left.
+	// ending guards closed against later. rollbacks are those of transactions whose
+	// caller has left.
+	ending    sync.Mutex
 	rollbacks sync.WaitGroup
 }
 
@@ -107,10 +109,22 @@ func (c *Client) Ephemeral() kahuna.Space { return &c.ephemeral }
 // way end as they would have. Transactions that were not ended are rolled back
 // by the server, after TxOptions.Idle.
 func (c *Client) Close() error {
+	c.ending.Lock()
 	c.closed.Store(true)
+	c.ending.Unlock()
 	c.rollbacks.Wait()
 	c.transport.close()
 	return nil
+}
+
+// later calls rollback on a goroutine that Close waits for, unless the client is
+// closed.
+func (c *Client) later(rollback func()) {
+	c.ending.Lock()
+	defer c.ending.Unlock()
+	if !c.closed.Load() {
+		c.rollbacks.Go(rollback)
+	}
 }
 
 // Ping asks whether the server serves. It tries every address once.

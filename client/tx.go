@@ -144,7 +144,7 @@ func (t *tx) failed(ctx context.Context, err error) {
 	}
 	if t.ended != nil && (ctx.Err() != nil || e.Code == kahuna.CodeRetry || e.Code == kahuna.CodeClosed) {
 		// The server may still have it.
-		t.c.rollbacks.Go(t.drop)
+		t.c.later(t.drop)
 	}
 }
 
@@ -226,7 +226,7 @@ func (t *tx) commit(ctx context.Context) error {
 	if t.outcome == kahuna.Unknown {
 		t.ended = kahuna.ErrTxDone
 	} else if ctx.Err() != nil || e.Code == kahuna.CodeRetry {
-		t.c.rollbacks.Go(t.drop)
+		t.c.later(t.drop)
 	}
 	return err
 }

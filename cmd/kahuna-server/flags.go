@@ -165,9 +165,14 @@ func (f *flags) storeLogger(w io.Writer) *slog.Logger {
 	return quiet.logger(w)
 }
 
+// options are those of the store.
+func options(logger *slog.Logger) *kahuna.Options {
+	return &kahuna.Options{Logger: logger, Limits: kahuna.Limits{TimeoutMax: wire.LongestLife}}
+}
+
 // open opens the store. dir is empty for one without files.
 func (f *flags) open(logger, storeLogger *slog.Logger) (db *kahuna.DB, dir string, err error) {
-	o := &kahuna.Options{Logger: storeLogger}
+	o := options(storeLogger)
 	if f.Memory {
 		db, err = kahuna.OpenMemory(o)
 		return db, "", err

@@ -130,8 +130,7 @@ func (c *call) answer(e *endpoint) {
 	} else if body, ok := c.body(e); !ok {
 		return
 	} else if len(body) > 0 || in.ProtoReflect().Descriptor().Fields().Len() > 0 {
-		if !c.isJSON() {
-			c.refuse(http.StatusUnsupportedMediaType, "send a JSON object as application/json")
+		if !c.needJSON() {
 			return
 		}
 		var err error
@@ -175,9 +174,14 @@ func (c *call) execute(e *endpoint, in proto.Message, raw map[string]any) (out p
 	return e.call(c.r.Context(), c.h.service, in, raw)
 }
 
-func (c *call) isJSON() bool {
+// needJSON reports whether the body is said to be JSON. When it is not, it answers.
+func (c *call) needJSON() bool {
 	mediaType, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
-	return err == nil && (mediaType == "application/json" || strings.HasSuffix(mediaType, "+json"))
+	if err == nil && (mediaType == "application/json" || strings.HasSuffix(mediaType, "+json")) {
+		return true
+	}
+	c.refuse(http.StatusUnsupportedMediaType, "send a JSON object as application/json")
+	return false
 }
 
 // body reads the whole body. When it may not, it answers and returns false.
@@ -277,7 +281,7 @@ func (c *call) backups() {
 	status := http.StatusServiceUnavailable
 	if c.r.URL.Path == "/v1/restore" {
 		body, ok := c.body(&endpoint{})
-		if !ok {
+		if !ok || !c.needJSON() {
 			return
 		}
 		request, err := parse(body)

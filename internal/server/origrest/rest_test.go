@@ -237,13 +237,17 @@ func TestWrongRequests(t *testing.T) {
 	if status, _ := f.get("/v1/kv/try-set"); status != 405 {
 		t.Errorf("GET: %d", status)
 	}
-	res, err := http.Post(f.url+"/v1/kv/try-set", "text/plain", strings.NewReader("{}"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	res.Body.Close()
-	if res.StatusCode != 415 {
-		t.Errorf("text/plain: %d", res.StatusCode)
+	for _, path := range []string{"/v1/kv/try-set", "/v1/restore"} {
+		for _, mediaType := range []string{"text/plain", "", "application/x-www-form-urlencoded"} {
+			res, err := http.Post(f.url+path, mediaType, strings.NewReader(`{"targetDir":"x"}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			if res.StatusCode != 415 {
+				t.Errorf("%s of type %q: %d", path, mediaType, res.StatusCode)
+			}
+		}
 	}
 	for _, tt := range []struct{ path, body string }{
 		{"/v1/kv/try-set", `{}`}, {"/v1/kv/try-set", `{"key":"k","expiresMs":-1,"durability":1}`}, {"/v1/kv/try-set", `{"key":"__kahuna:x","durability":1}`},

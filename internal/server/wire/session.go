@@ -15,6 +15,9 @@ const (
 	// grace is how long a transaction can still be used, and ended, when its time
 	// is over.
 	grace = 15 * time.Second
+	// LongestLife is how long the store must let a transaction live
+	// (kahuna.Limits.TimeoutMax), or the longest ones have less than their grace.
+	LongestLife = timeoutMost + 2*grace
 	// An outcome is remembered for outcomeAge, and of outcomesMost transactions.
 	outcomeAge   = 5 * time.Minute
 	outcomesMost = 10_000
