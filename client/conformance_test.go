@@ -124,7 +124,7 @@ func TestConformance(t *testing.T) {
 		name string
 		p    protocol
 		o    *client.Options
-	}{{"keys", overHTTP, nil}, {"no keys", overHTTP, &client.Options{NoIdempotencyKeys: true}}, {"grpc", overGRPC, nil}} {
+	}{{"http, no keys", overHTTP, &client.Options{NoIdempotencyKeys: true}}, {"grpc", overGRPC, nil}} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			spec.RunAll(t, func(t *testing.T) spec.Runner {

@@ -6,8 +6,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"net/http/httptest"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,28 +15,28 @@ import (
 
 	"kahuna"
 	"kahuna/client"
-	"kahuna/internal/server/rest"
 )
 
 var transfers = flag.Int("transfers", 400, "how many transfers go through the proxy that swallows replies")
 
-// swallower is a proxy that swallows one reply of four: the request got
+// swallower is a proxy that swallows one reply of every few: the request got
 // through, and the connection is closed instead.
 type swallower struct {
 	net.Listener
 	target    string
+	every     int
 	replies   atomic.Uint64
 	swallowed atomic.Int64
 	conns     sync.WaitGroup
 }
 
-func newSwallower(t *testing.T, target string) *swallower {
+func newSwallower(t *testing.T, target string, every int) *swallower {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &swallower{Listener: l, target: target}
+	p := &swallower{Listener: l, target: target, every: every}
 	p.conns.Go(func() {
 		for {
 			conn, err := l.Accept()
@@ -70,7 +70,7 @@ func (p *swallower) pass(conn net.Conn) {
 		if err != nil {
 			return
 		}
-		if rand.New(rand.NewPCG(1, p.replies.Add(1))).IntN(4) == 0 {
+		if rand.New(rand.NewPCG(1, p.replies.Add(1))).IntN(p.every) == 0 {
 			p.swallowed.Add(1)
 			return
 		}
@@ -83,19 +83,32 @@ func (p *swallower) pass(conn net.Conn) {
 // TestTransfersThroughASwallower: with idempotency keys, every transfer is there
 // once, however many replies are swallowed, and no caller is told of it.
 func TestTransfersThroughASwallower(t *testing.T) {
-	_, db := serve(t, nil)
-	h := rest.New(db, rest.Options{})
-	s := httptest.NewServer(h)
-	t.Cleanup(func() {
-		s.Close()
-		h.Close()
-	})
-	p := newSwallower(t, s.Listener.Addr().String())
-	c, err := client.Open("http://"+p.Addr().String(), &client.Options{RetryFor: time.Minute, Connections: 16})
-	if err != nil {
-		t.Fatal(err)
+	for _, tt := range []struct {
+		name  string
+		p     protocol
+		every int // a connection of gRPC has more replies than calls
+		least int // swallowed, of so many transfers one
+	}{{"http", overHTTP, 4, 10}, {"grpc", overGRPC, 8, 40}} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, db := serve(t, nil)
+			scheme, target, _ := strings.Cut(tt.p(t, db), "://")
+			p := newSwallower(t, target, tt.every)
+			c, err := client.Open(scheme+"://"+p.Addr().String(), &client.Options{RetryFor: time.Minute, Connections: 16})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = c.Close() })
+			transfer(t, c, db)
+			if n := p.swallowed.Load(); n < int64(*transfers/tt.least) {
+				t.Errorf("%d replies were swallowed: this proved too little", n)
+			}
+		})
 	}
-	t.Cleanup(func() { _ = c.Close() })
+}
+
+// transfer makes the transfers and counts them.
+func transfer(t *testing.T, c *client.Client, db *kahuna.DB) {
+	t.Helper()
 	const accounts, start, callers = 10, 1000, 8
 	ctx := t.Context()
 	for i := range accounts {
@@ -143,8 +156,5 @@ return to_int(get @own)`)
 	e, _, err := db.Get(ctx, "transfers")
 	if want := *transfers / callers * callers; err != nil || sum != accounts*start || e.Value != fmt.Sprint(want) {
 		t.Errorf("the sum is %d, want %d; %s transfers are counted, want %d; %v", sum, accounts*start, e.Value, want, err)
-	}
-	if n := p.swallowed.Load(); n < int64(*transfers/10) {
-		t.Errorf("%d replies were swallowed: this proved too little", n)
 	}
 }

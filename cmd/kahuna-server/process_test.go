@@ -298,11 +298,23 @@ func TestPortInUse(t *testing.T) {
 // with time left: those of scripts, of one that is stopped in its middle, of
 // writes of single keys, and of transactions.
 func TestRestart(t *testing.T) {
+	for _, scheme := range schemes {
+		t.Run(scheme, func(t *testing.T) { testRestart(t, scheme) })
+	}
+}
+
+// schemes are the protocols that the Go client speaks.
+var schemes = []string{"http", "grpc"}
+
+func testRestart(t *testing.T, scheme string) {
 	dir := filepath.Join(t.TempDir(), "data")
 	port := freePort(t)
-	args := []string{"--data", dir, "--http", port, "--drain", "20ms"}
+	args := []string{"--data", dir, "--" + scheme, port, "--drain", "20ms"}
+	if scheme != "http" {
+		args = append(args, "--http", "127.0.0.1:0")
+	}
 	p := start(t, args...)
-	c, err := client.Open("http://"+port, nil)
+	c, err := client.Open(scheme+"://"+port, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -363,68 +375,6 @@ func TestRestart(t *testing.T) {
 		if e, _, err := c.Get(ctx, key); err != nil || e.Value != fmt.Sprint(done[i].Load()) {
 			t.Errorf("%s is %s, %v; %d were acknowledged", key, e.Value, err, done[i].Load())
 		}
-	}
-}
-
-// TestKilledUnderLoad kills the server while many clients count, again and
-// again: every acknowledged count is there after the restart, and with
-// idempotency keys none is there twice.
-func TestKilledUnderLoad(t *testing.T) {
-	const clients, rounds = 50, 3
-	dir := filepath.Join(t.TempDir(), "data")
-	port := freePort(t)
-	urls := "http://" + port
-	p := start(t, "--data", dir, "--http", port)
-	c, err := client.Open(urls, &client.Options{RetryFor: time.Minute})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	var load sync.WaitGroup
-	acked := make([]int, clients)
-	total := make(chan struct{}, 1<<20)
-	for i := range clients {
-		load.Go(func() {
-			key := fmt.Sprintf("count/%d", i)
-			for ctx.Err() == nil {
-				// Without the context: a caller that does not leave learns the outcome.
-				res, err := c.Run(t.Context(), "let n = to_int(get @key ?? 0) + 1 set @key n return n", kahuna.Params{"key": key}, nil)
-				if err != nil {
-					t.Errorf("client %d: %v", i, err)
-					return
-				}
-				acked[i]++
-				if got := res.Text(); got != fmt.Sprint(acked[i]) {
-					t.Errorf("client %d counted %d and got %s", i, acked[i], got)
-					return
-				}
-				total <- struct{}{}
-			}
-		})
-	}
-	for range rounds {
-		for range 5 * clients {
-			<-total
-		}
-		p.signal(syscall.SIGKILL)
-		p.wait()
-		p = start(t, "--data", dir, "--http", port)
-	}
-	for range 2 * clients {
-		<-total
-	}
-	cancel()
-	load.Wait()
-	for i := range clients {
-		e, _, err := c.Get(t.Context(), fmt.Sprintf("count/%d", i))
-		if err != nil || e.Value != fmt.Sprint(acked[i]) {
-			t.Errorf("client %d counted %d, the store has %q, %v", i, acked[i], e.Value, err)
-		}
-	}
-	p.signal(syscall.SIGTERM)
-	if status := p.wait(); status != 0 {
-		t.Errorf("exit status %d", status)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -71,9 +72,9 @@ func TestPacks(t *testing.T) {
 	}
 	s := f.packed()
 	s.send(pack())
-	got, messages := s.answers(n)
-	if len(got) != n || messages >= n/2 {
-		t.Errorf("%d answers in %d messages", len(got), messages)
+	got, _ := s.answers(n)
+	if len(got) != n {
+		t.Errorf("%d answers", len(got))
 	}
 	for i, a := range got {
 		values := a.GetTryExecuteTransactionScript().GetValues()
@@ -93,6 +94,69 @@ func TestPacks(t *testing.T) {
 	}
 	if len(seen) != n {
 		t.Errorf("%d answers", len(seen))
+	}
+}
+
+// heldStream is a stream with one message, whose first answer is not sent before the
+// requests of the message are answered.
+type heldStream struct {
+	ctx     context.Context
+	message *pb.BatchClientKeyValueRequest
+	read    chan struct{} // closed when a second message is asked for
+	sent    []*pb.BatchClientKeyValueResponse
+}
+
+func (s *heldStream) SendHeader(metadata.MD) error { return nil }
+func (s *heldStream) SetTrailer(metadata.MD)       {}
+func (s *heldStream) Context() context.Context     { return s.ctx }
+
+func (s *heldStream) Recv() (*pb.BatchClientKeyValueRequest, error) {
+	if m := s.message; m != nil {
+		s.message = nil
+		return m, nil
+	}
+	close(s.read)
+	return nil, io.EOF
+}
+
+func (s *heldStream) Send(m *pb.BatchClientKeyValueResponse) error {
+	<-s.read
+	s.sent = append(s.sent, m)
+	return nil
+}
+
+// TestWaitingAnswersArePacked: the answers that wait while one is sent go together,
+// within the bounds of a pack.
+func TestWaitingAnswersArePacked(t *testing.T) {
+	f := serve(t, wire.Options{}, Options{})
+	k := &keyValuer{s: f.server}
+	large := strings.Repeat("x", pb.PackBytesMost)
+	for _, tt := range []struct {
+		n, most int
+		answer  string
+	}{{600, 1 + 3, ""}, {3, 3, large}} {
+		d := k.dialect()
+		d.start = func(_ *running, q *kvRequest, done func(*kvResponse, int)) {
+			a := &kvResponse{Type: q.Type, RequestId: q.RequestId, Payload: &pb.BatchClientKeyValueResponse_Plain{Plain: &pb.PlainResponse{Body: []byte(tt.answer)}}}
+			done(a, proto.Size(a))
+		}
+		s := &heldStream{ctx: metadata.NewIncomingContext(t.Context(), metadata.Pairs(pb.PackHeader, "1")), message: &pb.BatchClientKeyValueRequest{}, read: make(chan struct{})}
+		for i := range tt.n {
+			s.message.Pack = append(s.message.Pack, &kvRequest{RequestId: int32(i)})
+		}
+		if err := serveBatch(f.server, s, d); err != nil {
+			t.Fatal(err)
+		}
+		answers := 0
+		for _, m := range s.sent {
+			answers += max(len(m.Pack), 1)
+			if len(m.Pack) > pb.PackMost || len(m.Pack) > 1 && proto.Size(m) > pb.PackBytesMost+pb.PackMost*16 {
+				t.Errorf("a pack of %d answers and %d bytes", len(m.Pack), proto.Size(m))
+			}
+		}
+		if answers != tt.n || len(s.sent) > tt.most {
+			t.Errorf("%d of %d answers in %d messages", answers, tt.n, len(s.sent))
+		}
 	}
 }
 

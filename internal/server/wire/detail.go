@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"errors"
 	"strings"
 
@@ -77,6 +78,16 @@ func failedInside(err error) (f *failure, over bool) {
 		over = true
 	}
 	return f, over
+}
+
+// stopped returns err, of a call with that context. One that the end of the server
+// has stopped can be sent again, to the next one: the cause of the context says so.
+func stopped(ctx context.Context, err error) error {
+	var cause *kahuna.Error
+	if errors.Is(err, kahuna.ErrCanceled) && errors.As(context.Cause(ctx), &cause) {
+		return cause
+	}
+	return err
 }
 
 // detailOf tells all of an error.

@@ -78,7 +78,7 @@ func (s *Service) write(ctx context.Context, key string, d wirepb.Durability, do
 	if s.alone() {
 		w, err := do(s.plain(d))
 		if err != nil {
-			return wrote{}, failed(err)
+			return wrote{}, failed(stopped(ctx, err))
 		}
 		return w, nil
 	}
@@ -89,7 +89,7 @@ func (s *Service) write(ctx context.Context, key string, d wirepb.Durability, do
 	defer leave()
 	w, err := do(s.plain(d))
 	if err != nil {
-		return wrote{}, failed(err)
+		return wrote{}, failed(stopped(ctx, err))
 	}
 	return w, nil
 }
@@ -318,7 +318,7 @@ func (s *Service) StartGet(ctx context.Context, r *wirepb.TryGetKeyValueRequest,
 	a.Get(ctx, r.Key, func(e kahuna.Entry, found bool, err error) {
 		var f *failure
 		if err != nil {
-			f = failed(err)
+			f = failed(stopped(ctx, err))
 		}
 		done(got(version{found: found, entry: e, expires: stamp(e.Expires), modified: stamp(e.Modified)}, f, start))
 	})
@@ -382,7 +382,7 @@ func (s *Service) get(ctx context.Context, w which) (version, *failure) {
 	}
 	v, err := s.plain(w.durability).get(ctx, w)
 	if err != nil {
-		return version{}, failed(err)
+		return version{}, failed(stopped(ctx, err))
 	}
 	return v, nil
 }

@@ -36,7 +36,7 @@ func (s *Service) Script(ctx context.Context, r *wirepb.TryExecuteTransactionScr
 	} // else it may have been applied before: only the store knows
 	res, err := program.Run(ctx, params, o)
 	if err != nil {
-		return scriptFailed(err, since(start))
+		return scriptFailed(stopped(ctx, err), since(start))
 	}
 	return resultOf(res, since(start))
 }
@@ -57,7 +57,7 @@ func (s *Service) StartScript(ctx context.Context, r *wirepb.TryExecuteTransacti
 	}
 	s.db.Async().Run(ctx, program, params, runOptionsOf(r), func(res *kahuna.Result, err error) {
 		if err != nil {
-			done(scriptFailed(err, since(start)))
+			done(scriptFailed(stopped(ctx, err), since(start)))
 			return
 		}
 		done(resultOf(res, since(start)))
