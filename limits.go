@@ -34,6 +34,9 @@ type Limits struct {
 	// MemoryBytes bounds the texts, arrays and maps that one run makes or reads:
 	// 256 MiB in all.
 	MemoryBytes int64
+	// AnswerBytes bounds the keys and values of an answer of several entries, of
+	// which a text counts as often as it occurs: 64 MiB.
+	AnswerBytes int64
 	// Sleep bounds one sleep: 5 minutes.
 	Sleep time.Duration
 	// Timeout is that of a script that names none: 5 s. TimeoutMax is the longest
@@ -52,7 +55,7 @@ func DefaultLimits() Limits { return limitsOf(script.DefaultLimits()) }
 func (l *Limits) script() script.Limits {
 	return script.Limits{Steps: l.Steps, Elements: l.Elements, ValueBytes: l.ValueBytes, KeyBytes: l.KeyBytes,
 		SourceBytes: l.SourceBytes, Statements: l.Statements, Nesting: l.Nesting, Rows: l.Rows,
-		WrittenKeys: l.WrittenKeys, WrittenBytes: l.WrittenBytes, MemoryBytes: l.MemoryBytes,
+		WrittenKeys: l.WrittenKeys, WrittenBytes: l.WrittenBytes, MemoryBytes: l.MemoryBytes, AnswerBytes: l.AnswerBytes,
 		SleepMs: milliseconds(l.Sleep), TimeoutMs: milliseconds(l.Timeout), TimeoutMaxMs: milliseconds(l.TimeoutMax),
 		AdmissionMs: milliseconds(l.AdmissionWait)}
 }
@@ -60,7 +63,7 @@ func (l *Limits) script() script.Limits {
 func limitsOf(l script.Limits) Limits {
 	return Limits{Steps: l.Steps, Elements: l.Elements, ValueBytes: l.ValueBytes, KeyBytes: l.KeyBytes,
 		SourceBytes: l.SourceBytes, Statements: l.Statements, Nesting: l.Nesting, Rows: l.Rows,
-		WrittenKeys: l.WrittenKeys, WrittenBytes: l.WrittenBytes, MemoryBytes: l.MemoryBytes,
+		WrittenKeys: l.WrittenKeys, WrittenBytes: l.WrittenBytes, MemoryBytes: l.MemoryBytes, AnswerBytes: l.AnswerBytes,
 		Sleep:   time.Duration(l.SleepMs) * time.Millisecond,
 		Timeout: time.Duration(l.TimeoutMs) * time.Millisecond, TimeoutMax: time.Duration(l.TimeoutMaxMs) * time.Millisecond,
 		AdmissionWait: time.Duration(l.AdmissionMs) * time.Millisecond}

@@ -172,6 +172,7 @@ func (o *Options) check() error {
 		{name: "Limits.Nesting", value: int64(l.Nesting), most: 1000},
 		{name: "Limits.Rows", value: int64(l.Rows), most: forever},
 		{name: "Limits.MemoryBytes", value: l.MemoryBytes, most: forever},
+		{name: "Limits.AnswerBytes", value: l.AnswerBytes, most: forever},
 		{name: "Limits.Sleep", value: int64(l.Sleep), most: ever, duration: true},
 		{name: "Limits.TimeoutMax", value: int64(l.TimeoutMax), most: ever, duration: true},
 		{name: "Limits.Timeout", value: int64(l.Timeout), most: ever, duration: true},

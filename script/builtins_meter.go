@@ -12,7 +12,8 @@ import (
 //
 // Invariant VALUE-1: no string of a script is longer than Limits.ValueBytes,
 // no array longer than Limits.Elements, and all that a run makes or reads is
-// at most Limits.MemoryBytes, counted and never given back.
+// at most Limits.MemoryBytes, counted and never given back. An answer of
+// several entries has at most Limits.AnswerBytes.
 //
 // A meter is used by one goroutine.
 type meter struct {
@@ -98,6 +99,10 @@ func (m *meter) build(bytes int64) *Error {
 
 func (m *meter) memoryLimit() *Error {
 	return limitf("MemoryBytes", "script uses too much memory: more than %d bytes", m.limits.MemoryBytes)
+}
+
+func (m *meter) answerLimit() *Error {
+	return limitf("AnswerBytes", "answer too large: its values come to more than %d bytes", m.limits.AnswerBytes)
 }
 
 // makeString admits a new string of size bytes, or says which limit it

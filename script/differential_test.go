@@ -19,7 +19,7 @@ import (
 // smallLimits make the bounds of a run part of what is compared.
 var smallLimits = script.Limits{
 	Steps: 300, Elements: 20, ValueBytes: 200, KeyBytes: 40, Rows: 4, WrittenKeys: 5,
-	WrittenBytes: 400, MemoryBytes: 20_000, SleepMs: 1000,
+	WrittenBytes: 400, MemoryBytes: 20_000, AnswerBytes: 150, SleepMs: 1000,
 }
 
 // watched is a transaction that writes down what is asked of it, and fails

@@ -14,6 +14,7 @@ type Limits struct {
 	WrittenKeys  int   // keys written by one script: 10,000
 	WrittenBytes int64 // keys and values written by one script: 64 MiB
 	MemoryBytes  int64 // strings and arrays made or read by one run, in all: 256 MiB
+	AnswerBytes  int64 // keys and values of an answer of several entries: 64 MiB
 	SleepMs      int64 // one sleep: 300,000
 	TimeoutMs    int64 // time-out of a script that names none: 5000
 	TimeoutMaxMs int64 // longest time-out a script may ask for: 300,000
@@ -37,6 +38,7 @@ func (l Limits) WithDefaults() Limits {
 	def(&l.WrittenKeys, 10_000)
 	def(&l.WrittenBytes, 64<<20)
 	def(&l.MemoryBytes, 256<<20)
+	def(&l.AnswerBytes, 64<<20)
 	def(&l.SleepMs, 300_000)
 	def(&l.TimeoutMs, 5000)
 	def(&l.TimeoutMaxMs, 300_000)

@@ -70,6 +70,7 @@ type oracle struct {
 	guards   map[syntax.GuardKind]bool // present once a command ran; true when it had no effect
 	wrote    map[string]bool
 	bytes    int64
+	answer   int64
 	steps    int64
 	rows     int64
 
@@ -611,6 +612,7 @@ func (o *oracle) multi(x *syntax.Multi) []Value {
 	}
 	o.guards[syntax.NotFound] = len(rows) == 0
 	o.command(typ, op, entries)
+	o.pos = x.Pos
 	return elems
 }
 
@@ -806,22 +808,33 @@ func (o *oracle) result() *Result {
 		return &Result{Type: TypeCommitted, Outcome: Applied, Warnings: o.call.prog.warnings}
 	}
 	r := &Result{Type: o.typ, Op: o.op, Outcome: Applied, Warnings: o.call.prog.warnings, Entries: o.entries}
-	if o.value == nil {
+	switch {
+	case o.value == nil && o.op != OpBucket && o.op != OpScan:
 		return r
-	}
-	if o.value.Kind() != KindArray {
+	case o.value == nil:
+		for _, e := range r.Entries {
+			o.answered(e)
+		}
+		return r
+	case o.value.Kind() != KindArray:
 		r.Entries = append(r.Entries, o.entry(*o.value))
 		return r
 	}
 	elems, fault := o.meter.elems(o.value)
 	o.must(o.pos, fault)
 	for _, e := range elems {
-		o.must(o.pos, o.meter.charge(len(e.Str())))
-	}
-	for _, e := range elems {
-		r.Entries = append(r.Entries, o.entry(e))
+		entry := o.entry(e)
+		o.answered(entry)
+		r.Entries = append(r.Entries, entry)
 	}
 	return r
+}
+
+// answered counts one of several entries of the answer.
+func (o *oracle) answered(e Entry) {
+	if o.answer += int64(len(e.Key) + len(e.Value)); o.answer > o.limits.AnswerBytes {
+		o.must(o.pos, limitf("AnswerBytes", "answer too large: its values come to more than %d bytes", o.limits.AnswerBytes))
+	}
 }
 
 func (o *oracle) entry(v Value) Entry {

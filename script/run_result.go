@@ -22,8 +22,12 @@ func (f *frame) result(r *Result) error {
 	case lastRows:
 		r.List = true
 		r.grow(len(f.rows))
+		size := int64(0)
 		for i := range f.rows {
 			w := &f.rows[i]
+			if size += int64(len(w.Key) + len(w.Value)); size > f.meter.limits.AnswerBytes {
+				return f.at(f.meter.answerLimit(), f.scan.pos)
+			}
 			r.Entries[i] = Entry{
 				Key: w.Key, Value: w.Value, HasValue: true, Kind: KindString, Revision: w.Revision,
 				Expires: w.Expires, Modified: w.Modified,
@@ -62,14 +66,8 @@ func (f *frame) valueEntries(r *Result, v *Value) *Error {
 	if fault != nil {
 		return fault
 	}
-	// An array may hold one long string many times: in the script they share
-	// its bytes, in the answer they do not.
-	for i := range elems {
-		if fault := f.meter.charge(len(elems[i].str)); fault != nil {
-			return fault
-		}
-	}
 	r.grow(len(elems))
+	size := int64(0) // a string that occurs many times is sent as often
 	for i, e := range elems {
 		text := ""
 		if e.nested() {
@@ -79,6 +77,9 @@ func (f *frame) valueEntries(r *Result, v *Value) *Error {
 			}
 		} else {
 			text = scalarText(e)
+		}
+		if size += int64(len(text)); size > f.meter.limits.AnswerBytes {
+			return f.meter.answerLimit()
 		}
 		r.Entries[i] = Entry{Value: text, HasValue: e.kind != KindNull, Kind: e.kind, Revision: e.rev, Expires: e.exp}
 	}
