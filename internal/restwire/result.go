@@ -3,6 +3,7 @@ package restwire
 import (
 	"encoding/base64"
 	"fmt"
+	"io"
 	"time"
 	"unicode/utf8"
 
@@ -25,12 +26,37 @@ type Result struct {
 
 // Entry is a key with its value, or a value that a script computed.
 type Entry struct {
-	Key        string         `json:"key,omitzero"`
-	Kind       string         `json:"kind"`
-	Value      jsontext.Value `json:"value"`
-	Revision   int64          `json:"revision"`
-	ExpiresMs  int64          `json:"expiresMs,omitzero"`
-	ModifiedMs int64          `json:"modifiedMs,omitzero"`
+	Key        string `json:"key,omitzero"`
+	Kind       string `json:"kind"`
+	Value      Value  `json:"value"`
+	Revision   int64  `json:"revision"`
+	ExpiresMs  int64  `json:"expiresMs,omitzero"`
+	ModifiedMs int64  `json:"modifiedMs,omitzero"`
+}
+
+// Value is a value in JSON. A text is encoded only when it is written, which
+// saves a copy of up to six times its length.
+type Value struct {
+	raw  jsontext.Value // nil for a text to write
+	text string
+}
+
+// MarshalJSONTo implements json.MarshalerTo.
+func (v Value) MarshalJSONTo(enc *jsontext.Encoder) error {
+	switch {
+	case v.raw != nil:
+		return enc.WriteValue(v.raw)
+	case utf8.ValidString(v.text):
+		return enc.WriteToken(jsontext.String(v.text))
+	}
+	return enc.WriteValue(stringOf(v.text))
+}
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (v *Value) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	raw, err := dec.ReadValue()
+	*v = Value{raw: raw.Clone()}
+	return err
 }
 
 // Page is a part of the keys. Next, when not empty, is the After of the part
@@ -60,6 +86,10 @@ var out = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.PreserveRaw
 
 // Encode returns v, one of the types of this package, as JSON.
 func Encode(v any) ([]byte, error) { return json.Marshal(v, out) }
+
+// EncodeTo writes what Encode returns piece by piece. It holds hardly more than
+// the longest value of v.
+func EncodeTo(w io.Writer, v any) error { return json.MarshalWrite(w, v, out) }
 
 // Decode reads the answer of a server into v. Members that this program does
 // not know are ignored.
@@ -126,7 +156,7 @@ func (e *Entry) Kahuna() (kahuna.Entry, error) {
 	if !ok {
 		return kahuna.Entry{}, fmt.Errorf("an entry has kind %q, which this client does not know", e.Kind)
 	}
-	text, err := textOf(kind, e.Value)
+	text, err := textOf(kind, e.Value.raw)
 	if err != nil {
 		return kahuna.Entry{}, fmt.Errorf("an entry of kind %s: %w", kind, err)
 	}
@@ -141,16 +171,16 @@ type binary struct {
 
 // valueOf returns the value of e in JSON. A float that JSON has no number for
 // goes as its text.
-func valueOf(e *kahuna.Entry) jsontext.Value {
-	switch raw := jsontext.Value(e.Value); e.Kind {
+func valueOf(e *kahuna.Entry) Value {
+	switch e.Kind {
 	case kahuna.KindNull:
-		return jsontext.Value("null")
+		return Value{raw: jsontext.Value("null")}
 	case kahuna.KindBool, kahuna.KindInt, kahuna.KindFloat, kahuna.KindArray, kahuna.KindMap:
-		if raw.IsValid() {
-			return raw
+		if raw := jsontext.Value(e.Value); raw.IsValid() {
+			return Value{raw: raw}
 		}
 	}
-	return stringOf(e.Value)
+	return Value{text: e.Value}
 }
 
 // stringOf returns s as a JSON string, or in base64.

@@ -245,6 +245,18 @@ func (c *call) answer(v any) {
 	c.send(http.StatusOK, "application/json", data)
 }
 
+// answerWhole is how many bytes of values are encoded before the answer is sent.
+const answerWhole = 1 << 20
+
+// stream sends v as JSON while it is encoded, without its length in front.
+func (c *call) stream(v any) {
+	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(c.h.opts.Patience))
+	c.w.Header().Set("Content-Type", "application/json")
+	if err := restwire.EncodeTo(c.w, v); err != nil {
+		panic(http.ErrAbortHandler) // the client sees that the answer is cut off
+	}
+}
+
 // send sends the answer. Only now does the client's patience count.
 func (c *call) send(status int, mediaType string, data []byte) {
 	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(c.h.opts.Patience))

@@ -228,3 +228,28 @@ func TestRun(t *testing.T) {
 		e.do(t, s.URL)
 	}
 }
+
+// TestLargeAnswer reads an answer that is sent while it is encoded.
+func TestLargeAnswer(t *testing.T) {
+	s, _ := face(t, Options{})
+	res, err := http.Post(s.URL+"/v1/run", "text/plain", strings.NewReader(`return [repeat("\x01", 700000), repeat("\xff", 700000), 3]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	data, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "application/json" {
+		t.Fatalf("status %d, %s, %v", res.StatusCode, res.Header.Get("Content-Type"), err)
+	}
+	var sent restwire.Result
+	if err := restwire.Decode(data, &sent); err != nil {
+		t.Fatal(err)
+	}
+	got, err := sent.Kahuna()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Entries[0].Value != strings.Repeat("\x01", 700000) || got.Entries[1].Value != strings.Repeat("\xff", 700000) || got.Entries[2].Value != "3" {
+		t.Error("the values are not those of the script")
+	}
+}

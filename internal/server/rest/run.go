@@ -73,6 +73,14 @@ func (c *call) run() {
 		c.fail(err)
 		return
 	}
+	size := 0
+	for i := range res.Entries {
+		size += len(res.Entries[i].Value)
+	}
+	if size > answerWhole {
+		c.stream(restwire.ResultOf(res))
+		return
+	}
 	c.answer(restwire.ResultOf(res))
 }
 
