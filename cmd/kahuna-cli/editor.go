@@ -47,6 +47,8 @@ func newScreenEditor(ctx context.Context, c *cli) *screenEditor {
 		"cursor-position-probe":  false, // it loses what is typed ahead
 		"multiline-column":       false, // the screen can be copied
 		"completion-ignore-case": true,
+		// Letters from U+0080 to U+00FF are letters, no Meta keys.
+		"convert-meta": false, "input-meta": true, "output-meta": true,
 	} {
 		_ = s.Config.Set(name, value)
 	}

@@ -332,3 +332,14 @@ func TestScreenStandardInput(t *testing.T) {
 		t.Errorf("the terminal was\n%s\nand is\n%s", before, after)
 	}
 }
+
+// TestScreenTypesEveryLetter types letters that a terminal without UTF-8 would
+// take for Meta keys.
+func TestScreenTypesEveryLetter(t *testing.T) {
+	s := openScreen(t, 12, "TERM=xterm-256color")
+	s.enter(`set name "Müller ß é ñ ã я 日"`)
+	s.wait(`r0 set`)
+	s.enter(`get name`)
+	s.wait(`(?m)^r0 Müller ß é ñ ã я 日 0ms$`)
+	s.leave()
+}
