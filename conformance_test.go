@@ -102,14 +102,13 @@ func TestConformance(t *testing.T) {
 	for _, suite := range suites {
 		t.Run(suite.name, func(t *testing.T) {
 			t.Parallel()
-			spec.RunAll(t, func(t *testing.T) spec.Runner { return runner{suite.open(t)} })
-		})
-		if suite.name != "disk slow path" {
-			continue // which takes every way of a started script
-		}
-		t.Run(suite.name+" started", func(t *testing.T) {
-			t.Parallel()
-			spec.RunAll(t, func(t *testing.T) spec.Runner { return asyncRunner{runner{suite.open(t)}} })
+			spec.RunAll(t, func(t *testing.T) spec.Runner {
+				r := runner{suite.open(t)}
+				if suite.name == "disk slow path" { // which takes every way of a started script
+					return asyncRunner{r}
+				}
+				return r
+			})
 		})
 	}
 }

@@ -79,7 +79,7 @@ var listens = regexp.MustCompile(`protocol=redis address=127\.0\.0\.1:(\d+)`)
 func startServer(t *testing.T) (port string) {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "kahuna-server")
-	if out, err := exec.Command("go", "build", "-o", bin, "../cmd/kahuna-server").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-ldflags=-s -w", "-o", bin, "../cmd/kahuna-server").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	server := exec.Command(bin, "--memory", "--http", "", "--grpc", "", "--redis", "127.0.0.1:0")

@@ -26,7 +26,7 @@ const aboutMs = 250
 func RunCase(ctx context.Context, c *Case, run Runner) error {
 	ctx, cancel := context.WithTimeout(ctx, caseTimeout)
 	defer cancel()
-	l := &look{ctx: ctx, run: run, firsts: firstsOf(c)}
+	l := &look{ctx: ctx, run: run}
 	now, err := l.now()
 	if err != nil {
 		return fmt.Errorf("%s:%d: %w", c.File, c.Line, err)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sort"
 	"strconv"
-	"strings"
 
 	"kahuna/script"
 )
@@ -15,9 +14,6 @@ import (
 type look struct {
 	ctx context.Context
 	run Runner
-	// firsts are the first characters that keys of the case may have, apart
-	// from printable ASCII.
-	firsts []string
 }
 
 // read runs a script that only reads.
@@ -48,39 +44,23 @@ func (r liveRow) String() string {
 	return fmt.Sprintf("%s%s=%q@%d expires %d modified %d", spaced("", r.space), r.Key, r.Value, r.Revision, r.Expires, r.Modified)
 }
 
-// live returns every live row of both spaces, ordered; ok is false when there
-// are more than one scan may return. A scan has no empty prefix, so it takes
-// one for each first character: a first script finds those that have rows.
+// live returns every live row of both spaces, ordered; ok is false when a space
+// has more than one script may return.
 func (l *look) live() (rows []liveRow, ok bool, err error) {
-	prefixes := make([]string, 0, 128)
-	for c := byte(' '); c <= '~'; c++ {
-		prefixes = append(prefixes, string(c))
-	}
-	prefixes = append(prefixes, l.firsts...)
+	const most = 4096
 	for _, space := range []script.Space{script.Persistent, script.Ephemeral} {
-		scan := spaced("scan", space) + " by prefix "
-		var b strings.Builder
-		for i, p := range prefixes {
-			fmt.Fprintf(&b, "%s count(%s%s)", map[bool]string{true: "return [", false: ","}[i == 0], scan, Quote(p))
-		}
-		counts, err := l.read(b.String() + "]")
+		res, err := l.read(fmt.Sprintf(`%s by prefix "" limit %d`, spaced("scan", space), most))
 		if errors.Is(err, &script.Error{Code: script.CodeLimit}) {
 			return nil, false, nil
 		}
 		if err != nil {
 			return nil, false, err
 		}
-		for i, c := range counts.Entries {
-			if c.Value == "0" {
-				continue
-			}
-			res, err := l.read(scan + Quote(prefixes[i]))
-			if err != nil {
-				return nil, false, err
-			}
-			for _, e := range res.Entries {
-				rows = append(rows, liveRow{space, e})
-			}
+		if len(res.Entries) == most {
+			return nil, false, nil
+		}
+		for _, e := range res.Entries {
+			rows = append(rows, liveRow{space, e})
 		}
 	}
 	sort.Slice(rows, func(i, j int) bool {
@@ -90,36 +70,6 @@ func (l *look) live() (rows []liveRow, ok bool, err error) {
 		return rows[i].Key < rows[j].Key
 	})
 	return rows, true, nil
-}
-
-// firstsOf returns the characters beyond ASCII in the texts of a case: what
-// its keys may begin with.
-func firstsOf(c *Case) []string {
-	seen := map[string]bool{}
-	add := func(s string) {
-		for _, r := range s {
-			if r > '~' {
-				seen[string(r)] = true
-			}
-		}
-	}
-	for _, r := range c.Given {
-		add(r.Key)
-	}
-	for _, s := range c.Steps {
-		add(s.Source)
-		for _, p := range s.Params {
-			if text, ok := p.Value.(string); ok {
-				add(text)
-			}
-		}
-	}
-	firsts := make([]string, 0, len(seen))
-	for s := range seen {
-		firsts = append(firsts, s)
-	}
-	sort.Strings(firsts)
-	return firsts
 }
 
 // row compares the store with one row of a state.

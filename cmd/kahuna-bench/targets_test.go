@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -113,9 +112,7 @@ func expectNothing(t *testing.T, dir string) {
 	if err != nil || len(entries) > 0 {
 		t.Errorf("%v %v is left", err, entries)
 	}
-	if pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); !errors.Is(err, syscall.ECHILD) {
-		t.Errorf("a process is left: %d, %v", pid, err)
-	}
+	expectNoProcess(t)
 }
 
 func TestJudge(t *testing.T) {

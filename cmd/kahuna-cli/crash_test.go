@@ -17,12 +17,16 @@ import (
 	"kahuna"
 )
 
-// TestKill kills the real command with SIGKILL in a loop of acknowledged
+// TestKill kills the command with SIGKILL in a loop of acknowledged
 // writes, again and again on one directory: every acknowledged write is there,
 // nothing is half done, and at most the script that was running is there
 // besides.
 func TestKill(t *testing.T) {
-	if acked, err := killLoop(t, build(t), "kahuna-cli", 8); err != nil {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if acked, err := killLoop(t, self, "kahuna-cli", 8); err != nil {
 		t.Error(err)
 	} else if acked == 0 {
 		t.Error("no write was acknowledged: this proved nothing")

@@ -67,15 +67,3 @@ func fill(ts *testscript.TestScript, neg bool, args []string) {
 	data := strings.Repeat(args[2], n/len(args[2])+1)[:n]
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(data), 0o666))
 }
-
-// build builds the real command and returns its path.
-func build(t *testing.T) string {
-	t.Helper()
-	bin := filepath.Join(t.TempDir(), "kahuna-cli")
-	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", bin, ".")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return bin
-}

@@ -237,20 +237,31 @@ func serveOriginal(t testing.TB) (conn *grpc.ClientConn, url string) {
 func faces(t testing.TB) map[string]original {
 	t.Helper()
 	conn, url := serveOriginal(t)
+	return map[string]original{"grpc": streamOf(t, conn), "rest": overREST{url}}
+}
+
+func streamOf(t testing.TB, conn *grpc.ClientConn) original {
+	t.Helper()
 	stream, err := pb.NewKeyValuerClient(conn).BatchClientKeyValueRequests(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return map[string]original{"grpc": overGRPC{stream}, "rest": overREST{url}}
+	return overGRPC{stream}
 }
 
 // TestOriginalConformance: the suite of the language through the original's
 // gRPC and REST: same results, codes, places and outcomes.
 func TestOriginalConformance(t *testing.T) {
-	for _, name := range []string{"grpc", "rest"} {
+	for name, face := range map[string]func(t *testing.T, conn *grpc.ClientConn, url string) original{
+		"grpc": func(t *testing.T, conn *grpc.ClientConn, _ string) original { return streamOf(t, conn) },
+		"rest": func(_ *testing.T, _ *grpc.ClientConn, url string) original { return overREST{url} },
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			spec.RunAll(t, func(t *testing.T) spec.Runner { return originalRunner{faces(t)[name]} })
+			spec.RunAll(t, func(t *testing.T) spec.Runner {
+				conn, url := serveOriginal(t)
+				return originalRunner{face(t, conn, url)}
+			})
 		})
 	}
 }
