@@ -2,6 +2,7 @@ package txn
 
 import (
 	"context"
+	"sync"
 	"testing"
 
 	"kahuna/internal/kv"
@@ -59,5 +60,60 @@ func TestStartWaitsForDisk(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestStartCanceledMeanwhile: a context that ends while a job runs ends its wait,
+// too, when it had ended the waits of others before.
+func TestStartCanceledMeanwhile(t *testing.T) {
+	r, _ := runner(t, openStore(t))
+	r.Flush = func() {} // the disk hangs
+	ctx, cancel := context.WithCancel(t.Context())
+	first, second := make(chan error, 1), make(chan error, 1)
+	r.Start(ctx, &Job{Work: put(kv.Persistent, "k")}, func(_ *script.Result, err error) { first <- err })
+	var early error
+	var once sync.Once
+	r.Start(ctx, &Job{Work: workFunc(func(tx *partition.Tx) error {
+		once.Do(func() { // a run may be done again
+			cancel()
+			early = <-first
+		})
+		return put(kv.Persistent, "j")(tx)
+	})}, func(_ *script.Result, err error) { second <- err })
+	want(t, "the first", early, script.CodeOutcomeUnknown, script.OutcomeUnknown)
+	want(t, "the second", <-second, script.CodeOutcomeUnknown, script.OutcomeUnknown)
+	if n := len(r.completions.watches); n != 0 {
+		t.Errorf("%d watches are left", n)
+	}
+}
+
+// TestStartForgetsContext: a context is not held on to by answered calls.
+func TestStartForgetsContext(t *testing.T) {
+	r, _ := runner(t, openStore(t))
+	p := r.Partition
+	r.Flush = func() {}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	answers := make(chan error, 3)
+	for _, key := range []string{"a", "b", "c"} {
+		r.Start(ctx, &Job{Work: put(kv.Persistent, key)}, func(_ *script.Result, err error) { answers <- err })
+	}
+	count := func() int {
+		r.completions.mu.Lock()
+		defer r.completions.mu.Unlock()
+		return len(r.completions.watches)
+	}
+	if n := count(); n != 1 {
+		t.Errorf("three calls with one context have %d watches", n)
+	}
+	p.Take()
+	p.Committed(1)
+	for range 3 {
+		if err := <-answers; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := count(); n != 0 {
+		t.Errorf("%d watches are left", n)
 	}
 }
