@@ -1,9 +1,15 @@
 package resp
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
+
+// flat is an answer on one line.
+func flat(answer string) string {
+	return strings.TrimRight(strings.ReplaceAll(answer, "\r\n", " "), " ")
+}
 
 // steps are requests and answers, of one connection. An answer of ? is any.
 func steps(t *testing.T, c *rawClient, list string) {
@@ -22,7 +28,7 @@ func steps(t *testing.T, c *rawClient, list string) {
 			texts[i] = string(a)
 		}
 		c.send(request(texts...))
-		got := strings.TrimRight(strings.ReplaceAll(c.answer(), "\r\n", " "), " ")
+		got := flat(c.answer())
 		if want != "?" && got != want {
 			t.Errorf("%s\n got %q\nwant %q", req, got, want)
 		}
@@ -373,6 +379,43 @@ func TestLua(t *testing.T) {
 	c.send(request("EVAL", "return stok", "0"))
 	if got := c.answer(); strings.Contains(got, "Lua") {
 		t.Errorf("a mistake: %q", got)
+	}
+}
+
+// TestScriptParams: scripts that run later than the next one is started keep their
+// parameters: those of a transaction, those that may not write, and those with
+// many.
+func TestScriptParams(t *testing.T) {
+	_, addr := serve(t, Options{})
+	c := dial(t, addr)
+	steps(t, c, `
+MULTI => +OK
+EVAL "return @arg1" 0 first => +QUEUED
+EVAL "return @arg1" 0 second => +QUEUED
+EXEC => *2 $5 first $6 second
+`)
+	var all strings.Builder
+	for i := range 20 {
+		all.WriteString(request("EVAL_RO", "return @arg1", "0", fmt.Sprint("read ", i)))
+		all.WriteString(request("EVAL", "return @arg1", "0", fmt.Sprint("run ", i)))
+	}
+	c.send(all.String())
+	for i := range 20 {
+		for _, kind := range []string{"read", "run"} {
+			if got, want := flat(c.answer()), fmt.Sprintf("$%d %s %d", len(kind)+1+len(fmt.Sprint(i)), kind, i); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		}
+	}
+	source, args := "return [@arg1", []string{"EVAL", "", "0", "a"}
+	for i := range sharedMost {
+		source += fmt.Sprint(", @arg", i+2)
+		args = append(args, "a")
+	}
+	args[1] = source + "]"
+	c.send(request(args...))
+	if got := flat(c.answer()); got != "*17"+strings.Repeat(" $1 a", sharedMost+1) {
+		t.Errorf("many parameters: %q", got)
 	}
 }
 

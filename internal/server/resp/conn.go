@@ -1,7 +1,6 @@
 package resp
 
 import (
-	"context"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -168,19 +167,6 @@ func (c *conn) started(s *slot, ran bool) {
 	s.note = s.note.of(c.cmd, c.args)
 	if s.state.CompareAndSwap(slotStarting, slotWaiting) && !ran {
 		c.moved = s
-	}
-}
-
-// wake has the loop call Run.
-func (c *conn) wake() {
-	if c.woken.Swap(true) {
-		return
-	}
-	s := c.server
-	s.wakes.RLock()
-	defer s.wakes.RUnlock()
-	if !s.stopped {
-		_ = c.loop.Execute(context.Background(), c) // fails when the loop has ended
 	}
 }
 

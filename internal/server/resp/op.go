@@ -58,6 +58,7 @@ func (c *conn) start(o *op) {
 		ran = a.Extend(ctx, o.key, o.ttl, s.onWrite)
 	case opRun:
 		ran = a.Run(ctx, o.program, o.params, nil, s.onRun)
+		clear(o.params) // the store is done with them
 	case opRead:
 		db, p, params := c.server.db, o.program, o.params
 		go func() {

@@ -99,27 +99,3 @@ func (c *conn) returned(g gnet.Conn) gnet.Action {
 	c.g.SetContext(c)
 	return c.traffic(nil)
 }
-
-// Run has the loop go on with c, which was woken.
-func (c *conn) Run(context.Context) error {
-	switch {
-	case c.closed:
-		c.woken.Store(false)
-		c.forget()
-		return nil
-	case c.away():
-		c.woken.Store(false)
-		c.server.tick()
-		c.drain()
-		if c.half {
-			c.finish()
-		} else {
-			c.resume()
-		}
-		return nil
-	}
-	if c.traffic(nil) == gnet.Close && !c.closed {
-		return c.loop.Close(c.g)
-	}
-	return nil
-}

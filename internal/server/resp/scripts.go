@@ -27,13 +27,18 @@ type param struct {
 	n    int  // counts from 1
 }
 
-// bind makes the parameters of a call. What the script names and the call does
-// not have is missing: the store says so.
-func (s *stored) bind(keys, argv [][]byte) kahuna.Params {
+// sharedMost is how many parameters a script may have that uses the memory of the
+// server's: clearing a map takes as long as it has ever been large.
+const sharedMost = 16
+
+// bind makes the parameters of a call, in params, which is empty, or nil. What the script names and the call does not have is missing: the store says so.
+func (s *stored) bind(params kahuna.Params, keys, argv [][]byte) kahuna.Params {
 	if len(s.params) == 0 {
 		return nil
 	}
-	params := make(kahuna.Params, len(s.params))
+	if params == nil {
+		params = make(kahuna.Params, len(s.params))
+	}
 	for _, p := range s.params {
 		from, n := keys, p.n-1
 		switch {
@@ -173,11 +178,16 @@ func eval(c *conn, args [][]byte, bySHA, readOnly bool) (op, error) {
 	} else if s, err = c.server.scripts.load(c.server.db, args[1]); err != nil {
 		return op{}, err
 	}
-	o := op{kind: opRun, program: s.program, params: s.bind(args[3:3+n], args[3+n:]), reply: result}
+	// The server's map serves scripts that are started at once: start empties it.
+	kind, params := opRun, c.server.params
 	if readOnly {
-		o.kind = opRead
+		kind = opRead
 	}
-	return o, nil
+	if readOnly || c.multi != nil || len(s.params) > sharedMost {
+		params = nil
+	}
+	params = s.bind(params, args[3:3+n], args[3+n:])
+	return op{kind: kind, program: s.program, params: params, reply: result}, nil
 }
 
 // kahunaRun makes the op of KAHUNA.RUN source [name value …].

@@ -117,8 +117,10 @@ type Server struct {
 	lastID   int64
 	monitors []*conn
 	slow     slowLog
-	// scratch and spareOut are buffers that the connections share.
+	// scratch and spareOut are buffers that the connections share, params those of
+	// the script that is being started, else empty.
 	scratch, spareOut []byte
+	params            kahuna.Params
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
@@ -126,6 +128,7 @@ type Server struct {
 	emptied  sync.Once
 	empty    chan struct{} // closed when the server drains and has no connection
 
+	woken wakeList
 	// wakes keeps the loops from ending while one is being woken.
 	wakes   sync.RWMutex
 	stopped bool
@@ -141,8 +144,9 @@ func New(db *kahuna.DB, o Options) *Server {
 	s := &Server{db: db, o: o, booted: make(chan struct{}), ended: make(chan struct{}), empty: make(chan struct{}),
 		spaces:  [2]kahuna.Async{db.Async(), db.Async().Ephemeral()},
 		bounds:  bounds{bytes: o.Limits.ValueBytes + slackBytes, args: o.Arguments, inline: 64 << 10},
-		scripts: newScripts(o.Scripts, o.ScriptBytes), conns: map[*conn]struct{}{}, started: time.Now(),
+		scripts: newScripts(o.Scripts, o.ScriptBytes), params: kahuna.Params{}, conns: map[*conn]struct{}{}, started: time.Now(),
 		writeNow: writeNow}
+	s.woken.loop = gnet.RunnableFunc(s.goOn)
 	s.own, s.invalid = newOwnPrograms(db)
 	return s
 }
