@@ -52,6 +52,7 @@ func newScreenEditor(ctx context.Context, c *cli) *screenEditor {
 	} {
 		_ = s.Config.Set(name, value)
 	}
+	new(inserter).bind(s)
 	s.Prompt.Primary(func() string { return prompt })
 	s.Prompt.Secondary(func() string { return "" })
 	s.AcceptMultiline = func(line []rune) bool { return isWhole(string(line)) }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/base64"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -342,4 +344,43 @@ func TestScreenTypesEveryLetter(t *testing.T) {
 	s.enter(`get name`)
 	s.wait(`(?m)^r0 Müller ß é ñ ã я 日 0ms$`)
 	s.leave()
+}
+
+// TestScreenTypesClusters types letters with marks, and emoji of several code
+// points, as a terminal sends them, and many keys at once.
+func TestScreenTypesClusters(t *testing.T) {
+	s := openScreen(t, 24)
+	for n, text := range []string{"👨‍👩‍👧", "🇩🇪", "❤️", "नमस्ते", "e\u0301x", "👍🏽 ok"} {
+		s.enter(fmt.Sprintf(`return [base64_encode("%s"), %d]`, text, n))
+		s.wait(fmt.Sprintf(`r- %s\nr- %d\n0ms`, regexp.QuoteMeta(base64.StdEncoding.EncodeToString([]byte(text))), n))
+	}
+	// Keys between the text: Home, a quote, End; the next script behind Enter.
+	file := filepath.Join(s.home, "keys")
+	if err := os.WriteFile(file, []byte("é日\", 7]\x1b[Hreturn [\"\x1b[F\x7f, 8]\rreturn 1\x1bb\x1bfé\x7f5\r"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.tmux("load-buffer", file)
+	s.tmux("paste-buffer", "-r")
+	s.wait(`(?s)kahuna-cli> return \["é日", 7, 8\]\nr- é日\nr- 7\nr- 8\n0ms\nkahuna-cli> return 15\nr- 15 0ms\nkahuna-cli>$`)
+	s.leave()
+}
+
+// TestScreenTypesMuch sends a long line without the marks of a paste.
+func TestScreenTypesMuch(t *testing.T) {
+	s := openScreen(t, 60)
+	text := strings.Repeat("0123456é8日", 300)
+	file := filepath.Join(s.home, "much")
+	if err := os.WriteFile(file, []byte(`return crc32("`+text+"\")\r"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.tmux("load-buffer", file)
+	drawn := filepath.Join(s.home, "drawn")
+	s.tmux("pipe-pane", "cat > "+drawn)
+	s.tmux("paste-buffer", "-r")
+	s.wait(fmt.Sprintf(`r- %d 0ms\nkahuna-cli>$`, crc32.ChecksumIEEE([]byte(text))))
+	s.leave()
+	// For each of its characters the line would be drawn anew: some megabytes.
+	if info, err := os.Stat(drawn); err != nil || info.Size() > 40*int64(len(text)) {
+		t.Errorf("%d bytes were drawn for %d, %v", info.Size(), len(text), err)
+	}
 }
