@@ -52,8 +52,7 @@ func (e *callEnv) pattern(pattern string) (*regexp.Regexp, *Error) {
 	if problem != "" {
 		return nil, errf(CodeRange, "%s", problem)
 	}
-	const bytesPerState = 100 // about, once compiled
-	if err := e.meter.build(int64(states) * bytesPerState); err != nil {
+	if err := e.meter.build(int64(states) * stateMemory); err != nil {
 		return nil, err
 	}
 	e.matcher, e.states = regexp.MustCompile(pattern), states

@@ -14,6 +14,8 @@ type compiler struct {
 	program *Program
 	info    *check.Info
 	spine   []syntax.Expr // see chain
+	// patterns are those compiled beforehand, states how many states they have.
+	patterns, states int
 }
 
 // code is a compiled expression; val is set when it is a constant.
@@ -240,7 +242,7 @@ func (c *compiler) call(x *syntax.Call) expr {
 	impl, args, pos := builtins[fn.ID], c.exprs(x.Args), x.Pos
 	reading := reads[fn.ID]
 	if fn.ID == check.FuncMatches {
-		impl = literalPattern(impl, x.Args[1])
+		impl = c.literalPattern(impl, x.Args[1])
 	}
 	return func(f *frame) (Value, error) {
 		base := len(f.stack)
@@ -270,7 +272,7 @@ func (c *compiler) call(x *syntax.Call) expr {
 
 // literalPattern returns matches as it is called with a pattern, which when it
 // is a literal is compiled now.
-func literalPattern(matches builtin, pattern syntax.Expr) builtin {
+func (c *compiler) literalPattern(matches builtin, pattern syntax.Expr) builtin {
 	for {
 		p, ok := pattern.(*syntax.Paren)
 		if !ok {
@@ -284,6 +286,8 @@ func literalPattern(matches builtin, pattern syntax.Expr) builtin {
 	}
 	re := regexp.MustCompile(lit.Value)
 	states, _ := check.Pattern(lit.Value)
+	c.patterns++
+	c.states += states
 	return func(e *callEnv, args []Value) (Value, *Error) {
 		e.matcher, e.states = re, states
 		return matches(e, args)

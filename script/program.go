@@ -21,6 +21,7 @@ type Program struct {
 	params   []param
 	warnings []Warning
 	body     block
+	size     int
 	keys     []keyAccess // what Footprint computes for every call
 	fixed    Footprint   // complete when keys is empty, else what parameters do not change
 }
@@ -62,9 +63,20 @@ func Compile(src string, limits *Limits) (*Program, error) {
 	c := compiler{program: p, info: info}
 	p.body = c.block(tree.Body)
 	c.footprint()
+	p.size = programBytes + len(src) + paramBytes*len(p.params) + patternBytes*c.patterns + stateMemory*c.states
+	syntax.Walk(tree, func(any) bool { p.size += nodeBytes; return true })
 	p.info.Keys, p.info.Diagnostics = nil, nil
 	return p, nil
 }
+
+// What the parts of a compiled script take in memory, in bytes, or more.
+const (
+	programBytes = 2 << 10
+	nodeBytes    = 128 // of the tree
+	paramBytes   = 256
+	patternBytes = 1 << 10
+	stateMemory  = 100 // state of a pattern
+)
 
 // CheckSource returns everything there is to say about a script's text, in
 // source order, without compiling it: for editors and other tools.
@@ -153,6 +165,10 @@ func lineAt(source string, offset int) string {
 
 // Source returns the script's text, without a byte order mark.
 func (p *Program) Source() string { return p.source }
+
+// Size returns how many bytes of memory the program takes, estimated from the
+// size of its tree: often 50 times its source.
+func (p *Program) Size() int { return p.size }
 
 // Hash returns the SHA-256 of Source: equal for equal scripts, on every
 // machine.

@@ -236,6 +236,9 @@ func (ps *programs) get(source string) *script.Program {
 	}
 	ps.kept[source] = p
 	ps.size += len(source)
+	if p != nil {
+		ps.size += p.Size()
+	}
 	return p
 }
 
