@@ -53,6 +53,7 @@ type conn struct {
 	flooded atomic.Bool  // held is over the bound, so that answers were dropped
 	output  outputWatch
 	sender  *sender // nil while the socket takes all answers at once
+	retry   *time.Timer
 
 	// half tells that the client sends nothing more, so that gnet does not have the
 	// socket any more, but sender has.

@@ -29,7 +29,8 @@
 //
 // There is one event loop, so that what it knows needs no locks: the clock, the
 // buffers that connections share, SLOWLOG, MONITOR, the list of clients. A
-// connection has no buffers while it rests.
+// goroutine takes connections and gives them to it (accept.go). A connection has no
+// buffers while it rests.
 //
 // The parser is the package's own: that of redcon panics on a negative length,
 // bounds nothing, and starts over with each piece that comes.

@@ -54,6 +54,7 @@ func (l fakeLoop) Execute(context.Context, gnet.Runnable) error {
 func open(s *Server) (*fakeConn, *conn) {
 	s.writeNow = func(g gnet.Conn, b []byte) (int, error) { return g.Write(b) }
 	f := &fakeConn{woken: make(chan struct{}, 1)}
+	s.open.Add(1)
 	s.OnOpen(f)
 	return f, f.ctx.(*conn)
 }

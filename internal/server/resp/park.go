@@ -22,7 +22,7 @@ const parkPart = 16
 // tooEarly reports whether c should send nothing more for now.
 func (c *conn) tooEarly() bool {
 	return len(c.in) > int(c.server.o.InputBytes)/parkPart && (c.moved != nil || len(c.queue)-c.first >= c.server.o.Pipeline) &&
-		!c.away() && c.sender == nil
+		!c.away() && c.unsent() == 0
 }
 
 // away reports whether gnet does not have the socket of c: then c.g is of no use.

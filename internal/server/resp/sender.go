@@ -71,8 +71,7 @@ func (c *conn) write() bool {
 		}
 		return true
 	case s != nil:
-		_ = s.file.Close()
-		c.sender = nil
+		c.endSender()
 	}
 	if len(c.out) == 0 {
 		c.giveBack()
@@ -83,26 +82,66 @@ func (c *conn) write() bool {
 		return false
 	}
 	if n == len(c.out) {
+		c.endRetry()
 		c.giveBack()
 		return true
 	}
-	if s = c.newSender(); s == nil {
-		return false
+	if c.out = c.out[n:]; !c.newSender() {
+		c.writeLater()
+		return true
 	}
-	c.sender = s
-	s.write(c.out[n:])
+	c.endRetry()
+	c.sender.write(c.out)
 	c.out = nil
 	return true
 }
 
-// newSender returns a sender that is not busy, or nil.
-func (c *conn) newSender() *sender {
+// writeLater has the loop write again to a socket that is full and for which there
+// is no sender. The more there are, the longer each waits, so that the loop writes
+// 10,000 times a second at most.
+func (c *conn) writeLater() {
+	s := c.server
+	after := max(5*time.Millisecond, time.Duration(s.retrying)*100*time.Microsecond)
+	if c.retry != nil {
+		c.retry.Reset(after)
+		return
+	}
+	c.retry = time.AfterFunc(after, c.wake)
+	s.retrying++
+}
+
+func (c *conn) endRetry() {
+	if c.retry != nil {
+		c.retry.Stop()
+		c.retry = nil
+		c.server.retrying--
+	}
+}
+
+// newSender gives c a sender that is not busy. It reports false when there are as
+// many as there may be, or no file descriptor is free.
+func (c *conn) newSender() bool {
+	s := c.server
+	if s.duplicates >= s.o.Connections/8+1 {
+		return false
+	}
 	file, err := duplicate(c.g)
 	if err != nil {
-		c.server.o.Logger.Warn("redis: connection cut off: its socket cannot be duplicated", "remote", c.remote, "error", err)
-		return nil
+		s.o.Logger.Debug("redis: no sender", "remote", c.remote, "error", err)
+		return false
 	}
-	return &sender{c: c, file: file}
+	c.sender = &sender{c: c, file: file}
+	s.duplicates++
+	return true
+}
+
+// endSender ends the sender of c, if there is one.
+func (c *conn) endSender() {
+	if c.sender != nil {
+		_ = c.sender.file.Close()
+		c.sender = nil
+		c.server.duplicates--
+	}
 }
 
 // unsent is how many bytes of answers wait for the socket.
@@ -121,10 +160,9 @@ func (c *conn) halfClose() bool {
 	if c.killed || c.leaving != nil || c.first == len(c.queue) && c.unsent() == 0 {
 		return false
 	}
-	if c.sender == nil {
-		if c.sender = c.newSender(); c.sender == nil {
-			return false
-		}
+	if c.sender == nil && !c.newSender() {
+		c.server.o.Logger.Warn("redis: connection cut off: it is half closed, and there is no file descriptor for its answers", "remote", c.remote)
+		return false
 	}
 	c.half = true
 	c.wake()
@@ -152,7 +190,7 @@ const lingerMost = time.Second
 // connection, or after lingerMost, the connection is closed.
 func (c *conn) leave() gnet.Action {
 	switch {
-	case c.sender != nil: // it wakes the loop
+	case c.unsent() > 0:
 		return gnet.None
 	case c.leaving == nil:
 		if closeWrite(c.g) != nil {

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
-	"github.com/panjf2000/gnet/v2/pkg/logging"
 
 	"kahuna"
 )
@@ -21,7 +20,8 @@ import (
 type Options struct {
 	// Limits are those of the store.
 	Limits kahuna.Limits
-	// Connections bounds how many there are at once: 10,000.
+	// Connections bounds how many there are at once: 10,000. Together they have up to
+	// DescriptorsOf(Connections) file descriptors.
 	Connections int
 	// Arguments bounds those of one request: 65,536.
 	Arguments int
@@ -50,6 +50,10 @@ type Options struct {
 	// Logger gets what an operator should know; nil logs nothing.
 	Logger *slog.Logger
 }
+
+// DescriptorsOf returns how many file descriptors that many connections have at
+// most: some have two.
+func DescriptorsOf(connections int) int { return connections + connections/8 + 1 + enrolling }
 
 // slackBytes is what a request may have beside one value.
 const slackBytes = 1 << 20
@@ -97,11 +101,11 @@ type Server struct {
 	cursors cursors
 	started time.Time
 
-	engine gnet.Engine
-	booted chan struct{}
-	ended  chan struct{}
-	// failure is why the loops have ended; read after ended.
-	failure error
+	listener  net.Listener
+	loop      *gnet.Client   // has no connections of its own; set, as listener, before booted is closed
+	accepting sync.WaitGroup // who takes connections and gives them to the loop
+	booted    chan struct{}
+	ended     chan struct{}
 
 	input    atomic.Int64 // bytes of all connections that wait to be run
 	output   atomic.Int64 // bytes of answers that they have not read, as far as noted
@@ -116,6 +120,10 @@ type Server struct {
 	now      time.Duration
 	lastID   int64
 	monitors []*conn
+	// duplicates counts the senders, each of which has a file descriptor.
+	duplicates int
+	// retrying counts the connections that writeLater has write again.
+	retrying int
 	slow     slowLog
 	// scratch and spareOut are buffers that the connections share, params those of
 	// the script that is being started, else empty.
@@ -151,43 +159,10 @@ func New(db *kahuna.DB, o Options) *Server {
 	return s
 }
 
-// Listen listens on a TCP address and serves until Shutdown or Close. It returns
-// the address, whose port was picked when addr has port 0.
-func (s *Server) Listen(addr string) (net.Addr, error) {
-	if s.invalid != nil {
-		return nil, s.invalid
-	}
-	// The system tells errors of gnet's listener only in its log: try first.
-	probe, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, err
-	}
-	at := probe.Addr()
-	if err := probe.Close(); err != nil {
-		return nil, err
-	}
-	go func() {
-		defer close(s.ended)
-		failure := gnet.Run(s, "tcp://"+at.String(), gnet.WithNumEventLoop(1), gnet.WithTCPNoDelay(gnet.TCPNoDelay),
-			gnet.WithTCPKeepAlive(5*time.Minute), gnet.WithReuseAddr(true),
-			gnet.WithLogger(gnetLogger{s.o.Logger}), gnet.WithLogLevel(logging.WarnLevel))
-		if failure == nil && !s.draining.Load() {
-			failure = errors.New("redis: the event loop has ended; are there too few file descriptors?")
-		}
-		s.failure = failure
-	}()
-	select {
-	case <-s.booted:
-		return at, nil
-	case <-s.ended:
-		return nil, fmt.Errorf("listen on %s: %w", at, s.failure)
-	}
-}
-
 // Serve waits until Shutdown or Close.
 func (s *Server) Serve() error {
 	<-s.ended
-	return s.failure
+	return nil
 }
 
 // Close ends everything at once. What was started runs to its end in the store.
@@ -226,9 +201,12 @@ func (s *Server) stop() error {
 		return nil // it never listened
 	}
 	if !stopped {
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel() // Stop looks for the end now and then; ended tells it at once
-		_ = s.engine.Stop(ctx)
+		go func() {
+			defer close(s.ended)
+			_ = s.listener.Close()
+			s.accepting.Wait() // for the loop, as long as there is one
+			_ = s.loop.Stop()
+		}()
 	}
 	select {
 	case <-s.ended:
@@ -250,13 +228,6 @@ func (s *Server) endAway() {
 // stopMost is how long the loop may take to end what it does.
 const stopMost = 5 * time.Second
 
-// OnBoot notes that the server listens.
-func (s *Server) OnBoot(engine gnet.Engine) gnet.Action {
-	s.engine = engine
-	close(s.booted)
-	return gnet.None
-}
-
 // cause returns the error of a call that the end of the server has stopped: it
 // can be sent again, to the next one. Any other error is returned as it is.
 func (s *Server) cause(err error) error {
@@ -277,18 +248,16 @@ func (s *Server) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
 	c := &conn{server: s, g: g, loop: g.EventLoop(), id: s.lastID, parser: newParser(s.bounds), about: about{opened: s.now, active: s.now}}
 	c.remote, c.local = g.RemoteAddr().String(), g.LocalAddr().String()
 	s.mu.Lock()
-	full, draining := len(s.conns) >= s.o.Connections, s.draining.Load()
-	if !full && !draining {
+	draining := s.draining.Load()
+	if !draining {
 		s.conns[c] = struct{}{}
-		s.open.Add(1)
 	}
 	s.mu.Unlock()
-	switch {
-	case draining:
-		return []byte("-RETRY the server is shutting down\r\n"), gnet.Close
-	case full:
-		s.o.Logger.Warn("redis: connection refused", "remote", c.remote, "connections", s.o.Connections)
-		return []byte("-ERR max number of clients reached\r\n"), gnet.Close
+	if draining {
+		return []byte(drainRefusal), gnet.Close
+	}
+	if a, ok := g.Context().(*arrival); ok {
+		a.opened = true
 	}
 	g.SetContext(c)
 	return nil, gnet.None
@@ -312,9 +281,8 @@ func (s *Server) end(c *conn) {
 		c.socket = nil
 		s.parked.Add(-1)
 	}
-	if c.sender != nil {
-		_ = c.sender.file.Close()
-	}
+	c.endSender()
+	c.endRetry()
 	if c.leaving != nil {
 		c.leaving.Stop()
 	}
