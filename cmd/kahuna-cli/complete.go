@@ -29,8 +29,8 @@ const (
 )
 
 // candidates returns the word at the end of a text, and how it may go on: keys of
-// the store behind a backtick, parameters behind an @, else commands of the shell,
-// variables, keywords and functions with what they take.
+// the store behind a backtick, parameters behind an @, nothing in a string or comment, else commands of the
+// shell, variables, keywords and functions with what they take.
 func (c *cli) candidates(ctx context.Context, before string) (word string, list []candidate) {
 	word = lastWord.FindString(before)
 	add := func(kind, text, what string) {
@@ -39,7 +39,11 @@ func (c *cli) candidates(ctx context.Context, before string) (word string, list 
 			list = append(list, candidate{text, what, kind})
 		}
 	}
+	var open nesting
+	open.add(strings.TrimSuffix(before, word))
 	switch {
+	case open.within != 0: // a string or a comment is the user's own
+		return word, nil
 	case strings.HasPrefix(word, "`"):
 		for _, text := range c.keysLike(ctx, word[1:]) {
 			add("keys", "`"+text, "")

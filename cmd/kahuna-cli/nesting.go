@@ -61,9 +61,9 @@ func (n *nesting) next(c byte) {
 		n.within = c
 	case '@':
 		n.word = append(n.word, c) // @if is no keyword
-	case '(', '[':
+	case '(', '[', '{':
 		n.brackets++
-	case ')', ']':
+	case ')', ']', '}':
 		n.brackets = max(n.brackets-1, 0)
 	}
 }

@@ -15,6 +15,8 @@ func TestNesting(t *testing.T) {
 		{"return [1, (2 ", "bracket", true},
 		{"return [1, (2)] ", "", true},
 		{"if a then set b (1 ", "bracket", true},
+		{"return {a: 1, ", "bracket", true},
+		{"return {a: [1]} ", "", true},
 		{"IF a ", "block", true},
 		{"if a then if b then end ", "block", true},
 		{"if a then end end end ", "", true},

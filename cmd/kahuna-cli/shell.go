@@ -115,7 +115,7 @@ func (c *cli) tellOpen(prompts io.Writer, what, text string) {
 		c.findings("", text, errs[:1]) // what closes it will not help
 	}
 	closed := map[string]string{"string": "a string is open; its quote closes it",
-		"bracket": "a bracket is open; ) or ] closes it", "block": "a block is open; end closes it",
+		"bracket": "a bracket is open; ), ] or } closes it", "block": "a block is open; end closes it",
 		"": "the last statement is not complete; an empty line sends it as it is"}[what]
 	fmt.Fprintf(prompts, "(%s. Ctrl-C drops what was typed.)\n", closed)
 }
