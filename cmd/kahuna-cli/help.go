@@ -120,12 +120,19 @@ var functionRows = sync.OnceValue(func() map[string]functionRow {
 var (
 	link  = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
 	fence = regexp.MustCompile("(?m)^```.*\n?")
+	marks = strings.NewReplacer("`", "", "**", "", `\|`, "|")
 )
 
-// plainText is Markdown as it is read on a terminal.
+// plainText is Markdown as it is read on a terminal. Examples stay as they are.
 func plainText(text string) string {
-	text = link.ReplaceAllString(fence.ReplaceAllString(text, ""), "$1")
-	return strings.NewReplacer("`", "", "**", "", `\|`, "|").Replace(text)
+	var b strings.Builder
+	for i, part := range fence.Split(text, -1) {
+		if i%2 == 0 { // outside of an example
+			part = marks.Replace(link.ReplaceAllString(part, "$1"))
+		}
+		b.WriteString(part)
+	}
+	return b.String()
 }
 
 // signature is how a function is called.

@@ -6,7 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
+
+	"kahuna/script/syntax"
 )
 
 // historyMax is how many entries the history keeps.
@@ -97,8 +101,12 @@ func (h *history) Len() int { return len(h.entries) }
 // Dump returns all entries.
 func (h *history) Dump() any { return h.entries }
 
+// assigned matches NAME=VALUE.
+var assigned = regexp.MustCompile(`[A-Za-z_]\w*:?=\S`)
+
 // withoutValues is an entry without the values of parameters, "" when nothing is
-// left of it.
+// left of it. A line that begins neither a script nor a command may be a misspelt
+// command with a parameter.
 func withoutValues(entry string) string {
 	switch word, rest := localCommand(entry); word {
 	case "param":
@@ -106,6 +114,13 @@ func withoutValues(entry string) string {
 	case "run":
 		file, _ := cutParams(rest)
 		return "run " + file
+	case "":
+		first := strings.ToLower(firstWord.FindString(entry))
+		if !strings.HasPrefix(entry, "#") && !slices.Contains(syntax.Keywords(), first) && assigned.MatchString(entry) {
+			return ""
+		}
 	}
 	return entry
 }
+
+var firstWord = regexp.MustCompile(`^[\w-]*`)

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -170,9 +171,12 @@ func (c *cli) setParam(ctx context.Context, text string) int {
 	return exitOK
 }
 
+// paramFlag matches what stands in front of a parameter, as on the command line.
+var paramFlag = regexp.MustCompile(`\s(?:--param(?:=|\s+)|-p\s*)`)
+
 // cutParams splits what stands behind run into the file and the parameters.
 func cutParams(rest string) (file string, params []string) {
-	parts := strings.Split(" "+rest, " -p ")
+	parts := paramFlag.Split(" "+rest, -1)
 	for _, p := range parts[1:] {
 		params = append(params, unquote(strings.TrimSpace(p)))
 	}

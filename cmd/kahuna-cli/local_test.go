@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -102,5 +103,55 @@ func TestHelpOn(t *testing.T) {
 				t.Errorf("help %s shows %q:\n%s", name, word, text)
 			}
 		}
+	}
+}
+
+// TestHistoryHasNoValues enters values of parameters in all the ways there are,
+// and some that there are not.
+func TestHistoryHasNoValues(t *testing.T) {
+	for entry, want := range map[string]string{
+		"param pw=S":                         "",
+		"parm pw=S":                          "",
+		"set-param pw:=S":                    "",
+		"run a.kh -p pw=S":                   "run a.kh",
+		"run a.kh --param pw=S":              "run a.kh",
+		"run a.kh --param=pw=S -p x=1":       "run a.kh",
+		"run a.kh -ppw=S":                    "run a.kh",
+		"rum a.kh -p pw=S":                   "",
+		"kahuna-cli --param=pw=S -e 'get k'": "",
+		"run a-param.kh":                     "run a-param.kh",
+		"set k 'a=b'":                        "set k 'a=b'",
+		"let x=5 return x":                   "let x=5 return x",
+		"# x=5\nreturn 5":                    "# x=5\nreturn 5",
+		"hlep":                               "hlep",
+	} {
+		if got := withoutValues(entry); got != want {
+			t.Errorf("%q is kept as %q, want %q", entry, got, want)
+		}
+	}
+}
+
+// TestParamsOfRun takes parameters in every form of the command line.
+func TestParamsOfRun(t *testing.T) {
+	for rest, want := range map[string][]string{
+		"a b.kh -p x=1 2 -p 'y=3'":       {"a b.kh", "x=1 2", "y=3"},
+		"a.kh --param x=1 --param=y=-p2": {"a.kh", "x=1", "y=-p2"},
+		"a.kh -px=1 -p y:=[1]":           {"a.kh", "x=1", "y:=[1]"},
+		"a.kh":                           {"a.kh"},
+	} {
+		file, params := cutParams(rest)
+		if got := append([]string{file}, params...); !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", rest, got, want)
+		}
+	}
+}
+
+// TestHelpShowsExamplesAsTheyAre compares an example with the language reference.
+func TestHelpShowsExamplesAsTheyAre(t *testing.T) {
+	if text := helpOn("limit"); !strings.Contains(text, "set `jobs/001` \"mail\"") {
+		t.Errorf("the example has lost its quotes:\n%s", text)
+	}
+	if text := helpOn("limit"); strings.Contains(text, "```") || strings.Contains(text, "`limit") {
+		t.Errorf("text has marks of Markdown:\n%s", text)
 	}
 }

@@ -147,11 +147,12 @@ type jsonWarning struct {
 }
 
 type jsonError struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
-	Line    int    `json:"line,omitempty"`
-	Column  int    `json:"column,omitempty"`
-	Hint    string `json:"hint,omitempty"`
+	Code     string `json:"code"`
+	UserCode any    `json:"userCode,omitempty"` // of a throw: as a value
+	Message  string `json:"message"`
+	Line     int    `json:"line,omitempty"`
+	Column   int    `json:"column,omitempty"`
+	Hint     string `json:"hint,omitempty"`
 }
 
 type base64Value struct {
@@ -176,7 +177,10 @@ func answerJSON(warnings []script.Warning, res *script.Result, err error, elapse
 		errors.As(err, &e)
 		warnings = e.Warnings
 		a.Type, a.Outcome = e.Type().String(), e.Outcome.String()
-		a.Error = &jsonError{string(e.Code), e.Message, e.Line, e.Column, e.Hint}
+		a.Error = &jsonError{Code: string(e.Code), Message: e.Message, Line: e.Line, Column: e.Column, Hint: e.Hint}
+		if e.UserCode != "" {
+			a.Error.UserCode = jsonValue(&script.Entry{Value: e.UserCode, HasValue: true})
+		}
 	}
 	for _, w := range warnings {
 		a.Warnings = append(a.Warnings, jsonWarning(w))

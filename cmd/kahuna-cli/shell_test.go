@@ -165,7 +165,7 @@ func TestSessionTellsWhatIsOpen(t *testing.T) {
 		want  string
 	}{
 		{[]any{"set k 'a", "", "", "'"}, "(a string is open; its quote closes it. Ctrl-C drops what was typed.)\n"},
-		{[]any{"set k (1", ""}, "(a bracket is open; ) or ] closes it. Ctrl-C drops what was typed.)\n"},
+		{[]any{"set k (1", ""}, "(a bracket is open; ), ] or } closes it. Ctrl-C drops what was typed.)\n"},
 		{[]any{"if true then", "set k 1", "quit;", ""}, "(a block is open; end closes it. Ctrl-C drops what was typed.)\n"},
 		{[]any{"set k", "quit", "", "get k"}, ""}, // quit is a value here
 		{[]any{"let x =", "1 +", "exit +", "1"}, ""},

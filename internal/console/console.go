@@ -61,6 +61,9 @@ func renderError(b *bytes.Buffer, err error, elapsed time.Duration) {
 		fmt.Fprintf(b, "not done: %s\n", inline(e.Reason()))
 	default:
 		fmt.Fprintf(b, "%s\n", script.Frame("error: "+inline(e.Text()), framed(e.Source), e.Line, e.Column))
+		if e.UserCode != "" {
+			fmt.Fprintf(b, "code: %s\n", quoted(e.UserCode))
+		}
 	}
 }
 

@@ -130,6 +130,8 @@ func TestRenderErrors(t *testing.T) {
 		{"retry", &script.Error{Code: script.CodeRetry, Message: "partition 3 has no leader"}, "not done: partition 3 has no leader"},
 		{"refused", &script.Error{Code: script.CodeAdmission, Message: "timed out waiting for admission"},
 			"not done: timed out waiting for admission"},
+		{"a code of its own", &script.Error{Code: script.CodeThrow, Message: "sold out", UserCode: "SOLD\nOUT", Line: 1, Column: 1, Source: "throw @t, @c"},
+			"error: sold out\n  1 | throw @t, @c\n    | ^\ncode: \"SOLD\\nOUT\""},
 		{"lines in a message", &script.Error{Code: script.CodeThrow, Message: "a\nr7 forged 0ms", Line: 1, Column: 1, Source: "throw @t"},
 			"error: a\\nr7 forged 0ms\n  1 | throw @t\n    | ^"},
 		{"lines in a reason", &script.Error{Code: script.CodeRollback, Message: "a\nb"}, `aborted: a\nb 19ms`},
