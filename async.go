@@ -80,45 +80,50 @@ func (j *job) answered(res *script.Result, err error) {
 
 // Get reads key. found is false when the key does not exist.
 func (a Async) Get(ctx context.Context, key string, done func(e Entry, found bool, err error)) bool {
-	return a.start(ctx, &call{kind: callGet, key: key}, done, nil)
+	j := a.db.callJob(callGet, a.space, key)
+	j.read = done
+	return a.start(ctx, j)
 }
 
 // Set writes key. A condition that does not hold is no error: Done of the result
 // is false.
 func (a Async) Set(ctx context.Context, key, value string, o *SetOptions, done func(WriteResult, error)) bool {
-	w, err := setCall(key, value, o, &a.db.limits)
-	if err != nil {
+	j := a.db.callJob(callSet, a.space, key)
+	if err := j.call.setTo(value, o, &a.db.limits); err != nil {
+		j.free()
 		done(WriteResult{}, err)
 		return true
 	}
-	return a.start(ctx, &w, nil, done)
+	j.wrote = done
+	return a.start(ctx, j)
 }
 
 // Delete deletes key. Done of the result is false when it did not exist.
 func (a Async) Delete(ctx context.Context, key string, done func(WriteResult, error)) bool {
-	return a.start(ctx, &call{kind: callDelete, key: key}, nil, done)
+	j := a.db.callJob(callDelete, a.space, key)
+	j.wrote = done
+	return a.start(ctx, j)
 }
 
 // Extend makes key end ttl from now, earlier or later than before; 0 makes it
 // live for ever. Done of the result is false when it does not exist.
 func (a Async) Extend(ctx context.Context, key string, ttl time.Duration, done func(WriteResult, error)) bool {
-	w, err := extendCall(key, ttl)
-	if err != nil {
+	j := a.db.callJob(callExtend, a.space, key)
+	if err := j.call.endIn(ttl); err != nil {
+		j.free()
 		done(WriteResult{}, err)
 		return true
 	}
-	return a.start(ctx, &w, nil, done)
+	j.wrote = done
+	return a.start(ctx, j)
 }
 
-// start checks the key and starts a copy of w, whose answer one of read and wrote
-// gets.
-func (a Async) start(ctx context.Context, w *call, read func(Entry, bool, error), wrote func(WriteResult, error)) bool {
-	j := a.db.callJob(a.space, w)
-	j.read, j.wrote = read, wrote
+// start checks the key and starts j, which frees itself.
+func (a Async) start(ctx context.Context, j *callJob) bool {
 	if j.answer == nil {
 		j.answer = j.answered
 	}
-	if err := checkKey(callNames[w.kind], w.key, &a.db.limits); err != nil {
+	if err := checkKey(callNames[j.call.kind], j.call.key, &a.db.limits); err != nil {
 		j.answered(nil, err)
 		return true
 	}
@@ -142,14 +147,6 @@ func (j *callJob) answered(_ *script.Result, err error) {
 	r := w.wrote()
 	j.free()
 	wrote(r, err)
-}
-
-// callJob returns a job that runs a copy of w in space.
-func (db *DB) callJob(space script.Space, w *call) *callJob {
-	j := newCallJob(w)
-	j.call.space = space
-	db.bound(&j.job)
-	return j
 }
 
 // bound gives the job of a call its time and its path.

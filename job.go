@@ -67,20 +67,22 @@ type callJob struct {
 var callJobs = sync.Pool{New: func() any {
 	j := new(callJob)
 	j.job.Work = &j.call
+	j.call.result = &j.result
 	j.job.Footprint = j.call.lockSet
 	return j
 }}
 
-// newCallJob returns a job that runs a copy of w.
-func newCallJob(w *call) *callJob {
+// callJob returns a job that makes a call of a kind on key.
+func (db *DB) callJob(kind callKind, space script.Space, key string) *callJob {
 	j := callJobs.Get().(*callJob)
-	j.call = *w
-	j.call.result, j.result.Time = &j.result, 0
+	j.call.kind, j.call.space, j.call.key = kind, space, key
+	j.result.Time = 0
+	db.bound(&j.job)
 	return j
 }
 
 func (j *callJob) free() {
-	j.call = call{}
+	j.call.reset()
 	if j.read != nil || j.wrote != nil {
 		j.read, j.wrote = nil, nil
 	}

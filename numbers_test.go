@@ -24,6 +24,14 @@ func TestNumbersAgree(t *testing.T) {
 			t.Errorf("the type %v is %d, in a script %d", typ, typ, inner)
 		}
 	}
+	if last := Op(script.OpReturn); last != OpReturn {
+		t.Errorf("the last command is %d, in a script %d", OpReturn, last)
+	}
+	for o := OpNone; o <= OpReturn; o++ {
+		if op, ok := script.ParseOp(o.String()); Op(op) != o || !ok {
+			t.Errorf("the command %q is %d, in a script %d", o, o, op)
+		}
+	}
 	for o, inner := range map[Outcome]script.Outcome{NotApplied: script.NotApplied, Applied: script.Applied, Unknown: script.OutcomeUnknown} {
 		if Outcome(inner) != o {
 			t.Errorf("the outcome %v is %d, in a script %d", o, o, inner)

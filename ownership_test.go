@@ -23,7 +23,7 @@ func spoil(res *Result) {
 	for i := range res.Warnings {
 		res.Warnings[i].Text = "spoiled"
 	}
-	res.Type, res.Op = 0, "spoiled"
+	res.Type, res.Op = 0, OpCount
 }
 
 // TestResultsAreOwned: what a caller does to a result is nothing to those who

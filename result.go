@@ -18,9 +18,8 @@ type Result struct {
 	// List tells that Entries are the elements of an array, or the rows of a read
 	// of several keys. Otherwise there is at most one.
 	List bool
-	// Op is the command that the answer is of: "set", "get", "exists", "delete",
-	// "extend", "bucket", "scan", "let", "return"; empty when there is none.
-	Op      string
+	// Op is the command that the answer is of, OpNone when there is none.
+	Op      Op
 	Entries []Entry
 	// Warnings are remarks on the script. They must not be changed.
 	Warnings []Warning
@@ -129,6 +128,27 @@ func (t Type) String() string { return script.Type(t).String() }
 // Success reports whether a script with this result committed.
 func (t Type) Success() bool { return script.Type(t).Success() }
 
+// Op is a command that a result can be of.
+type Op uint8
+
+// The ops. OpBucket and OpScan are reads by bucket and by prefix.
+const (
+	OpNone Op = iota
+	OpSet
+	OpGet
+	OpExists
+	OpDelete
+	OpExtend
+	OpBucket
+	OpScan
+	OpCount
+	OpLet
+	OpReturn
+)
+
+// String returns the name of the command as a script writes it, "" for OpNone.
+func (o Op) String() string { return script.Op(o).String() }
+
 // Outcome says whether what a request asked for is in the store.
 //
 // Invariant OUT-1: no error says NotApplied unless that is certain.
@@ -152,7 +172,7 @@ type Warning struct {
 }
 
 func resultOf(r *script.Result) *Result {
-	out := &Result{Type: Type(r.Type), Outcome: Outcome(r.Outcome), Op: string(r.Op), List: r.List, Elapsed: r.Elapsed}
+	out := &Result{Type: Type(r.Type), Outcome: Outcome(r.Outcome), Op: Op(r.Op), List: r.List, Elapsed: r.Elapsed}
 	if r.Warnings != nil {
 		out.Warnings = warningsOf(r.Warnings)
 	}
@@ -172,7 +192,10 @@ func resultOf(r *script.Result) *Result {
 
 // set makes the empty o what e is.
 func (o *Entry) set(e *script.Entry) {
-	o.Key, o.Value, o.Kind, o.Revision = e.Key, e.Value, Kind(e.Kind), e.Revision
+	o.Value, o.Kind, o.Revision = e.Value, Kind(e.Kind), e.Revision
+	if e.Key != "" { // what is written into an object has its price
+		o.Key = e.Key
+	}
 	if e.Expires != 0 {
 		o.Expires = time.UnixMilli(e.Expires)
 	}
@@ -182,9 +205,20 @@ func (o *Entry) set(e *script.Entry) {
 }
 
 // rowEntry returns the entry of a live row.
-func rowEntry(r *script.Row) Entry {
-	return Entry{Key: r.Key, Value: r.Value, Kind: KindString, Revision: r.Revision,
-		Expires: unixMilli(r.Expires), Modified: unixMilli(r.Modified.Millis())}
+func rowEntry(r *script.Row) (e Entry) {
+	e.setRow(r)
+	return e
+}
+
+// setRow makes the empty o the entry of a live row.
+func (o *Entry) setRow(r *script.Row) {
+	o.Key, o.Value, o.Kind, o.Revision = r.Key, r.Value, KindString, r.Revision
+	if r.Expires != 0 {
+		o.Expires = time.UnixMilli(r.Expires)
+	}
+	if ms := r.Modified.Millis(); ms != 0 {
+		o.Modified = time.UnixMilli(ms)
+	}
 }
 
 // unixMilli returns the time, or the zero Time for 0.

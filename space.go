@@ -18,44 +18,55 @@ type space struct {
 }
 
 func (s *space) Get(ctx context.Context, key string) (e Entry, ok bool, err error) {
-	w := call{kind: callGet, key: key}
-	err = s.do(ctx, &w)
-	return w.entry(), w.row.Found, err
+	j := s.db.callJob(callGet, s.space, key)
+	err = s.do(ctx, j)
+	if row := &j.call.row; row.Found {
+		e.setRow(row)
+		ok = true
+	} else {
+		e.Key, e.Revision = key, -1
+	}
+	j.free()
+	return e, ok, err
 }
 
 func (s *space) Exists(ctx context.Context, key string) (bool, error) {
-	w := call{kind: callGet, key: key}
-	err := s.do(ctx, &w)
-	return w.row.Found, err
+	j := s.db.callJob(callGet, s.space, key)
+	defer j.free()
+	err := s.do(ctx, j)
+	return j.call.row.Found, err
 }
 
 func (s *space) Set(ctx context.Context, key, value string, o *SetOptions) (WriteResult, error) {
-	w, err := setCall(key, value, o, &s.db.limits)
-	if err != nil {
+	j := s.db.callJob(callSet, s.space, key)
+	defer j.free()
+	if err := j.call.setTo(value, o, &s.db.limits); err != nil {
 		return WriteResult{}, err
 	}
-	err = s.do(ctx, &w)
-	return w.wrote(), err
+	err := s.do(ctx, j)
+	return j.call.wrote(), err
 }
 
 func (s *space) Delete(ctx context.Context, key string) (WriteResult, error) {
-	w := call{kind: callDelete, key: key}
-	err := s.do(ctx, &w)
-	return w.wrote(), err
+	j := s.db.callJob(callDelete, s.space, key)
+	defer j.free()
+	err := s.do(ctx, j)
+	return j.call.wrote(), err
 }
 
 func (s *space) Extend(ctx context.Context, key string, ttl time.Duration) (WriteResult, error) {
-	w, err := extendCall(key, ttl)
-	if err != nil {
+	j := s.db.callJob(callExtend, s.space, key)
+	defer j.free()
+	if err := j.call.endIn(ttl); err != nil {
 		return WriteResult{}, err
 	}
-	err = s.do(ctx, &w)
-	return w.wrote(), err
+	err := s.do(ctx, j)
+	return j.call.wrote(), err
 }
 
-// setCall makes the call of a Set.
-func setCall(key, value string, o *SetOptions, limits *script.Limits) (call, error) {
-	w := call{kind: callSet, key: key, value: value}
+// setTo gives a Set its value and options.
+func (w *call) setTo(value string, o *SetOptions, limits *script.Limits) error {
+	w.value = value
 	if o != nil {
 		w.set = script.SetOptions{NX: o.NX, XX: o.XX, NoRev: o.NoHistory, TTL: milliseconds(o.TTL), KeepTTL: o.KeepTTL}
 		if o.Equals != nil {
@@ -65,25 +76,26 @@ func setCall(key, value string, o *SetOptions, limits *script.Limits) (call, err
 			w.set.HasCmpRev, w.set.CmpRev = true, *o.Revision
 		}
 		if o.TTL < 0 {
-			return call{}, badRequest("set", key, fmt.Sprintf("TTL must not be negative, got %v", o.TTL), "0 is for ever; Delete ends a key now")
+			return badRequest("set", w.key, fmt.Sprintf("TTL must not be negative, got %v", o.TTL), "0 is for ever; Delete ends a key now")
 		}
 		if o.NX && o.XX {
-			return call{}, badRequest("set", key, "NX contradicts XX", "")
+			return badRequest("set", w.key, "NX contradicts XX", "")
 		}
 	}
 	if n, limit := len(value), limits.ValueBytes; n > limit {
-		return call{}, &Error{Op: "set", Key: key, Code: CodeLimit,
+		return &Error{Op: "set", Key: w.key, Code: CodeLimit,
 			Message: fmt.Sprintf("the value has %d bytes, more than %d; the limit is Limits.ValueBytes", n, limit)}
 	}
-	return w, nil
+	return nil
 }
 
-// extendCall makes the call of an Extend.
-func extendCall(key string, ttl time.Duration) (call, error) {
+// endIn gives an Extend its time to live.
+func (w *call) endIn(ttl time.Duration) error {
 	if ttl < 0 {
-		return call{}, badRequest("extend", key, fmt.Sprintf("the time to live must not be negative, got %v", ttl), "0 is for ever; Delete ends a key now")
+		return badRequest("extend", w.key, fmt.Sprintf("the time to live must not be negative, got %v", ttl), "0 is for ever; Delete ends a key now")
 	}
-	return call{kind: callExtend, key: key, set: script.SetOptions{TTL: milliseconds(ttl)}}, nil
+	w.set.TTL = milliseconds(ttl)
+	return nil
 }
 
 // checkKey refuses what is no key.
@@ -96,15 +108,14 @@ func checkKey(op, key string, limits *script.Limits) error {
 		Hint:    "the limit is Limits.KeyBytes"}
 }
 
-// do checks the key and runs w.
-func (s *space) do(ctx context.Context, w *call) error {
+// do checks the key and runs j.
+func (s *space) do(ctx context.Context, j *callJob) error {
+	w := &j.call
 	if err := checkKey(callNames[w.kind], w.key, &s.db.limits); err != nil {
 		return err
 	}
-	j := s.db.callJob(s.space, w)
-	defer j.free()
 	_, err := s.db.node.Runner.Run(ctx, &j.job)
-	w.row, w.write, w.time = j.call.row, j.call.write, j.result.Time
+	w.time = j.result.Time
 	if err != nil {
 		w.forget()
 		return callErrorOf(callNames[w.kind], w.key, err)
@@ -162,6 +173,14 @@ func (w *call) Do(tx *partition.Tx, _ int64) (_ *script.Result, err error) {
 		return w.result, err
 	}
 	return nil, err
+}
+
+// reset makes w, which was a call, ready to be another.
+func (w *call) reset() {
+	w.key, w.row.Key, w.row.Value, w.row.Found = "", "", "", false
+	if w.kind != callGet {
+		w.value, w.set, w.write, w.time = "", script.SetOptions{}, script.WriteResult{}, 0
+	}
 }
 
 // forget drops what a call that failed has read: it may be lost, and is of no

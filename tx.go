@@ -186,11 +186,11 @@ func (s txSpace) Exists(ctx context.Context, key string) (bool, error) {
 }
 
 func (s txSpace) Set(ctx context.Context, key, value string, o *SetOptions) (WriteResult, error) {
-	w, err := setCall(key, value, o, &s.tx.db.limits)
-	if err != nil {
+	w := call{kind: callSet, key: key}
+	if err := w.setTo(value, o, &s.tx.db.limits); err != nil {
 		return WriteResult{}, err
 	}
-	err = s.do(ctx, &w)
+	err := s.do(ctx, &w)
 	return w.wrote(), err
 }
 
@@ -201,11 +201,11 @@ func (s txSpace) Delete(ctx context.Context, key string) (WriteResult, error) {
 }
 
 func (s txSpace) Extend(ctx context.Context, key string, ttl time.Duration) (WriteResult, error) {
-	w, err := extendCall(key, ttl)
-	if err != nil {
+	w := call{kind: callExtend, key: key}
+	if err := w.endIn(ttl); err != nil {
 		return WriteResult{}, err
 	}
-	err = s.do(ctx, &w)
+	err := s.do(ctx, &w)
 	return w.wrote(), err
 }
 

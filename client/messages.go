@@ -98,7 +98,7 @@ func parameterOf(name string, x any) (*wirepb.KeyValueParameter, error) {
 // resultOf returns the result of a script that committed.
 func resultOf(a *wirepb.TryExecuteTransactionScriptResponse) *kahuna.Result {
 	d := a.GetDetail()
-	res := &kahuna.Result{Type: kahuna.Type(a.GetType()), Outcome: outcomeOf(d, kahuna.Applied), Op: d.GetOp(), List: d.GetList(),
+	res := &kahuna.Result{Type: kahuna.Type(a.GetType()), Outcome: outcomeOf(d, kahuna.Applied), Op: restwire.OpOf(d.GetOp()), List: d.GetList(),
 		Warnings: warningsOf(d), Elapsed: time.Duration(a.GetElapsedNs())}
 	if a.ElapsedNs == nil {
 		res.Elapsed = time.Duration(a.GetTimeElapsedMs()) * time.Millisecond

@@ -73,7 +73,8 @@ func (c *Call) Release() {
 }
 
 // Reset makes the call forget its parameters and Footprint. Results of Run stay
-// valid. The program it keeps: most often the next one is the same.
+// valid. It keeps the program, and the Tx and the Interrupt of its last run: most
+// often the next ones are the same.
 func (c *Call) Reset() {
 	c.forget()
 	forget(c.params)

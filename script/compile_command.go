@@ -14,9 +14,9 @@ type command func(f *frame) error
 func (c *compiler) command(x syntax.Expr) command {
 	switch x := x.(type) {
 	case *syntax.Get:
-		return c.pointRead(x.Space, &x.Key, x.At, x.AsOf, opGet, x.Pos)
+		return c.pointRead(x.Space, &x.Key, x.At, x.AsOf, OpGet, x.Pos)
 	case *syntax.Exists:
-		return c.pointRead(x.Space, &x.Key, x.At, x.AsOf, opExists, x.Pos)
+		return c.pointRead(x.Space, &x.Key, x.At, x.AsOf, OpExists, x.Pos)
 	case *syntax.Multi:
 		return c.multi(x)
 	case *syntax.Count:
@@ -33,7 +33,7 @@ func (c *compiler) command(x syntax.Expr) command {
 				return err
 			}
 			w, err := f.env.tx.Delete(space, k.key)
-			return f.wrote(opDelete, space, k, 0, w, err, pos)
+			return f.wrote(OpDelete, space, k, 0, w, err, pos)
 		}
 	}
 	return c.extend(x.(*syntax.Extend))
@@ -154,7 +154,7 @@ func (c *compiler) natural(x syntax.Expr, what string, pos syntax.Pos) func(f *f
 }
 
 // pointRead compiles get and exists.
-func (c *compiler) pointRead(space Space, k *syntax.Key, at, asOf syntax.Expr, op opCode, pos syntax.Pos) command {
+func (c *compiler) pointRead(space Space, k *syntax.Key, at, asOf syntax.Expr, op Op, pos syntax.Pos) command {
 	key := c.key(k)
 	if at != nil {
 		revision := c.natural(at, "at", at.Position())
@@ -382,7 +382,7 @@ func (c *compiler) set(x *syntax.Set) command {
 			opts = &f.setOpts
 		}
 		w, err := f.env.tx.Set(space, k.key, text, opts)
-		return f.wrote(opSet, space, k, len(text), w, err, pos)
+		return f.wrote(OpSet, space, k, len(text), w, err, pos)
 	}
 }
 
@@ -460,6 +460,6 @@ func (c *compiler) extend(x *syntax.Extend) command {
 			return err
 		}
 		w, err := f.env.tx.Extend(space, k.key, ms)
-		return f.wrote(opExtend, space, k, 0, w, err, pos)
+		return f.wrote(OpExtend, space, k, 0, w, err, pos)
 	}
 }

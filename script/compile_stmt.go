@@ -83,7 +83,7 @@ func (c *compiler) let(s *syntax.Let) func(*frame) (flow, error) {
 		}
 		f.vars[slot].assign(&v)
 		if !command {
-			f.setValue(opLet, &v, pos)
+			f.setValue(OpLet, &v, pos)
 		}
 		return flowNext, nil
 	}
@@ -100,7 +100,7 @@ func (c *compiler) ret(s *syntax.Return) func(*frame) (flow, error) {
 	operand, pos := c.code(s.X), s.Pos
 	if v := operand.val; v != nil {
 		return func(f *frame) (flow, error) {
-			f.setValue(opReturn, v, pos)
+			f.setValue(OpReturn, v, pos)
 			return flowEnd, nil
 		}
 	}
@@ -108,7 +108,7 @@ func (c *compiler) ret(s *syntax.Return) func(*frame) (flow, error) {
 	return func(f *frame) (flow, error) {
 		v, err := eval(f)
 		if err == nil {
-			f.setValue(opReturn, &v, pos)
+			f.setValue(OpReturn, &v, pos)
 		}
 		return flowEnd, err
 	}

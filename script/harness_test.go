@@ -84,7 +84,7 @@ func sameError(a, b error) bool {
 func show(r *script.Result) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s", r.Type)
-	if r.Op != "" {
+	if r.Op != script.OpNone {
 		fmt.Fprintf(&b, " (%s)", r.Op)
 	}
 	for _, e := range r.Entries {

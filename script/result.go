@@ -3,6 +3,7 @@ package script
 import (
 	"math"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -83,23 +84,40 @@ func (o Outcome) String() string {
 	return "not applied"
 }
 
-// Op names the command that produced a result.
-type Op string
+// Op is the command that produced a result.
+type Op uint8
 
-// The ops.
+// The ops. OpNone is of a script whose result is of no command.
 const (
-	OpNone   Op = ""
-	OpSet    Op = "set"
-	OpGet    Op = "get"
-	OpExists Op = "exists"
-	OpDelete Op = "delete"
-	OpExtend Op = "extend"
-	OpBucket Op = "bucket"
-	OpScan   Op = "scan"
-	OpCount  Op = "count"
-	OpLet    Op = "let"
-	OpReturn Op = "return"
+	OpNone Op = iota
+	OpSet
+	OpGet
+	OpExists
+	OpDelete
+	OpExtend
+	OpBucket
+	OpScan
+	OpCount
+	OpLet
+	OpReturn
 )
+
+var opNames = [...]string{OpNone: "", OpSet: "set", OpGet: "get", OpExists: "exists", OpDelete: "delete",
+	OpExtend: "extend", OpBucket: "bucket", OpScan: "scan", OpCount: "count", OpLet: "let", OpReturn: "return"}
+
+// String returns the name of the command, "" for OpNone.
+func (o Op) String() string {
+	if int(o) < len(opNames) {
+		return opNames[o]
+	}
+	return "Op(" + strconv.Itoa(int(o)) + ")"
+}
+
+// ParseOp returns the op of a name that String returns.
+func ParseOp(name string) (op Op, ok bool) {
+	i := slices.Index(opNames[:], name)
+	return Op(max(i, 0)), i >= 0
+}
 
 // Entry is one value of a result.
 type Entry struct {
@@ -188,10 +206,14 @@ func (r *Result) Reset() {
 
 // grow makes room for n empty entries.
 func (r *Result) grow(n int) {
-	if cap(r.Entries) < n {
+	switch {
+	case cap(r.Entries) >= n:
+		r.Entries = r.Entries[:n]
+	case n == 1:
+		r.Entries = r.one[:]
+	default:
 		r.Entries = make([]Entry, n)
 	}
-	r.Entries = r.Entries[:n]
 }
 
 // Clone returns a copy that shares nothing with r that can be changed.

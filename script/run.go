@@ -83,7 +83,6 @@ func (c *Call) RunInto(r *Result, tx Tx, in *Interrupt, budget int64) (*Result, 
 	if err == nil {
 		err = f.result(r)
 	}
-	f.env.tx, f.meter.in = nil, nil // the engine's, not to be kept alive
 	if err != nil {
 		return nil, err
 	}
@@ -114,9 +113,16 @@ func (f *frame) start(tx Tx, in *Interrupt, budget int64) {
 	for i := range f.vars {
 		f.vars[i].kind = kindUnset
 	}
-	f.env.tx = tx
+	// Most often they are those of the run before, and to write a pointer while
+	// memory is collected costs more than to look at it.
+	if f.env.tx != tx {
+		f.env.tx = tx
+	}
+	if f.meter.in != in {
+		f.meter.in = in
+	}
 	f.meter.reset()
-	f.meter.in, f.meter.memory = in, f.given
+	f.meter.memory = f.given
 	f.budget = math.MaxInt64
 	if budget > 0 {
 		f.budget = budget

@@ -12,7 +12,7 @@ type last struct {
 	kind  lastKind
 	typ   Type
 	own   bool // a version that the script wrote itself
-	op    opCode
+	op    Op
 	value Value // of a let or return, or what a command is as an expression
 	pos   syntax.Pos
 	// Of a command on one key; the rest is in value.
@@ -32,25 +32,6 @@ func (l *last) forget() {
 	}
 }
 
-// opCode is an Op while the script runs.
-type opCode uint8
-
-const (
-	opSet opCode = iota
-	opGet
-	opExists
-	opDelete
-	opExtend
-	opBucket
-	opScan
-	opCount
-	opLet
-	opReturn
-)
-
-var ops = [...]Op{opSet: OpSet, opGet: OpGet, opExists: OpExists, opDelete: OpDelete, opExtend: OpExtend,
-	opBucket: OpBucket, opScan: OpScan, opCount: OpCount, opLet: OpLet, opReturn: OpReturn}
-
 type lastKind uint8
 
 const (
@@ -60,7 +41,7 @@ const (
 	lastValue          // value
 )
 
-func (f *frame) setValue(op opCode, v *Value, pos syntax.Pos) {
+func (f *frame) setValue(op Op, v *Value, pos syntax.Pos) {
 	f.last.kind, f.last.typ, f.last.op, f.last.pos = lastValue, TypeGet, op, pos
 	f.last.value.assign(v)
 }
@@ -93,7 +74,7 @@ func (f *frame) commandValue() (Value, error) {
 const keyBytes = 256
 
 // found takes note of what get or exists read.
-func (f *frame) found(op opCode, key *origin, row *Row, err error, pos syntax.Pos) error {
+func (f *frame) found(op Op, key *origin, row *Row, err error, pos syntax.Pos) error {
 	if err != nil {
 		return f.fail(err, pos)
 	}
@@ -104,7 +85,7 @@ func (f *frame) found(op opCode, key *origin, row *Row, err error, pos syntax.Po
 	if !row.Found {
 		f.guards[syntax.NotFound] = guardMiss
 		l.typ = TypeDoesNotExist
-		if op == opExists {
+		if op == OpExists {
 			l.value.setBool(false, -1, 0)
 		} else {
 			l.value.setNull()
@@ -112,7 +93,7 @@ func (f *frame) found(op opCode, key *origin, row *Row, err error, pos syntax.Po
 		return nil
 	}
 	f.guards[syntax.NotFound] = guardHit
-	if op == opExists {
+	if op == OpExists {
 		l.typ = TypeExists
 		l.value.setBool(true, row.Revision, row.Expires)
 		l.value.ref = key
@@ -128,7 +109,7 @@ func (f *frame) found(op opCode, key *origin, row *Row, err error, pos syntax.Po
 }
 
 // wrote takes note of what a write did.
-func (f *frame) wrote(op opCode, space Space, key *origin, size int, w WriteResult, err error, pos syntax.Pos) error {
+func (f *frame) wrote(op Op, space Space, key *origin, size int, w WriteResult, err error, pos syntax.Pos) error {
 	if err != nil {
 		return f.fail(err, pos)
 	}
@@ -139,7 +120,7 @@ func (f *frame) wrote(op opCode, space Space, key *origin, size int, w WriteResu
 	hit, expires := guardMiss, int64(0)
 	if w.Done {
 		hit, expires = guardHit, w.Expires
-		l.own = op != opExtend // an extend leaves the version as it is
+		l.own = op != OpExtend // an extend leaves the version as it is
 		l.ttl = w.TTL
 	}
 	l.value.setBool(w.Done, w.Revision, expires)
@@ -151,13 +132,13 @@ func (f *frame) wrote(op opCode, space Space, key *origin, size int, w WriteResu
 	}
 	f.guards[syntax.NotSet] = hit
 	switch op {
-	case opSet:
+	case OpSet:
 		l.typ = TypeNotSet
 		if w.Done {
 			l.typ = TypeSet
 		}
 		return nil
-	case opDelete:
+	case OpDelete:
 		f.guards[syntax.NotDeleted] = hit
 		l.typ = TypeDeleted
 	default:
@@ -214,9 +195,9 @@ func (f *frame) beginScan(p *Part, pos syntax.Pos) {
 // scanned takes note of the rows that a read of many keys found.
 func (f *frame) scanned(prefix bool) {
 	l := &f.last
-	l.kind, l.op, l.typ = lastRows, opBucket, TypeGet
+	l.kind, l.op, l.typ = lastRows, OpBucket, TypeGet
 	if prefix {
-		l.op = opScan
+		l.op = OpScan
 	}
 	f.guards[syntax.NotFound] = guardHit
 	if len(f.rows) == 0 {
@@ -236,7 +217,7 @@ func (f *frame) countRows(p *Part, pos syntax.Pos) error {
 		return f.fail(err, pos)
 	}
 	v := Int(n)
-	f.setValue(opCount, &v, pos)
+	f.setValue(OpCount, &v, pos)
 	f.guards[syntax.NotFound] = guardMiss
 	if n > 0 {
 		f.guards[syntax.NotFound] = guardHit
@@ -288,7 +269,7 @@ func (f *frame) deleteRows(p *Part, pos syntax.Pos) error {
 		}
 	}
 	v := Int(int64(len(keys)))
-	f.setValue(opDelete, &v, pos)
+	f.setValue(OpDelete, &v, pos)
 	f.last.typ = TypeDeleted
 	hit := guardHit
 	if len(keys) == 0 {

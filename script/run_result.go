@@ -4,7 +4,7 @@ package script
 // committed (docs/language.md, "Results").
 func (f *frame) result(r *Result) error {
 	l := &f.last
-	r.Type, r.Outcome, r.Op, r.List, r.Time, r.Elapsed = l.typ, Applied, ops[l.op], false, 0, 0
+	r.Type, r.Outcome, r.Op, r.List, r.Time, r.Elapsed = l.typ, Applied, l.op, false, 0, 0
 	if f.prog.warnings != nil {
 		r.Warnings = f.prog.Warnings()
 	}
@@ -12,13 +12,13 @@ func (f *frame) result(r *Result) error {
 	case lastNone:
 		r.Type, r.Op = TypeCommitted, OpNone
 	case lastPoint:
-		e := &r.one[0]
+		r.grow(1)
+		e := &r.Entries[0]
 		e.Key, e.Revision, e.Expires, e.Modified = l.key, l.value.rev, l.value.exp, l.modified
-		if l.op == opGet {
+		if l.op == OpGet {
 			e.Value, e.HasValue, e.Kind = l.value.str, l.value.kind == KindString, l.value.kind
 		}
 		e.own(l.own, l.ttl)
-		r.Entries = r.one[:1]
 	case lastRows:
 		r.List = true
 		r.grow(len(f.rows))
@@ -46,7 +46,8 @@ func (f *frame) result(r *Result) error {
 // an array. A map, and an array in an array, are JSON.
 func (f *frame) valueEntries(r *Result, v *Value) *Error {
 	if v.kind != KindArray {
-		e := &r.one[0]
+		r.grow(1)
+		e := &r.Entries[0]
 		e.Value, e.HasValue, e.Kind, e.Revision, e.Expires = v.str, v.kind != KindNull, v.kind, v.rev, v.exp
 		switch v.kind {
 		case KindString:
@@ -58,7 +59,6 @@ func (f *frame) valueEntries(r *Result, v *Value) *Error {
 		default:
 			e.Value = scalarText(*v)
 		}
-		r.Entries = r.one[:1]
 		return nil
 	}
 	r.List = true

@@ -176,7 +176,13 @@ func (v *Value) set(kind Kind, num uint64, str string, rev, exp int64) {
 // assign is *v = *w. A value that has just been returned is in memory word by
 // word; to copy it in larger pieces would wait until it is all there.
 func (v *Value) assign(w *Value) {
-	v.kind, v.num, v.str, v.ref, v.rev, v.exp = w.kind, w.num, w.str, w.ref, w.rev, w.exp
+	v.kind, v.num, v.rev, v.exp = w.kind, w.num, w.rev, w.exp
+	if v.str != "" || w.str != "" {
+		v.str = w.str
+	}
+	if v.ref != w.ref {
+		v.ref = w.ref
+	}
 }
 
 // integer and float are Int and Float without a copy of v.

@@ -240,9 +240,12 @@ func (p *parser) want(field, text string) (err error) {
 	case "fails":
 		err = parseFailure(text, w)
 	case "op":
-		op := script.Op(text)
 		if text == "none" {
-			op = script.OpNone
+			text = script.OpNone.String()
+		}
+		op, ok := script.ParseOp(text)
+		if !ok {
+			err = fmt.Errorf("no command has the name %q", text)
 		}
 		w.Op = &op
 	case "warnings":

@@ -181,7 +181,7 @@ func (c *cli) countAll(ctx context.Context) int {
 		}
 		n++
 	}
-	res := &kahuna.Result{Type: kahuna.TypeGet, Outcome: kahuna.Applied, Op: "scan",
+	res := &kahuna.Result{Type: kahuna.TypeGet, Outcome: kahuna.Applied, Op: kahuna.OpScan,
 		Entries: []kahuna.Entry{{Value: fmt.Sprint(n), Kind: kahuna.KindInt, Revision: -1}}}
 	c.answer("", nil, answer.Result(res), nil, time.Since(start))
 	return exitOK
@@ -211,7 +211,7 @@ func (c *cli) history(ctx context.Context) int {
 	if err != nil {
 		return c.failed(err)
 	}
-	all := &kahuna.Result{Type: kahuna.TypeGet, Outcome: kahuna.Applied, Op: "get", List: true}
+	all := &kahuna.Result{Type: kahuna.TypeGet, Outcome: kahuna.Applied, Op: kahuna.OpGet, List: true}
 	for rev, gap := newest, 0; rev >= 0 && gap < gapMax && len(all.Entries) < c.flags.History.Limit; rev-- {
 		key["revision"] = rev
 		if res, err = at.Run(ctx, key, &c.options); err != nil {
@@ -225,7 +225,7 @@ func (c *cli) history(ctx context.Context) int {
 		all.Entries[i].Key = "" // it is that of the command
 	}
 	if len(all.Entries) == 0 {
-		all = &kahuna.Result{Type: kahuna.TypeDoesNotExist, Outcome: kahuna.Applied, Op: "get",
+		all = &kahuna.Result{Type: kahuna.TypeDoesNotExist, Outcome: kahuna.Applied, Op: kahuna.OpGet,
 			Entries: []kahuna.Entry{{Revision: newest}}}
 	}
 	c.answer("", nil, answer.Result(all), nil, time.Since(start))

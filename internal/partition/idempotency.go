@@ -167,7 +167,7 @@ func encodeResult(res *script.Result) []byte {
 	if res.List {
 		b[2] = 1
 	}
-	b = appendText(b, string(res.Op))
+	b = appendText(b, res.Op.String())
 	b = binary.AppendUvarint(b, uint64(len(res.Entries)))
 	for i := range res.Entries {
 		e := &res.Entries[i]
@@ -214,7 +214,7 @@ func decodeResult(data []byte) (*script.Result, error) {
 	r := resultReader{data: data[2:]}
 	res := &script.Result{Type: script.Type(data[1]), Outcome: script.Applied}
 	res.List = r.byte() == 1
-	res.Op = script.Op(r.text())
+	res.Op, _ = script.ParseOp(r.text()) // one that a later version made is none
 	for n := r.uint(); n > 0 && !r.bad; n-- {
 		e := script.Entry{Key: r.text()}
 		if kind := r.byte(); kind > 0 {

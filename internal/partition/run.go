@@ -83,7 +83,10 @@ func (p *Partition) fast(work Work, ticket *Ticket, nowMs int64, req *Request, f
 	}
 	tx := &p.tx
 	defer tx.reset()
-	tx.ticket, tx.fetched, tx.fetch = ticket, f, fetch
+	if tx.ticket != ticket || tx.fetched != f {
+		tx.ticket, tx.fetched = ticket, f
+	}
+	tx.fetch = fetch
 	tx.ts = p.clock.Next(nowMs)
 	tx.now = tx.ts.Millis()
 	if p.faulty(FaultTwoClocks) && p.stats.Fast%2 == 0 {

@@ -99,7 +99,7 @@ func Decode(data []byte, v any) error {
 
 // ResultOf returns r as it is sent.
 func ResultOf(r *kahuna.Result) *Result {
-	o := &Result{Type: r.Type.String(), Outcome: OutcomeText(r.Outcome), Op: r.Op, List: r.List,
+	o := &Result{Type: r.Type.String(), Outcome: OutcomeText(r.Outcome), Op: r.Op.String(), List: r.List,
 		Entries: make([]Entry, len(r.Entries)), Warnings: warningsOf(r.Warnings), ElapsedNs: int64(r.Elapsed)}
 	for i := range r.Entries {
 		o.Entries[i] = EntryOf(&r.Entries[i])
@@ -113,7 +113,7 @@ func (r *Result) Kahuna() (*kahuna.Result, error) {
 	if !ok {
 		return nil, fmt.Errorf("the result has type %q, which this client does not know", r.Type)
 	}
-	o := &kahuna.Result{Type: typ, Outcome: outcomeOf(r.Outcome), Op: r.Op, List: r.List,
+	o := &kahuna.Result{Type: typ, Outcome: outcomeOf(r.Outcome), Op: OpOf(r.Op), List: r.List,
 		Warnings: kahunaWarnings(r.Warnings), Elapsed: time.Duration(r.ElapsedNs)}
 	for i := range r.Entries {
 		e, err := r.Entries[i].Kahuna()
@@ -134,6 +134,19 @@ var types = func() map[string]kahuna.Type {
 	}
 	return m
 }()
+
+// ops are the commands by name.
+var ops = func() map[string]kahuna.Op {
+	m := map[string]kahuna.Op{}
+	for o := kahuna.OpNone; o <= kahuna.OpReturn; o++ {
+		m[o.String()] = o
+	}
+	return m
+}()
+
+// OpOf returns the command of a name, OpNone of one that this program does not
+// know.
+func OpOf(name string) kahuna.Op { return ops[name] }
 
 // kinds are the kinds of values by name.
 var kinds = func() map[string]kahuna.Kind {

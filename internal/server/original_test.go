@@ -20,6 +20,7 @@ import (
 
 	"kahuna"
 	"kahuna/internal/answer"
+	"kahuna/internal/restwire"
 	pb "kahuna/internal/wirepb"
 	"kahuna/script"
 	"kahuna/spec"
@@ -188,7 +189,7 @@ func responseOf(a *pb.TryExecuteTransactionScriptResponse) spec.Response {
 		}
 		return spec.Response{Err: e}
 	}
-	res := &kahuna.Result{Type: kahuna.Type(a.Type), Outcome: outcome, Op: d.GetOp(), List: d.GetList(), Warnings: warnings}
+	res := &kahuna.Result{Type: kahuna.Type(a.Type), Outcome: outcome, Op: restwire.OpOf(d.GetOp()), List: d.GetList(), Warnings: warnings}
 	at := func(ms int64) time.Time {
 		if ms == 0 {
 			return time.Time{}

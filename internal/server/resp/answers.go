@@ -19,7 +19,7 @@ func result(w *writer, a *answer) {
 	}
 	r := a.res
 	switch {
-	case r.List && (r.Op == "bucket" || r.Op == "scan"):
+	case r.List && (r.Op == kahuna.OpBucket || r.Op == kahuna.OpScan):
 		w.array(len(r.Entries))
 		for i := range r.Entries {
 			w.array(2)
@@ -39,7 +39,7 @@ func result(w *writer, a *answer) {
 		entry(w, &r.Entries[0])
 	case r.Type == kahuna.TypeExtended || r.Type == kahuna.TypeDeleted || r.Type == kahuna.TypeExists:
 		w.int(1)
-	case r.Type == kahuna.TypeDoesNotExist && (r.Op == "delete" || r.Op == "extend" || r.Op == "exists"):
+	case r.Type == kahuna.TypeDoesNotExist && (r.Op == kahuna.OpDelete || r.Op == kahuna.OpExtend || r.Op == kahuna.OpExists):
 		w.int(0)
 	case len(r.Entries) == 0:
 		w.null()

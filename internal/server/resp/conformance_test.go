@@ -183,7 +183,7 @@ func expected(r *kahuna.Result) any {
 	case r.List:
 		list := make([]any, 0, len(r.Entries))
 		for _, e := range r.Entries {
-			if r.Op == "bucket" || r.Op == "scan" {
+			if r.Op == kahuna.OpBucket || r.Op == kahuna.OpScan {
 				list = append(list, []any{e.Key, e.Value})
 			} else {
 				list = append(list, typed(e))
@@ -198,7 +198,7 @@ func expected(r *kahuna.Result) any {
 		return typed(r.Entries[0]) // the number of a delete by
 	case r.Type == kahuna.TypeDeleted, r.Type == kahuna.TypeExtended, r.Type == kahuna.TypeExists:
 		return json.Number("1")
-	case r.Type == kahuna.TypeDoesNotExist && r.Op != "get":
+	case r.Type == kahuna.TypeDoesNotExist && r.Op != kahuna.OpGet:
 		return json.Number("0")
 	}
 	return typed(r.First())

@@ -178,7 +178,7 @@ func scriptFailed(err error, elapsed int32) *wirepb.TryExecuteTransactionScriptR
 func resultOf(res *kahuna.Result, elapsed int32) *wirepb.TryExecuteTransactionScriptResponse {
 	ns := int64(res.Elapsed)
 	a := &wirepb.TryExecuteTransactionScriptResponse{Type: wirepb.KvType(res.Type), TimeElapsedMs: elapsed, ElapsedNs: &ns,
-		Detail: &wirepb.Detail{Outcome: outcomeOf(res.Outcome), Op: clean(res.Op), List: res.List, Warnings: warningsOf(res.Warnings)}}
+		Detail: &wirepb.Detail{Outcome: outcomeOf(res.Outcome), Op: clean(res.Op.String()), List: res.List, Warnings: warningsOf(res.Warnings)}}
 	for i := range res.Entries {
 		e := &res.Entries[i]
 		x, m := stamp(e.Expires), stamp(e.Modified)
